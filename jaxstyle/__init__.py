@@ -1,0 +1,79 @@
+"""Neural style transfer as pure JAX functions.
+
+An image is `[H, W, 3]`, float32, RGB in [0, 1]; functions take one image, and batches come from
+`jax.vmap`.
+
+Example:
+  >>> import jax, jaxstyle
+  >>> params = jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 8)))
+  >>> spec = jaxstyle.LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+  >>> content, style = jax.random.uniform(jax.random.key(1), (2, 32, 32, 3))
+  >>> jaxstyle.stylize(params, content, style, spec=spec, num_steps=10).image.shape
+  (32, 32, 3)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from jaxstyle import solvers
+from jaxstyle.images import quantize, resize
+from jaxstyle.losses import content_loss, gram_matrix, style_loss
+from jaxstyle.objective import (
+    LossSpec,
+    LossWeights,
+    ObjectiveValue,
+    Targets,
+    compute_targets,
+    objective,
+    objective_and_gradient,
+)
+from jaxstyle.transfer import Result, optimize, reconstruct_content, stylize, synthesize_texture
+from jaxstyle.vgg import features, init_params, normalize_params
+
+if TYPE_CHECKING:
+    from jaxstyle.io import load_image, save_image
+    from jaxstyle.weights import load_params
+
+# What touches the disk is imported when it is first used: Pillow and the file formats cost time.
+_LAZY = {
+    "load_image": "jaxstyle.io",
+    "save_image": "jaxstyle.io",
+    "load_params": "jaxstyle.weights",
+}
+
+__all__ = [
+    "LossSpec",
+    "LossWeights",
+    "ObjectiveValue",
+    "Result",
+    "Targets",
+    "compute_targets",
+    "content_loss",
+    "features",
+    "gram_matrix",
+    "init_params",
+    "load_image",
+    "load_params",
+    "normalize_params",
+    "objective",
+    "objective_and_gradient",
+    "optimize",
+    "quantize",
+    "reconstruct_content",
+    "resize",
+    "save_image",
+    "solvers",
+    "style_loss",
+    "stylize",
+    "synthesize_texture",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'jaxstyle' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,61 @@
+"""Files that appear under their name only once they are complete."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+StrPath = str | os.PathLike[str]
+
+
+@contextmanager
+def atomic_write(path: StrPath) -> Iterator[Path]:
+    """Gives a temporary file to write that takes the name `path` when the block ends well.
+
+    If the block raises, the temporary file is removed and what was at `path` stays. A symbolic
+    link is followed, not replaced.
+
+    Yields:
+      An empty hidden file in the same folder, with the same extension.
+
+    Raises:
+      OSError: if the folder is missing or not writable, or `path` is a folder.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     with atomic_write(folder + "/trace.csv") as temporary:
+      ...         _ = temporary.write_text("step,loss")
+      ...     os.listdir(folder)
+      ['trace.csv']
+    """
+    target = output_target(path)
+    temporary = create_beside(target, path)
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def output_target(path: StrPath) -> Path:
+    """The file that `path` stands for, behind symbolic links."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; name a file inside it")
+    return target
+
+
+def create_beside(target: Path, path: StrPath) -> Path:
+    """An empty hidden file in the target's folder; `path` is the name that errors mention."""
+    temporary = target.with_name(f".jaxstyle-{secrets.token_hex(8)}{target.suffix}")
+    folder = Path(path).parent
+    try:
+        # Not `tempfile`: its files are closed to others, and stay so when they are renamed.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:  # no such folder, not a folder, no right, a read-only disk
+        reason = f"cannot write in {folder} ({error.strerror})"
+        raise type(error)(f"{path}: {reason}; create it, or choose another folder") from None
+    return temporary

@@ -1,0 +1,81 @@
+"""Pure operations on pixels: arrays in, arrays out.
+
+An image is `[H, W, 3]`, float32, RGB (sRGB-encoded) in [0, 1]. Nothing here clips unless its name
+says so, so that calls chain; nothing touches the disk (see `jaxstyle.io`).
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxstyle.checks import check_image
+
+
+def resize(image: Array, shape: tuple[int, int]) -> Array:
+    """Resamples an image with an antialiased Lanczos filter.
+
+    Args:
+      image: `[H, W, 3]`.
+      shape: the new height and width.
+
+    Returns:
+      `[*shape, 3]`; overshoots of the filter are clipped to the range of the input.
+
+    Raises:
+      ValueError: if `image` is not `[H, W, 3]` or a side would be less than one pixel.
+
+    Example:
+      >>> resize(jnp.ones((4, 6, 3)), (2, 3)).shape
+      (2, 3, 3)
+    """
+    check_image(image, "image")
+    if min(shape) < 1:
+        raise ValueError(f"shape should be at least 1×1, got {shape[0]}×{shape[1]}")
+    resized = jax.image.resize(image, (*shape, image.shape[2]), "lanczos3")
+    return jnp.clip(resized, image.min(), image.max())
+
+
+WHITE_NOISE_SCALE = 20 / 255
+"""Standard deviation of white noise by default: visible, yet almost wholly in range."""
+
+
+def white_noise(
+    key: Array,
+    shape: tuple[int, int],
+    *,
+    mean: ArrayLike = 0.5,
+    scale: ArrayLike = WHITE_NOISE_SCALE,
+) -> Array:
+    """An image of independent Gaussian pixels.
+
+    Args:
+      key: a `jax.random.key`.
+      shape: height and width.
+      mean: scalar, or `[3]` for one value a channel.
+      scale: standard deviation.
+
+    Returns:
+      `[*shape, 3]` float32, not clipped.
+
+    Example:
+      >>> white_noise(jax.random.key(0), (4, 4)).shape
+      (4, 4, 3)
+    """
+    return jnp.asarray(mean, jnp.float32) + scale * jax.random.normal(key, (*shape, 3))
+
+
+def quantize(image: Array) -> Array:
+    """The image as an 8-bit file would hold it: clipped to [0, 1] and rounded to 1/255.
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      `[H, W, 3]` float32, multiples of 1/255.
+
+    Example:
+      >>> quantize(jnp.array([-0.2, 0.5, 1.4])).tolist()
+      [0.0, 0.501960813999176, 1.0]
+    """
+    return jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0

@@ -1,0 +1,166 @@
+"""Losses of neural style transfer: arrays in, scalars out.
+
+Feature maps are `[h, w, c]` of one image at one layer, images `[H, W, 3]` in [0, 1]; every loss is
+float32. All losses are means, so that a weight means the same at every size and for every width.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def gram_matrix(features: Array) -> Array:
+    r"""Correlations between the channels of one feature map.
+
+    .. math:: G_{cd} = \frac{1}{hw} \sum_{ij} F_{ijc} F_{ijd}
+
+    Departure: the paper divides in the loss, by :math:`4 c^2 (hw)^2`; dividing by hw here lets
+    content and style differ in size.
+
+    Args:
+      features: `[h, w, c]` activations of one layer for one image.
+
+    Returns:
+      `[c, c]` float32, symmetric and positive semi-definite.
+
+    Raises:
+      ValueError: if `features` is not of rank 3.
+
+    Example:
+      >>> gram_matrix(jnp.ones((4, 4, 2))).shape
+      (2, 2)
+
+    Reference: Gatys et al., CVPR 2016, eq. 3.
+    """
+    if features.ndim != 3:
+        raise ValueError(f"features should have shape [h, w, c], got {list(features.shape)}")
+    h, w, c = features.shape
+    flat = features.reshape(h * w, c)
+    # Accelerators multiply in lower precision by default, which a sum over 10⁵ positions shows.
+    product = jnp.matmul(
+        flat.T, flat, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
+    )
+    return product / (h * w)
+
+
+def content_loss(features: Array, target: Array) -> Array:
+    r"""Mean squared difference of two feature maps.
+
+    .. math:: \frac{1}{hwc} \sum_{ijk} (F_{ijk} - P_{ijk})^2
+
+    Departure: the paper takes half the sum.
+
+    Args:
+      features: `[h, w, c]` activations of the image.
+      target: `[h, w, c]` activations of the content image.
+
+    Returns:
+      A scalar.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Example:
+      >>> float(content_loss(jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 3))))
+      1.0
+
+    Reference: Gatys et al., CVPR 2016, eq. 1.
+    """
+    return _mean_squared_difference(features, target)
+
+
+def style_loss(gram: Array, target: Array) -> Array:
+    r"""Mean squared difference of two Gram matrices.
+
+    .. math:: \frac{1}{c^2} \sum_{cd} (G_{cd} - A_{cd})^2
+
+    Departure: the paper's :math:`E_l` is a quarter of this.
+
+    Args:
+      gram: `[c, c]` Gram matrix of the image.
+      target: `[c, c]` Gram matrix of the style image.
+
+    Returns:
+      A scalar.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Example:
+      >>> float(style_loss(2 * jnp.eye(2), jnp.zeros((2, 2))))
+      2.0
+
+    Reference: Gatys et al., CVPR 2016, eq. 4.
+    """
+    return _mean_squared_difference(gram, target)
+
+
+def squared_total_variation(image: Array) -> Array:
+    r"""Mean squared difference of neighbouring pixels, down and across.
+
+    .. math:: \mathrm{mean}((I_{i+1,j} - I_{ij})^2) + \mathrm{mean}((I_{i,j+1} - I_{ij})^2)
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      A scalar; a direction of one pixel counts as zero.
+
+    Example:
+      >>> float(squared_total_variation(jnp.array([[[0.0], [0.5]]])))
+      0.25
+
+    Reference: Mahendran and Vedaldi, CVPR 2015, eq. 6, with beta = 2.
+    """
+    return _total_variation(image, jnp.square)
+
+
+def l1_total_variation(image: Array) -> Array:
+    r"""Mean absolute difference of neighbouring pixels, down and across (anisotropic).
+
+    .. math:: \mathrm{mean}|I_{i+1,j} - I_{ij}| + \mathrm{mean}|I_{i,j+1} - I_{ij}|
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      A scalar; a direction of one pixel counts as zero.
+
+    Example:
+      >>> float(l1_total_variation(jnp.array([[[0.0], [0.5]]])))
+      0.5
+
+    Reference: Rudin, Osher and Fatemi, Physica D, 1992, in its anisotropic form.
+    """
+    return _total_variation(image, jnp.abs)
+
+
+def range_penalty(image: Array) -> Array:
+    r"""Mean squared distance of the pixels from [0, 1], the range that a file can hold.
+
+    .. math:: \frac{1}{3HW} \sum (I - \mathrm{clip}(I, 0, 1))^2
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      A scalar, zero where nothing needs clipping.
+
+    Example:
+      >>> float(range_penalty(jnp.array([[[-1.0, 0.5, 2.0, 1.0]]])))
+      0.5
+    """
+    return jnp.mean(jnp.square(image - jnp.clip(image, 0.0, 1.0)))
+
+
+def _mean_squared_difference(a: Array, b: Array) -> Array:
+    if a.shape != b.shape:
+        raise ValueError(f"shapes should be equal, got {list(a.shape)} and {list(b.shape)}")
+    return jnp.mean(jnp.square(a.astype(jnp.float32) - b.astype(jnp.float32)))
+
+
+def _total_variation(image: Array, penalty: Callable[[Array], Array]) -> Array:
+    differences = (image[1:] - image[:-1], image[:, 1:] - image[:, :-1])
+    return sum((jnp.mean(penalty(d)) for d in differences if d.size), start=jnp.float32(0.0))

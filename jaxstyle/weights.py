@@ -1,0 +1,352 @@
+"""Finds, loads, saves and checks network parameters.
+
+A network is asked for by name or by path; `jaxstyle.registry` says where names are looked for,
+`jaxstyle.convert` which files can be read. Importing this module reads nothing; its functions
+touch the disk, and `load_network` the internet unless it is told otherwise.
+"""
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxstyle import files
+from jaxstyle.convert import (
+    FORMAT,
+    LAYERS,
+    VERSION,
+    VGG19_WIDTHS,
+    Metadata,
+    Params,
+    check_params,
+    convert,
+    convert_any,
+    sha256,
+    widths,
+)
+from jaxstyle.errors import DownloadError, FileFormatError
+from jaxstyle.registry import (
+    COMPACT,
+    FILES,
+    NORMALIZED,
+    PREFIXES,
+    SOURCES,
+    TORCHVISION,
+    VGG19,
+    NetworkStatus,
+    base,
+    cache,
+    find_params,
+    network_status,
+    shipped,
+    valid_names,
+)
+
+__all__ = [
+    "Network",
+    "NetworkStatus",
+    "Verification",
+    "check_params",
+    "find_params",
+    "load_network",
+    "load_params",
+    "network_status",
+    "read_params",
+    "save_params",
+    "verify",
+]
+
+_log = logging.getLogger("jaxstyle")
+_MEANS = "vgg19_activation_means.safetensors"
+
+
+class Network(NamedTuple):
+    """Parameters and where they come from.
+
+    Attributes:
+      params: `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`.
+      name: the network's name, or the stem of a file given by path.
+      path: the file that was read.
+      metadata: what is known about the parameters, as `jaxstyle.convert.convert` describes it;
+        `fallback_reason` is there where this is not the network that was asked for.
+    """
+
+    params: Params
+    name: str
+    path: Path
+    metadata: Metadata
+
+
+class Verification(NamedTuple):
+    """What `verify` found in a file that is in order.
+
+    Attributes:
+      sha256: the file's checksum.
+      layout: the layout the file is in.
+      network: "vgg19" for its widths, "custom" for others, or the name the file gives.
+      weights: "oxford", "torchvision" or "unknown".
+      normalized: whether mean activations are one.
+      known_as: the published file that this is byte for byte, or None.
+    """
+
+    sha256: str
+    layout: str
+    network: str
+    weights: str
+    normalized: bool
+    known_as: str | None
+
+
+def save_params(
+    path: str | Path, params: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes parameters as safetensors; the file appears whole or not at all.
+
+    Args:
+      path: the file to write; an existing one is replaced.
+      params: canonical parameters.
+      metadata: notes to keep with them; `format` and `version` are added.
+
+    Raises:
+      FileFormatError: if the parameters are not a whole network.
+      OSError: if the file cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> params, before = {"mean": jnp.zeros(3)}, 3
+      >>> for layer in LAYERS:
+      ...     kernel = jnp.zeros((3, 3, before, 2))
+      ...     params[layer], before = {"kernel": kernel, "bias": jnp.zeros(2)}, 2
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = Path(folder, "tiny.safetensors")
+      ...     save_params(path, params, {"network": "tiny"})
+      ...     load_network(path).metadata["network"]
+      'tiny'
+    """
+    from safetensors.numpy import save
+
+    check_params(params, "params")
+    arrays = {"mean": np.asarray(params["mean"], np.float32)}
+    for layer in LAYERS:
+        for part in ("kernel", "bias"):
+            arrays[f"{layer}.{part}"] = np.ascontiguousarray(params[layer][part], np.float32)
+    notes = {**(metadata or {}), "format": FORMAT, "version": VERSION}
+    data = memoryview(save(arrays, metadata=notes))
+    end = 8 + int.from_bytes(data[:8], "little")
+    with files.atomic_write(path) as partial, partial.open("wb") as file:
+        file.write(_sorted_header(bytes(data[8:end])))
+        file.write(data[end:])
+
+
+def read_params(path: str | Path) -> tuple[Params, Metadata]:
+    """Reads parameters from a file in any layout, ours or public.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Canonical parameters, float32 NumPy arrays, and their metadata.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if the file holds no such network.
+    """
+    return convert(path)
+
+
+def load_params(
+    name_or_path: str | Path = VGG19, *, download: bool = True, progress: bool | None = None
+) -> Params:
+    """The parameters of a network, ready for `jaxstyle.features`.
+
+    Args:
+      name_or_path: "vgg19", "vgg19-normalized", "vgg19-torchvision", "compact", or a file in any
+        layout that `jaxstyle.convert` reads.
+      download: whether to download what is not found.
+      progress: whether to show a bar meanwhile; None shows it in a terminal.
+
+    Returns:
+      `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`, float32.
+
+    Raises:
+      ValueError: if the name is unknown.
+      FileNotFoundError: if there is no such file, or none was found and `download` is false.
+      DownloadError: if no source could be reached.
+      FileFormatError: if the file holds no such network.
+    """
+    return load_network(name_or_path, download=download, progress=progress).params
+
+
+def load_network(
+    name_or_path: str | Path = VGG19,
+    *,
+    normalized: bool | None = None,
+    download: bool = True,
+    progress: bool | None = None,
+) -> Network:
+    """As `load_params`, and says which file and which network it is.
+
+    Where "vgg19" is neither found nor to be had, torchvision's retrained network takes its place,
+    with a warning to the logger "jaxstyle".
+
+    Args:
+      name_or_path: as for `load_params`.
+      normalized: whether to rescale the network so that each filter's mean activation is one;
+        None leaves that to the name or the file.
+      download: as for `load_params`.
+      progress: as for `load_params`.
+
+    Returns:
+      The parameters, JAX float32 arrays, with their name, path and metadata.
+
+    Raises:
+      ValueError: if the name is unknown, or the normalization asked for cannot be had.
+      FileNotFoundError: as for `load_params`.
+      DownloadError: as for `load_params`.
+      FileFormatError: as for `load_params`.
+    """
+    if name_or_path == NORMALIZED and normalized is None:
+        normalized = True
+    name, path, reason = _locate(name_or_path, download, progress, bool(normalized))
+    params, metadata = read_params(path)
+    if reason:
+        metadata = {**metadata, "fallback_reason": reason}
+    named = isinstance(name_or_path, str) and name_or_path in FILES
+    if named and name != COMPACT and widths(params) != VGG19_WIDTHS:
+        raise FileFormatError(
+            f"{path}: narrower or wider than VGG-19, so it cannot serve as {name!r}; "
+            "to use it, give its path as the network"
+        )
+    is_normalized = metadata["normalized"] == "true"
+    if is_normalized and normalized is False:
+        raise ValueError(f"{path}: these parameters are normalized, which cannot be undone")
+    if normalized and not is_normalized:
+        params = _normalize(params, metadata, path)
+        metadata = {**metadata, "normalized": "true"}
+    return Network(jax.tree.map(jnp.asarray, params), name, path, metadata)
+
+
+def verify(path: str | Path) -> Verification:
+    """Checks that a file holds a whole network, and recognizes the published files.
+
+    Args:
+      path: a file in any layout.
+
+    Returns:
+      What the file is.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if it is damaged, holds another network or values that are not finite, or
+        is one of the package's own files and not what the manifest says.
+    """
+    path = Path(path)
+    params, metadata, layout = convert_any(path)
+    digest = sha256(path)
+    known_as = PREFIXES.get(digest[:8])
+    for source in (source for sources in SOURCES.values() for source in sources):
+        algorithm, expected = source.known_hash.split(":")
+        if expected == (digest if algorithm == "sha256" else _digest(path, algorithm)):
+            known_as = source.url.rpartition("/")[2]
+    folder = shipped()
+    manifest = folder / "manifest.json"
+    entries = json.loads(manifest.read_text())["files"] if manifest.is_file() else []
+    for entry in entries:
+        if entry["sha256"] == digest:
+            known_as = entry["name"]
+        elif path.resolve() == (folder / entry["file"]).resolve():
+            raise FileFormatError(
+                f"{path}: not the file that the package shipped (SHA-256 {digest}, should be "
+                f"{entry['sha256']}); install the package again"
+            )
+    is_vgg19 = widths(params) == VGG19_WIDTHS
+    return Verification(
+        sha256=digest,
+        layout=layout,
+        network="vgg19" if is_vgg19 else metadata["network"],
+        weights=metadata["weights"],
+        normalized=metadata["normalized"] == "true",
+        known_as=known_as,
+    )
+
+
+def _sorted_header(header: bytes) -> bytes:
+    """The header with its length, in one order: safetensors shuffles the metadata at each call."""
+    text = json.dumps(json.loads(header), sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # keeps the arrays aligned
+    return len(text).to_bytes(8, "little") + text
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _locate(
+    name_or_path: str | Path, download: bool, progress: bool | None, normalized: bool
+) -> tuple[str, Path, str]:
+    """Name and path of the network to read, and why it is not the one asked for."""
+    if not isinstance(name_or_path, str) or name_or_path not in FILES:
+        path = Path(name_or_path)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path}: this is a folder; name a file in it")
+        if not path.is_file() and (path.suffix or len(path.parts) > 1):
+            raise FileNotFoundError(f"{path}: no such file; {valid_names()}")
+        if not path.is_file():
+            raise ValueError(f"no network is called {str(path)!r}; {valid_names()}")
+        return path.stem, path, ""
+    name = name_or_path
+    found = find_params(name)
+    if found:
+        return name, found, ""
+    if name == COMPACT:
+        raise FileNotFoundError(f"{shipped() / FILES[name][0]}: missing from this installation")
+    # Only Oxford's weights have known mean activations, so nothing else can be normalized.
+    replaceable = name == VGG19 and not normalized
+    substitute = find_params(TORCHVISION) if replaceable else None
+    if not download:
+        reason = (
+            f"{name} is not on this machine and downloads are off; run jaxstyle weights fetch "
+            f"{base(name)}, or put a file of it into {cache()}"
+        )
+        if not substitute:
+            raise FileNotFoundError(reason)
+    else:
+        from jaxstyle.download import fetch
+
+        show = sys.stderr.isatty() if progress is None else progress
+        try:
+            return name, fetch(base(name), progress=show), ""
+        except DownloadError as error:
+            if not replaceable:
+                raise
+            reason = str(error)
+        try:
+            substitute = substitute or fetch(TORCHVISION, progress=show)
+        except DownloadError as error:
+            raise DownloadError(f"{reason}; {error}") from error
+    _log.warning("using torchvision's retrained VGG-19 (%s) because %s", substitute, reason)
+    return TORCHVISION, substitute, reason
+
+
+def _normalize(params: Params, metadata: Metadata, path: Path) -> Params:
+    if metadata["weights"] != "oxford":
+        raise ValueError(
+            f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
+            f"run jaxstyle weights convert {path} -o OUT --normalize PHOTOS, and use OUT"
+        )
+    from safetensors.numpy import load_file
+
+    from jaxstyle.vgg import rescale_params
+
+    means = shipped() / _MEANS
+    if not means.is_file():
+        raise FileNotFoundError(f"{means}: missing from this installation")
+    return rescale_params(params, {key: jnp.asarray(m) for key, m in load_file(means).items()})

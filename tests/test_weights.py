@@ -1,0 +1,327 @@
+"""Finding, loading, saving and verifying networks; no test reaches beyond this machine."""
+
+import hashlib
+import json
+import logging
+import subprocess
+import sys
+import types
+
+import jax
+import jax.numpy as jnp
+import layouts
+import numpy as np
+import pytest
+from layouts import LAYERS
+from safetensors.numpy import load_file, save_file
+
+from jaxstyle import download, registry, weights
+from jaxstyle.errors import DownloadError, FileFormatError
+from jaxstyle.weights import (
+    find_params,
+    load_network,
+    load_params,
+    network_status,
+    read_params,
+    save_params,
+    verify,
+)
+
+KERAS = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+@pytest.fixture
+def params():
+    return layouts.random_params()
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch, params):
+    """Folders of the test's own for the three places, and narrow networks that count as VGG-19."""
+    folders = {name: tmp_path / name for name in ("environment", "shipped", "cache")}
+    for folder in folders.values():
+        folder.mkdir()
+    monkeypatch.setenv("JAXSTYLE_PARAMS", str(folders["environment"]))
+    for module in (registry, weights):
+        monkeypatch.setattr(module, "shipped", lambda: folders["shipped"])
+        monkeypatch.setattr(module, "cache", lambda: folders["cache"])
+    narrow = {layer: params[layer]["bias"].size for layer in LAYERS}
+    monkeypatch.setattr("jaxstyle.convert.VGG19_WIDTHS", narrow)
+    monkeypatch.setattr(weights, "VGG19_WIDTHS", narrow)
+
+    def offline(name, **_):
+        raise DownloadError(f"{name} could not be downloaded: the test is offline")
+
+    monkeypatch.setattr(download, "fetch", offline)
+    return types.SimpleNamespace(**folders)
+
+
+@pytest.fixture
+def means(places):
+    """Mean activations such as the package ships, and the stand-in that applies them."""
+    values = {layer: np.full(4 + i, 2.0 + i, np.float32) for i, layer in enumerate(LAYERS)}
+    save_file(values, places.shipped / "vgg19_activation_means.safetensors")
+    return values
+
+
+def assert_same(got, expected):
+    assert set(got) == {"mean", *LAYERS}
+    for got_leaf, leaf in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got_leaf, leaf, rtol=1e-6)
+
+
+def test_saved_parameters_come_back(params, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_params(path, jax.tree.map(jnp.asarray, params), {"network": "mine", "weights": "oxford"})
+    got, metadata = read_params(path)
+    assert_same(got, params)
+    assert metadata["network"] == "mine"
+    assert (metadata["format"], metadata["version"]) == ("jaxstyle-params", "1")
+    assert {"mean", "conv1_1.kernel", "conv5_4.bias"} < set(load_file(path))
+
+
+def test_equal_parameters_give_equal_files(params, tmp_path):
+    notes = {letter: letter for letter in "zyxwvuts"}
+    for name in ("a", "b", "c"):
+        save_params(tmp_path / name, params, notes)
+    files = {(tmp_path / name).read_bytes() for name in ("a", "b", "c")}
+    assert len(files) == 1
+    assert int.from_bytes(files.pop()[:8], "little") % 8 == 0
+
+
+def test_saving_leaves_the_old_file_or_the_new(params, tmp_path, monkeypatch):
+    path = tmp_path / "mine.safetensors"
+    save_params(path, params)
+    before = path.read_bytes()
+    broken = {**params, "mean": np.array([np.nan, 0, 0])}
+    with pytest.raises(FileFormatError, match="not all values are finite in mean"):
+        save_params(path, broken)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            save_params(path, params | {"mean": np.ones(3)})
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.glob("*mine*")] == ["mine.safetensors"]
+    assert not list(tmp_path.glob(".*"))
+    with pytest.raises(FileNotFoundError, match="create it, or choose another folder"):
+        save_params(tmp_path / "absent" / "mine.safetensors", params)
+
+
+def test_loads_a_path_in_any_layout(params, tmp_path):
+    layouts.write_keras(tmp_path / "vgg.h5", params)
+    network = load_network(tmp_path / "vgg.h5")
+    assert_same(network.params, params)
+    leaves = jax.tree.leaves(network.params)
+    assert all(isinstance(leaf, jax.Array) and leaf.dtype == jnp.float32 for leaf in leaves)
+    assert (network.name, network.path) == ("vgg", tmp_path / "vgg.h5")
+    assert network.metadata["weights"] == "oxford"
+    assert_same(load_params(str(tmp_path / "vgg.h5")), params)
+
+
+def test_places_are_searched_in_order(params, places, monkeypatch, tmp_path):
+    assert find_params("vgg19") is None
+    layouts.write_keras(places.cache / KERAS, params)
+    assert find_params("vgg19") == places.cache / KERAS
+    save_params(places.cache / "vgg19.safetensors", params)
+    assert find_params("vgg19") == places.cache / "vgg19.safetensors"
+    layouts.write_matconvnet(places.shipped / "imagenet-vgg-verydeep-19.mat", params)
+    assert find_params("vgg19").parent == places.shipped
+    layouts.write_keras(places.environment / KERAS, params)
+    assert find_params("vgg19") == places.environment / KERAS
+    assert_same(load_params("vgg19"), params)
+    # A single file stands for "vgg19", whatever its name, and for nothing else.
+    layouts.write_keras(tmp_path / "single", params)
+    monkeypatch.setenv("JAXSTYLE_PARAMS", str(tmp_path / "single"))
+    assert find_params("vgg19") == find_params("vgg19-normalized") == tmp_path / "single"
+    assert find_params("compact") is None
+    monkeypatch.setenv("JAXSTYLE_PARAMS", "")
+    assert find_params("vgg19").parent == places.shipped
+
+
+def test_environment_that_points_nowhere_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXSTYLE_PARAMS", str(tmp_path / "absent"))
+    for function in (network_status, lambda: find_params("compact"), load_network):
+        with pytest.raises(FileNotFoundError, match=r"JAXSTYLE_PARAMS=.*absent: no such file"):
+            function()
+
+
+def test_unknown_names_list_the_valid_ones(tmp_path):
+    words = "use vgg19, vgg19-normalized, vgg19-torchvision, compact or the path of a file"
+    with pytest.raises(ValueError, match=f"no network is called 'vgg16'; {words}"):
+        load_network("vgg16")
+    with pytest.raises(ValueError, match=words):
+        find_params("vgg16")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_network("vgg16.h5")
+    with pytest.raises(IsADirectoryError, match="this is a folder"):
+        load_network(tmp_path)
+
+
+def test_compact_is_shipped_or_missing(params, places):
+    with pytest.raises(FileNotFoundError, match="missing from this installation"):
+        load_network("compact")
+    save_params(places.shipped / "compact.safetensors", params, {"network": "compact"})
+    assert load_network("compact").metadata["network"] == "compact"
+
+
+def test_named_networks_must_have_vgg19s_widths(params, places, monkeypatch):
+    save_params(places.cache / "vgg19.safetensors", params)
+    monkeypatch.setattr(weights, "VGG19_WIDTHS", {})
+    with pytest.raises(FileFormatError, match=r"cannot serve as 'vgg19'; .* give its path"):
+        load_network("vgg19")
+    load_network(places.cache / "vgg19.safetensors")
+
+
+def test_nothing_found_without_download(params, places, caplog):
+    with pytest.raises(FileNotFoundError, match="jaxstyle weights fetch vgg19, or put a file"):
+        load_network(download=False)
+    save_params(places.cache / "vgg19-torchvision.safetensors", params)
+    assert load_network(download=False).name == "vgg19-torchvision"
+    assert len(caplog.records) == 1
+
+
+def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
+    params, places, caplog, monkeypatch
+):
+    with pytest.raises(DownloadError, match=r"vgg19 could not .*; vgg19-torchvision could not"):
+        load_network("vgg19")
+    assert not caplog.records
+    save_params(places.cache / "vgg19-torchvision.safetensors", params)
+    with caplog.at_level(logging.WARNING, "jaxstyle"):
+        network = load_network("vgg19")
+    assert network.name == "vgg19-torchvision"
+    assert "the test is offline" in network.metadata["fallback_reason"]
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("jaxstyle", "WARNING")
+    assert "torchvision's retrained VGG-19" in record.getMessage()
+    assert "because vgg19 could not be downloaded: the test is offline" in record.getMessage()
+    # Another network is no substitute where Oxford's mean activations are needed.
+    with pytest.raises(DownloadError):
+        load_network("vgg19", normalized=True)
+    with pytest.raises(DownloadError):
+        load_network("vgg19-normalized")
+
+
+def test_downloads_what_is_missing(params, places, monkeypatch):
+    asked = []
+
+    def fetch(name, *, progress):
+        asked.append((name, progress))
+        save_params(places.cache / f"{name}.safetensors", params, {"weights": "oxford"})
+        return places.cache / f"{name}.safetensors"
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    assert_same(load_params("vgg19", progress=True), params)
+    assert_same(load_params("vgg19"), params)
+    assert asked == [("vgg19", True)]
+
+
+def test_oxford_weights_are_normalized_by_the_shipped_means(params, places, means, monkeypatch):
+    layouts.write_keras(places.cache / KERAS, params)
+    by_name = load_network("vgg19-normalized")
+    by_option = load_network("vgg19", normalized=True)
+    by_path = load_network(places.cache / KERAS, normalized=True)
+    for network in (by_name, by_option, by_path):
+        assert network.metadata["normalized"] == "true"
+        assert network.metadata["weights"] == "oxford"
+        assert_same(network.params, by_name.params)
+    got = by_name.params
+    np.testing.assert_allclose(got["conv1_1"]["bias"], params["conv1_1"]["bias"] / 2, rtol=1e-6)
+    expected = params["conv1_2"]["kernel"] * 2 / 3
+    np.testing.assert_allclose(got["conv1_2"]["kernel"], expected, rtol=1e-6)
+    assert load_network("vgg19").metadata["normalized"] == "false"
+
+
+def test_normalization_that_cannot_be_had(params, places, tmp_path):
+    layouts.write_keras(tmp_path / "a.h5", params)
+    with pytest.raises(FileNotFoundError, match=r"activation_means.*missing from this install"):
+        load_network(tmp_path / "a.h5", normalized=True)
+    state = layouts.torch_state(params, "features", "torchvision")
+    layouts.write_torch_zip(tmp_path / "tv.pth", state)
+    with pytest.raises(ValueError, match=r"tv.pth -o OUT --normalize PHOTOS, and use OUT"):
+        load_network(tmp_path / "tv.pth", normalized=True)
+
+
+def test_normalized_files_stay_as_they_are(params, places):
+    path = places.environment / "vgg19-normalized.safetensors"
+    save_params(path, params, {"normalized": "true"})
+    for network in (load_network("vgg19-normalized"), load_network(path, normalized=True)):
+        assert_same(network.params, params)
+        assert network.metadata["normalized"] == "true"
+    with pytest.raises(ValueError, match="normalized, which cannot be undone"):
+        load_network(path, normalized=False)
+
+
+def test_status_names_files_and_sources(params, places):
+    save_params(places.cache / "vgg19.safetensors", params)
+    status = {line.name: line for line in network_status()}
+    assert list(status) == ["vgg19", "vgg19-normalized", "vgg19-torchvision", "compact"]
+    assert status["vgg19"].path == places.cache / "vgg19.safetensors"
+    assert status["vgg19"].path == status["vgg19-normalized"].path
+    assert status["vgg19-torchvision"].path is None
+    assert status["vgg19-torchvision"].sources[0].startswith("https://huggingface.co/timm/")
+    assert status["vgg19"].sources == status["vgg19-normalized"].sources
+    assert status["compact"].sources == ()
+    assert all(line.description for line in status.values())
+
+
+def test_verify_describes_a_file(params, tmp_path):
+    path = tmp_path / "a.h5"
+    layouts.write_keras(path, params)
+    report = verify(path)
+    assert report == weights.Verification(
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        layout="keras",
+        network="vgg19",
+        weights="oxford",
+        normalized=False,
+        known_as=None,
+    )
+    got, metadata = read_params(path)
+    save_params(tmp_path / "b.safetensors", got, metadata | {"normalized": "true"})
+    report = verify(tmp_path / "b.safetensors")
+    assert (report.layout, report.weights, report.normalized) == ("jaxstyle", "oxford", True)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(FileFormatError, match="cannot be read as HDF5"):
+        verify(path)
+
+
+def test_verify_knows_published_and_shipped_files(params, places, tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    layouts.write_keras(path, params)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    source = registry.Source(f"https://example.org/{KERAS}", f"md5:{md5}")
+    monkeypatch.setitem(registry.SOURCES, "vgg19", (source,))
+    assert verify(path).known_as == KERAS
+    compact = places.shipped / "compact.safetensors"
+    save_params(compact, params, {"network": "compact"})
+    digest = hashlib.sha256(compact.read_bytes()).hexdigest()
+    entry = {"name": "compact", "file": compact.name, "sha256": digest}
+    (places.shipped / "manifest.json").write_text(json.dumps({"files": [entry]}))
+    assert verify(compact).known_as == "compact"
+    save_params(compact, params, {"network": "tampered with"})
+    with pytest.raises(FileFormatError, match="not the file that the package shipped"):
+        verify(compact)
+
+
+def test_the_package_ships_what_its_manifest_lists(monkeypatch):
+    monkeypatch.undo()
+    folder = registry.shipped()
+    for entry in json.loads((folder / "manifest.json").read_text())["files"]:
+        assert {"name", "file", "sha256", "source", "licence"} <= set(entry)
+        digest = hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest()
+        assert digest == entry["sha256"]
+
+
+def test_importing_is_cheap():
+    # The readers of single formats and the download machinery wait until they are needed.
+    heavy = ["h5py", "scipy.io", "safetensors", "pooch", "requests", "tqdm", "PIL"]
+    code = "import sys, jaxstyle.weights, jaxstyle.download; "
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
