@@ -30,8 +30,8 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
       ...     os.listdir(folder)
       ['trace.csv']
     """
-    target = output_target(path)
-    temporary = create_beside(target, path)
+    target = _output_target(path)
+    temporary = _create_beside(target, path)
     try:
         yield temporary
         os.replace(temporary, target)
@@ -40,7 +40,17 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
         raise
 
 
-def output_target(path: StrPath) -> Path:
+def check_writable(path: StrPath) -> None:
+    """Raises what `atomic_write` would raise at once, before hours of work depend on it.
+
+    Raises:
+      OSError: if the folder is missing or does not admit new files, or `path` is a folder.
+    """
+    # Tried rather than asked: the superuser may write anywhere, except on a read-only disk.
+    _create_beside(_output_target(path), path).unlink()
+
+
+def _output_target(path: StrPath) -> Path:
     """The file that `path` stands for, behind symbolic links."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
@@ -48,7 +58,7 @@ def output_target(path: StrPath) -> Path:
     return target
 
 
-def create_beside(target: Path, path: StrPath) -> Path:
+def _create_beside(target: Path, path: StrPath) -> Path:
     """An empty hidden file in the target's folder; `path` is the name that errors mention."""
     temporary = target.with_name(f".jaxstyle-{secrets.token_hex(8)}{target.suffix}")
     folder = Path(path).parent

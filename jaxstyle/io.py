@@ -57,10 +57,12 @@ class Picture(NamedTuple):
       image: `[H, W, 3]` float32 RGB in [0, 1], sRGB encoded. Where nothing is visible it holds
         the mean colour of the visible pixels, so that hidden colours shape no statistics.
       alpha: `[H, W]` float32 opacity in [0, 1], or None where the whole picture is opaque.
+      source_shape: height and width in the file, before any resizing.
     """
 
     image: _FloatArray
     alpha: _FloatArray | None
+    source_shape: tuple[int, int]
 
 
 def load_picture(
@@ -105,7 +107,7 @@ def load_picture(
     alpha = None if opacity is None else _unit(opacity)
     if alpha is None or alpha.min() == 1:
         planes = [_resized(_unit(band), target) for band in bands]
-        return Picture(np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0), None)
+        return Picture(np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0), None, source)
     weight = _resized(alpha, target)
     hidden = weight < _FAINTEST
     if hidden.all():
@@ -118,7 +120,7 @@ def load_picture(
     image = np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0)
     shown = weight[~hidden].astype(np.float64)
     image[hidden] = np.average(image[~hidden], axis=0, weights=shown)
-    return Picture(image, np.where(hidden, 0, weight).clip(0.0, 1.0))
+    return Picture(image, np.where(hidden, 0, weight).clip(0.0, 1.0), source)
 
 
 def load_image(
@@ -219,10 +221,8 @@ def check_output_path(path: StrPath) -> None:
       FileNotFoundError, NotADirectoryError: if the folder does not exist.
       PermissionError, OSError: if the folder does not admit new files.
     """
-    target = files.output_target(path)
     _output_kind(path)
-    # Tried rather than asked: the superuser may write anywhere, except on a read-only disk.
-    files.create_beside(target, path).unlink()
+    files.check_writable(path)
 
 
 @contextmanager

@@ -291,14 +291,13 @@ def _jaxopt() -> Any:
 
 def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
     # implicit_diff=False alone makes jaxopt unroll the line search, which under vmap multiplied
-    # the evaluations by 25; the steps are compiled by our caller, so jaxopt need not.
+    # the evaluations by 25.
     return _jaxopt().LBFGS(
         objective,
         has_aux=True,
         history_size=history,
         implicit_diff=False,
         unroll=False,
-        jit=False,
         **options,
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle import images, solvers
+from jaxstyle import images, solvers, vgg
 from jaxstyle.checks import check_choice, check_image
 from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets, objective
 from jaxstyle.solvers import Info, Solver, State
@@ -94,12 +94,11 @@ def stylize(
 
     Reference: Gatys et al., CVPR 2016, eq. 7 and section 3.
     """
-    check_image(content, "content")
-    check_image(style, "style")
+    _check_pictures(params, spec, content=content, style=style)
     start = initial_image(
         init, _height_and_width(content), params, content=content, style=style, noise=noise, key=key
     )
-    targets = _compiled_targets(params, content, style, spec)
+    targets = _compiled_targets(params, content, style, spec=spec)
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -136,12 +135,12 @@ def reconstruct_content(
 
     Reference: Gatys et al., CVPR 2016, section 2.1 and figure 1.
     """
-    check_image(content, "content")
     spec = dataclasses.replace(spec, content_layers=(layer,), style_layers=())
+    _check_pictures(params, spec, content=content)
     start = initial_image(
         init, _height_and_width(content), params, content=content, noise=noise, key=key
     )
-    targets = _compiled_targets(params, content, None, spec)
+    targets = _compiled_targets(params, content, None, spec=spec)
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -178,12 +177,12 @@ def synthesize_texture(
 
     Reference: Gatys et al., NIPS 2015; CVPR 2016, section 2.2 and figure 1.
     """
-    check_image(style, "style")
     layers = spec.style_layers if layers is None else tuple(layers)
     spec = dataclasses.replace(spec, content_layers=(), style_layers=layers)
+    _check_pictures(params, spec, style=style)
     shape = _height_and_width(style) if shape is None else shape
     start = initial_image(init, shape, params, style=style, noise=noise, key=key)
-    targets = _compiled_targets(params, None, style, spec)
+    targets = _compiled_targets(params, None, style, spec=spec)
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -366,11 +365,7 @@ def _advance(
     return state, info, steps
 
 
-@functools.partial(jax.jit, static_argnames="spec")
-def _compiled_targets(
-    params: Params, content: Array | None, style: Array | None, spec: LossSpec
-) -> Targets:
-    return compute_targets(params, content, style, spec)
+_compiled_targets = jax.jit(compute_targets, static_argnames="spec")
 
 
 def _concatenate(infos: list[Info]) -> Info:
@@ -378,8 +373,18 @@ def _concatenate(infos: list[Info]) -> Info:
         joined: Info = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
         return joined
     # Not jnp: it would compile a program for every number of parts.
-    host: Info = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *infos)
-    return host
+    host = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
+    whole: Info = jax.device_put(host)
+    return whole
+
+
+def _check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
+    """Raises before anything is traced, where errors would come with a page about tracebacks."""
+    vgg.check_layers(spec.layers, vgg.network_widths(params))
+    for name, picture in pictures.items():
+        check_image(picture, name)
+        layers = spec.layers if name == "content" else spec.style_layers
+        vgg.check_size(picture.shape, layers, spec.padding)
 
 
 def _height_and_width(image: Array) -> tuple[int, int]:

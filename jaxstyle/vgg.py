@@ -70,13 +70,13 @@ class VGG(nn.Module):
                 if self.padding != "zero":
                     x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[self.padding])
                 pad = "SAME" if self.padding == "zero" else "VALID"
-                init = nn.initializers.he_normal()  # type: ignore[no-untyped-call]
+                init = nn.initializers.he_normal()
                 x = nn.Conv(widths[layer], (3, 3), padding=pad, kernel_init=init, name=layer)(x)
             elif layer.startswith("relu"):
                 x = nn.relu(x)
             else:
                 # Odd sizes round down, as in PyTorch; Caffe rounded up.
-                x = pool(x, (2, 2), strides=(2, 2))
+                x = pool(x, (2, 2), strides=(2, 2))  # type: ignore[no-untyped-call]
             if layer in self.layers:
                 found[layer] = x
         return {layer: found[layer] for layer in self.layers}

@@ -1,0 +1,107 @@
+"""`jaxstyle weights list | fetch | convert | verify`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jax import Array
+
+from jaxstyle import files, vgg, weights
+from jaxstyle.convert import convert as convert_file
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+_SIDE = 256
+
+
+def list_networks(arguments: dict[str, Any]) -> int:
+    """Prints each network's name, description, and where it is or could be had."""
+    networks = weights.network_status()
+    if arguments.get("json"):
+        for network in networks:
+            path = None if network.path is None else str(network.path)
+            print(json.dumps(network._asdict() | {"path": path}))
+        return 0
+    for network in networks:
+        print(f"{network.name}: {network.description}")
+        if network.path is not None:
+            print(f"  here: {network.path}")
+        elif network.sources:
+            print(f"  not here; jaxstyle weights fetch {network.name} takes it from")
+            print(*(f"    {source}" for source in network.sources), sep="\n")
+        else:
+            print("  not here")
+    return 0
+
+
+def fetch(arguments: dict[str, Any]) -> int:
+    """Downloads a network into the cache and prints its path."""
+    from jaxstyle.download import fetch as download
+
+    print(
+        download(
+            arguments["name"],
+            progress=sys.stderr.isatty(),
+            timeout=arguments.get("timeout", 30.0),
+        )
+    )
+    return 0
+
+
+def convert(arguments: dict[str, Any]) -> int:
+    """Converts a file into the canonical form, normalised if asked, and prints where it is."""
+    output = Path(arguments["output"])
+    if output.suffix != ".safetensors":
+        raise ValueError(f"{output}: the file to write should end in .safetensors")
+    files.check_writable(output)
+    params, metadata = convert_file(arguments["file"], arguments.get("layout", "auto"))
+    if "normalize" in arguments:
+        if metadata["normalized"] == "true":
+            raise ValueError(f"{arguments['file']}: is normalised already; leave --normalize out")
+        pictures = find_pictures(arguments["normalize"])
+        params = vgg.normalize_params(params, map(central_square, pictures))
+        metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
+    weights.save_params(output, params, metadata)
+    print(f"{output}: {metadata['network']}, layout {metadata['layout']}")
+    return 0
+
+
+def verify(arguments: dict[str, Any]) -> int:
+    """Prints what a file is, if it is in order."""
+    report = weights.verify(arguments["file"])
+    if arguments.get("json"):
+        print(json.dumps(report._asdict()))
+        return 0
+    print(f"{arguments['file']}: in order")
+    for name, value in report._asdict().items():
+        print(f"  {name.replace('_', ' ')}: {value}")
+    return 0
+
+
+def find_pictures(places: Sequence[str | Path]) -> list[Path]:
+    """The files among the places, and the pictures in the folders among them, in order.
+
+    Raises:
+      FileNotFoundError: if a folder holds no picture.
+    """
+    pictures: list[Path] = []
+    for place in map(Path, places):
+        found = [place]
+        if place.is_dir():
+            found = sorted(path for path in place.iterdir() if path.suffix.lower() in _PICTURES)
+        if not found:
+            raise FileNotFoundError(f"{place}: no pictures in this folder")
+        pictures += found
+    return pictures
+
+
+def central_square(path: Path) -> Array:
+    """The middle of a photograph, `[256, 256, 3]`: one size for all, so one compiled program."""
+    from jaxstyle.images import resize
+    from jaxstyle.io import load_image
+
+    image = load_image(path)
+    side = min(image.shape[:2])
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    return resize(image[top : top + side, left : left + side], (_SIDE, _SIDE))

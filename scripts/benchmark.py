@@ -1,0 +1,188 @@
+"""Measures jaxstyle on the real VGG-19; prints one line of JSON for each case.
+
+    python scripts/benchmark.py lbfgs       # losses against torch.optim.LBFGS (needs PyTorch)
+    python scripts/benchmark.py robustness  # 3 photographs × 7 paintings, from content and noise
+    python scripts/benchmark.py range       # what saving as 8 bits does to the objective
+    python scripts/benchmark.py history     # L-BFGS with 10 to 100 pairs remembered
+
+Pictures come from the folder DATA (with subfolders content and style), the network by name, from
+a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what it ran on.
+"""
+
+import argparse
+import itertools
+import json
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+
+import jaxstyle
+from jaxstyle import images, solvers
+from jaxstyle.objective import LossWeights
+from jaxstyle.presets import get_preset
+from jaxstyle.transfer import initial_image
+from jaxstyle.weights import load_network
+
+PAIRS = [
+    ("tubingen_praefcke.jpg", "starry-night.jpg"),
+    ("coffee.png", "great-wave.jpg"),
+    ("sklearn_china.jpg", "kandinsky_composition_vii.jpg"),
+]
+PHOTOGRAPHS = [content for content, _ in PAIRS]
+PAINTINGS = [
+    "starry-night.jpg", "great-wave.jpg", "the-scream.jpg", "water-lilies.jpg",
+    "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
+]  # fmt: skip
+INITS = ("content", "noise")
+Case = dict[str, Any]
+
+
+class Bench:
+    """The network, the pictures and the recipe that every case shares."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.data, self.size = arguments.data, arguments.size
+        self.steps, self.count = arguments.steps, arguments.pairs
+        preset = get_preset(arguments.preset)
+        network = load_network(arguments.network, normalized=preset.normalized or None)
+        self.params, self.spec = network.params, preset.spec
+        self.weights = preset.weights(self.params, (self.size, self.size))
+
+    def images(self, content: str, style: str) -> tuple[jax.Array, jax.Array]:
+        """A photograph and a painting, their longer sides `size` pixels."""
+        return (
+            jaxstyle.load_image(self.data / "content" / content, self.size),
+            jaxstyle.load_image(self.data / "style" / style, self.size),
+        )
+
+    def free(self) -> LossWeights:
+        """The weights without the range penalty."""
+        return LossWeights(self.weights.content, self.weights.style, out_of_range=0.0)
+
+
+def lbfgs(bench: Bench) -> Iterator[Case]:
+    """The loss after as many evaluations, of jaxstyle's L-BFGS and of PyTorch's."""
+    from torch_oracle import Oracle
+
+    oracle = Oracle(bench.params, bench.spec, bench.weights)
+    for (content_name, style_name), init in itertools.product(PAIRS[: bench.count], INITS):
+        content, style = bench.images(content_name, style_name)
+        start = initial_image(init, content.shape[:2], bench.params, content=content)
+        targets = jaxstyle.compute_targets(bench.params, content, style, bench.spec)
+        result = jaxstyle.optimize(
+            start, bench.params, targets, spec=bench.spec, weights=bench.weights,
+            num_steps=bench.steps - 1,
+        )  # fmt: skip
+        ours = np.asarray(result.info.loss)
+        oracle.set_targets(np.asarray(content), np.asarray(style))
+        theirs = oracle.minimize(np.asarray(start), bench.steps)
+        marks = [n for n in (25, 50, 100, 200, 300, 500) if n <= bench.steps]
+        yield {
+            "content": content_name,
+            "style": style_name,
+            "init": init,
+            "loss": {n: float(ours[n - 1]) for n in marks},
+            "ratio_to_torch": {n: float(ours[n - 1] / theirs[n - 1]) for n in marks},
+        }
+
+
+def robustness(bench: Bench) -> Iterator[Case]:
+    """How far the loss falls, over every photograph and painting."""
+    for content_name, style_name, init in itertools.product(PHOTOGRAPHS, PAINTINGS, INITS):
+        content, style = bench.images(content_name, style_name)
+        result = jaxstyle.stylize(
+            bench.params, content, style,
+            spec=bench.spec, weights=bench.weights, init=init, num_steps=bench.steps,
+        )  # fmt: skip
+        loss = np.asarray(result.info.loss)
+        yield {
+            "content": content_name,
+            "style": style_name,
+            "init": init,
+            "finite": bool(result.info.finite[-1]),
+            "fall": float(loss[0] / loss[-1]),
+        }
+
+
+def range_(bench: Bench) -> Iterator[Case]:
+    """The objective of the float image and of the saved picture, with and without the penalty."""
+    for (content_name, style_name), init in itertools.product(PAIRS[: bench.count], INITS):
+        content, style = bench.images(content_name, style_name)
+        targets = jaxstyle.compute_targets(bench.params, content, style, bench.spec)
+        case: Case = {"content": content_name, "style": style_name, "init": init}
+        for name, weights in (("kept", bench.weights), ("clipped", bench.free())):
+            image = jaxstyle.stylize(
+                bench.params, content, style,
+                spec=bench.spec, weights=weights, init=init, num_steps=bench.steps,
+            ).image  # fmt: skip
+            for kind, picture in (("float", image), ("saved", images.quantize(image))):
+                value, _ = jaxstyle.objective_and_gradient(
+                    picture, bench.params, targets, bench.free(), spec=bench.spec
+                )
+                case[f"{name}_{kind}"] = float(value.total)
+        case["kept_ratio"] = case["kept_saved"] / case["kept_float"]
+        case["clipped_ratio"] = case["clipped_saved"] / case["clipped_float"]
+        case["kept_to_clipped"] = case["kept_saved"] / case["clipped_saved"]
+        yield case
+
+
+def history(bench: Bench) -> Iterator[Case]:
+    """The loss for several lengths of L-BFGS's memory, and the time of a step relative to 10's."""
+    for (content_name, style_name), init in itertools.product(PAIRS[: bench.count], INITS):
+        content, style = bench.images(content_name, style_name)
+        case: Case = {"content": content_name, "style": style_name, "init": init}
+        for pairs in (10, 20, 30, 50, 100):
+            begin = time.perf_counter()
+            result = jaxstyle.stylize(
+                bench.params, content, style, spec=bench.spec, weights=bench.weights,
+                solver=solvers.lbfgs(pairs), init=init, num_steps=bench.steps,
+            )  # fmt: skip
+            loss = np.asarray(result.info.loss)
+            case[str(pairs)] = {"loss": float(loss[-1]), "half": float(loss[bench.steps // 2])}
+            case[str(pairs)]["seconds"] = time.perf_counter() - begin
+        yield case
+
+
+BENCHMARKS = {
+    "lbfgs": (lbfgs, 256, 300),
+    "robustness": (robustness, 192, 100),
+    "range": (range_, 192, 150),
+    "history": (history, 160, 300),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("benchmark", choices=BENCHMARKS)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--network", default="vgg19")
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--size", type=int, help="longer side in pixels")
+    parser.add_argument("--steps", type=int, help="steps, or evaluations")
+    parser.add_argument("--pairs", type=int, default=len(PAIRS), help="how many pairs")
+    arguments = parser.parse_args()
+    run, size, steps = BENCHMARKS[arguments.benchmark]
+    arguments.size = arguments.size or size
+    arguments.steps = arguments.steps or steps
+    ran_on = {
+        "benchmark": arguments.benchmark,
+        "preset": arguments.preset,
+        "size": arguments.size,
+        "steps": arguments.steps,
+        "device": jax.devices()[0].device_kind,
+        "machine": platform.machine(),
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+    }
+    for case in run(Bench(arguments)):
+        print(json.dumps({**ran_on, **case}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

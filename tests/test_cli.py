@@ -1,0 +1,442 @@
+"""The command line where all is well: mostly in this process, on tiny pictures and networks."""
+
+import csv
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import layouts
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxstyle import registry, weights
+from jaxstyle.cli import main
+from jaxstyle.io import read_settings
+from jaxstyle.presets import PRESETS
+from jaxstyle.solvers import SOLVERS
+
+STYLIZE = "stylize content.png style.png -o out.png"
+TEXTURE = "texture style.png -o out.png"
+RECONSTRUCT = "reconstruct content.png -o out.png"
+# The first layers alone: they compile in a second or two.
+LAYERS = {
+    "stylize": "--content-layers relu2_1 --style-layers relu1_1",
+    "texture": "--style-layers relu1_1",
+    "reconstruct": "--layer relu2_1",
+}
+COMMANDS = {"stylize": STYLIZE, "texture": TEXTURE, "reconstruct": RECONSTRUCT}
+LINE_SEARCH = ("lbfgs-zoom", "optax-lbfgs")
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def write_network(path: Path, scale: float = 1.0) -> Path:
+    """A narrow random network whose activations keep their size from layer to layer."""
+    params = layouts.random_params()
+    for layer in layouts.LAYERS:
+        params[layer]["kernel"] *= scale * np.sqrt(2 / (9 * params[layer]["kernel"].shape[2]))
+        params[layer]["bias"] *= 0.1
+    weights.save_params(path, params, {"normalized": "true"})
+    return path
+
+
+def write_picture(path: Path, seed: int, mode: str = "RGB", size: tuple[int, int] = (48, 32)):
+    shape = (*size[::-1], len(mode)) if len(mode) > 1 else size[::-1]
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels, mode if mode == "RGBA" else None).save(path)
+    return path
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def rows(path: str = "trace.csv") -> list[dict[str, float]]:
+    with open(path, newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return write_network(tmp_path_factory.mktemp("network") / "net.safetensors")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compile_faster():
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capsys, network):
+    """Runs a command line in a folder of its own, which holds a photograph and a painting."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.delenv("JAXSTYLE_PARAMS", raising=False)
+    for module in (registry, weights):
+        for place in ("shipped", "cache"):
+            monkeypatch.setattr(module, place, lambda place=place: tmp_path / place)
+    write_picture(work / "content.png", 1)
+    write_picture(work / "style.png", 2)
+
+    def run(line: str, **options: object) -> Ran:
+        args = line.split()
+        if args[0] in COMMANDS:
+            options = {"network": network, "size": 32, "steps": 3} | options
+            if not {"content_layers", "style_layers", "layer", "settings_from"} & set(options):
+                args += LAYERS[args[0]].split()
+        args += [
+            f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+            for name, value in options.items()
+            if value is not None
+        ]
+        capsys.readouterr()
+        status = main(args)
+        return Ran(status, *capsys.readouterr())
+
+    return run
+
+
+def done(ran: Ran) -> Ran:
+    assert (ran.status, ran.err) == (0, "")
+    return ran
+
+
+def start(cli, line: str = STYLIZE, **options: object) -> dict[str, float]:
+    """Loss terms of the picture that a run starts from."""
+    done(cli(line, trace="trace.csv", steps=1, **options))
+    return rows()[0]
+
+
+def test_default_recipe_on_the_whole_network(cli):
+    layer = ",".join(PRESETS["default"].spec.style_layers)
+    ran = done(cli(STYLIZE, style_layers=layer))
+    line = (
+        r"out.png: 32×21 pixels, 3 steps in \d+ s with net, loss \S+ \(content \S+, style \S+\)\n"
+    )
+    assert re.fullmatch(line, ran.out)
+    assert pixels("out.png").shape == (21, 32, 3)
+    assert sorted(os.listdir()) == ["content.png", "out.png", "style.png"]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_stylize_with_each_solver(cli, solver):
+    assert_solves(cli, "stylize", solver)
+
+
+@pytest.mark.parametrize("command", ["texture", "reconstruct"])
+@pytest.mark.parametrize(
+    "solver", [pytest.param(s, marks=[pytest.mark.slow] * (s in LINE_SEARCH)) for s in SOLVERS]
+)
+def test_other_commands_with_each_solver(cli, command, solver):
+    assert_solves(cli, command, solver)
+
+
+def assert_solves(cli, command, solver):
+    ran = done(cli(COMMANDS[command], solver=solver, trace="trace.csv", json=True))
+    assert rows()[-1]["loss"] < rows()[0]["loss"]
+    summary = json.loads(ran.out)
+    assert summary["evaluations"] == 4 if solver not in LINE_SEARCH else summary["evaluations"] >= 4
+    assert summary["options"]["solver"] == solver
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_preset(cli, preset):
+    recipe = PRESETS[preset]
+    summary = json.loads(done(cli(STYLIZE, preset=preset, steps=1, json=True)).out)
+    assert summary["options"]["preset"] == preset
+    assert summary["options"]["init"] == recipe.init
+    # One solver for the rest: how a recipe weighs fewer terms is all that is new.
+    same = {"preset": preset, "solver": "adam", "pooling": "max", "tv": "squared", "steps": 1}
+    for command in (TEXTURE, RECONSTRUCT):
+        summary = json.loads(done(cli(command, **same, json=True)).out)
+        assert summary["options"]["init"] == "noise"
+        assert summary["loss"] > 0
+
+
+def test_steps_and_start_are_the_presets(cli):
+    for preset in ("default", "anishathalye"):
+        recipe = PRESETS[preset]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("jaxstyle.transfer.optimize", _no_steps)
+            cli(STYLIZE, preset=preset, steps=None)
+        assert _no_steps.asked == recipe.num_steps
+
+
+def _no_steps(*_, num_steps, **__):
+    _no_steps.asked = num_steps
+    raise KeyboardInterrupt
+
+
+def test_several_styles_into_a_folder(cli):
+    write_picture(Path("other.png"), 3)
+    line = "stylize content.png style.png other.png -o made"
+    ran = done(cli(line, json=True))
+    summaries = [json.loads(line) for line in ran.out.splitlines()]
+    assert [s["output"] for s in summaries] == [
+        "made/content--style.png",
+        "made/content--other.png",
+    ]
+    assert sorted(os.listdir("made")) == ["content--other.png", "content--style.png"]
+    done(cli("stylize content.png other.png -o out.png"))
+    assert (pixels("out.png") == pixels("made/content--other.png")).all()
+    assert (pixels("out.png") != pixels("made/content--style.png")).any()
+    Path("a.folder").mkdir()
+    done(cli("stylize content.png style.png other.png -o a.folder"))
+    assert len(os.listdir("a.folder")) == 2
+
+
+def test_starts(cli):
+    assert start(cli, init="content")["content/relu2_1"] == 0
+    assert start(cli, init="style")["style/relu1_1"] < 1e-9
+    noise = start(cli, init="noise")
+    assert noise["content/relu2_1"] > 0
+    assert noise["style/relu1_1"] > 0
+    by_name, by_file = start(cli, init="style"), start(cli, init="style.png")
+    assert by_name == pytest.approx(by_file, rel=1e-3, abs=1e-9)
+    assert start(cli, TEXTURE, init="style")["style/relu1_1"] < 1e-9
+    assert start(cli, RECONSTRUCT, init="content")["loss"] == 0
+
+
+def test_noise_in_the_start(cli):
+    little, much = (start(cli, init_noise=x)["content/relu2_1"] for x in (0.01, 0.1))
+    assert 0 < little < much / 9
+    assert start(cli, init="noise", init_noise=0)["out_of_range"] == 0
+    assert start(cli, init="noise", init_noise=1)["out_of_range"] > 0
+
+
+def test_seeds(cli):
+    made = []
+    for seed in (7, 7, 8):
+        done(cli(STYLIZE, init="noise", seed=seed))
+        made.append(Path("out.png").read_bytes())
+    assert made[0] == made[1]
+    done(cli(STYLIZE, init="noise", seed=None))
+    first = pixels("out.png")
+    done(cli(STYLIZE, init="noise", seed=0))
+    assert (first == pixels("out.png")).all()
+    done(cli(STYLIZE, init="noise", seed=8))
+    assert (first != pixels("out.png")).any()
+
+
+def test_weights_are_factors_of_the_recipes(cli):
+    names = ("content/relu2_1", "style/relu1_1", "style/relu2_1")
+    layers = {"content_layers": "relu2_1", "style_layers": "relu1_1,relu2_1", "init": "noise"}
+    base = start(cli, **layers)
+
+    def factors(**options):
+        new = start(cli, **layers | options)
+        return [new[name] / base[name] for name in names]
+
+    assert factors(content_weight=3) == pytest.approx([3, 1, 1])
+    assert factors(style_weight=0.5) == pytest.approx([1, 0.5, 0.5])
+    assert factors(style_layers="relu1_1=2,relu2_1=0.25") == pytest.approx([1, 2, 0.25])
+    both = {"style_layers": "relu1_1=2,relu2_1", "style_weight": 10, "content_layers": "relu2_1=4"}
+    assert factors(**both) == pytest.approx([4, 20, 10])
+    assert factors(content_weight=0, style_weight=0) == [0, 0, 0]
+
+
+def test_smoothness_and_range(cli):
+    base = start(cli, init="noise")
+    assert base["total_variation"] == 0
+    one, two = (start(cli, init="noise", tv_weight=w)["total_variation"] for w in (1, 2))
+    assert 0 < one == pytest.approx(two / 2)
+    assert start(cli, init="noise", tv_weight=1, tv="l1")["total_variation"] > 2 * one
+    wild = {"init": "noise", "init_noise": 1}
+    assert start(cli, **wild)["out_of_range"] > 0
+    assert start(cli, **wild, range_weight=0)["out_of_range"] == 0
+
+
+@pytest.mark.parametrize("option", ["pooling=average", "padding=reflect", "padding=replicate"])
+def test_the_network_can_be_changed(cli, option):
+    name, value = option.split("=")
+    base, new = start(cli, init="noise"), start(cli, init="noise", **{name: value})
+    assert new["content/relu2_1"] != base["content/relu2_1"]
+
+
+def test_sizes(cli):
+    done(cli(TEXTURE, output_size="40x24"))
+    assert pixels("out.png").shape == (24, 40, 3)
+    same, small = (start(cli, style_size=size)["style/relu1_1"] for size in (32, 16))
+    assert same != small
+    assert pixels("out.png").shape == (21, 32, 3)
+
+
+def test_trace(cli):
+    ran = done(cli(STYLIZE, trace="trace.csv", tv_weight=1, init_noise=0.5, json=True))
+    trace, summary = rows(), json.loads(ran.out)
+    terms = ["content/relu2_1", "out_of_range", "style/relu1_1", "total_variation"]
+    assert list(trace[0]) == ["step", "evaluations", "loss", *terms]
+    assert [row["step"] for row in trace] == [0, 1, 2, 3]
+    assert [row["evaluations"] for row in trace] == [1, 2, 3, 4]
+    for row in trace:
+        assert sum(row[term] for term in terms) == pytest.approx(row["loss"])
+        assert all(row[term] > 0 for term in terms[1:])
+    assert {"loss": summary["loss"], **summary["terms"]} == {
+        key: trace[-1][key] for key in ("loss", *terms)
+    }
+
+
+def test_snapshots(cli):
+    done(cli(STYLIZE, save_every=2, steps=5))
+    pictures = {"out-000002.png": 2, "out-000004.png": 4, "out.png": 5}
+    assert set(os.listdir()) == {"content.png", "style.png", *pictures}
+    assert {name: read_settings(name)["step"] for name in pictures} == pictures
+    done(cli("stylize content.png style.png -o two.png", steps=2))
+    assert (pixels("two.png") == pixels("out-000002.png")).all()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_settings_make_the_same_picture_again(cli, command):
+    special = {
+        "stylize": {"content_weight": 0.1, "style_layers": "relu1_1=0.3", "init_noise": 1 / 3},
+        "texture": {"output_size": "24x40", "style_weight": 1e-5, "style_size": 20},
+        "reconstruct": {"layer": "conv1_2", "padding": "reflect"},
+    }[command]
+    common = {"seed": 9, "tv_weight": 0.1, "solver": "adam", "learning_rate": 0.1}
+    done(cli(COMMANDS[command], **common, **special))
+    os.rename("out.png", "first.png")
+    replay = {"settings_from": "first.png", "size": None, "steps": None, "network": None}
+    done(cli(COMMANDS[command], **replay))
+    assert Path("out.png").read_bytes() == Path("first.png").read_bytes()
+    done(cli(COMMANDS[command], **replay | {"seed": 10, "size": 24}))
+    settings = read_settings("out.png")
+    assert (settings["options"]["seed"], settings["options"]["size"]) == ("10", "24")
+    assert settings["options"]["learning-rate"] == "0.1"
+    assert max(pixels("out.png").shape) == (40 if command == "texture" else 24)
+
+
+def test_summary_for_programs(cli, network):
+    summary = json.loads(done(cli(STYLIZE, json=True)).out)
+    assert (summary["width"], summary["height"], summary["steps"]) == (32, 21, 3)
+    assert (summary["command"], summary["output"]) == ("stylize", "out.png")
+    assert (summary["content"], summary["style"]) == ("content.png", "style.png")
+    assert summary["finite"] is True
+    assert summary["seconds"] > 0
+    assert summary["network"]["name"] == "net"
+    assert summary["options"]["network"] == str(network)
+    assert set(summary["versions"]) == {"jax", "jaxopt"}
+    assert done(cli(STYLIZE, quiet=True)).out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("o.png", "PNG"),
+        ("o.jpg", "JPEG"),
+        ("o.jpeg", "JPEG"),
+        ("o.webp", "WEBP"),
+        ("O.TIF", "TIFF"),
+    ],
+)
+def test_formats_and_transparency(cli, name, kind):
+    write_picture(Path("clear.png"), 4, "RGBA", (32, 32))
+    for command in ("stylize clear.png style.png", "reconstruct clear.png"):
+        done(cli(f"{command} -o {name}", quality=100))
+        with Image.open(name) as image:
+            assert (image.format, image.size) == (kind, (32, 32))
+            if kind == "JPEG":
+                assert image.mode == "RGB"
+            else:
+                alpha = np.asarray(image.getchannel("A"))
+                assert (alpha == pixels("clear.png")[..., 3]).all()
+        assert read_settings(name)["step"] == 3
+    done(cli("texture clear.png -o texture.png"))
+    assert pixels("texture.png").shape == (32, 32, 3)
+
+
+def test_quality(cli):
+    lengths = []
+    for quality in (10, 95, None):
+        done(cli("stylize content.png style.png -o out.jpg", quality=quality))
+        lengths.append(os.path.getsize("out.jpg"))
+    assert lengths[0] < lengths[1] == lengths[2]
+
+
+def test_progress_bar_can_be_silenced(cli, monkeypatch):
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
+    assert "loss=" in cli(STYLIZE).err
+    assert done(cli(STYLIZE, quiet=True)).err == ""
+
+
+# ---- Runs in processes of their own ------------------------------------------------------------
+def process(line: str, network: Path, **streams) -> subprocess.Popen:
+    root = str(Path(__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": root, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    layers = f"{LAYERS['stylize']} --size 32 --network {network}" if "stylize" in line else ""
+    args = [sys.executable, "-m", "jaxstyle", *line.split(), *layers.split()]
+    return subprocess.Popen(args, env=environment, text=True, **streams)
+
+
+def test_version_in_a_process(network):
+    with process("--version", network, stdout=subprocess.PIPE) as run:
+        assert re.fullmatch(r"jaxstyle \S.*\n", run.communicate()[0])
+    assert run.returncode == 0
+
+
+def test_interrupt_keeps_the_last_picture(cli, network):
+    line = f"{STYLIZE} --steps 1000000 --save-every 5 --trace trace.csv"
+    with process(line, network, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        for _ in range(600):
+            if Path("out-000005.png").exists() or run.poll() is not None:
+                break
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert out == ""
+    told = re.fullmatch(r"jaxstyle: interrupted; out.png holds step (\d+) of 1000000\n", err)
+    step = int(told[1])
+    assert step >= 5
+    assert read_settings("out.png")["step"] == step
+    assert len(rows()) in (step + 1, step + 2)  # the interrupt may come between the two
+    assert not [name for name in os.listdir() if name.startswith(".")]
+
+
+@pytest.mark.parametrize("line", [f"{STYLIZE} --steps 1", "weights list", "stylize --help"])
+def test_nobody_reads_the_output(cli, network, line):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with process(line, network, stdout=writer, stderr=subprocess.PIPE) as run:
+        os.close(writer)
+        err = run.communicate()[1]
+    assert (run.returncode, err) == (1, "")
+    assert Path("out.png").exists() == ("-o" in line)
+
+
+def test_progress_bar_in_a_terminal(cli, network):
+    terminal, stderr = pty.openpty()
+    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
+    with process(f"{STYLIZE} --steps 9", network, stdout=subprocess.PIPE, stderr=stderr) as run:
+        os.close(stderr)
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+        except OSError:  # how Linux says that the other end was closed
+            pass
+        assert "9 steps" in run.communicate()[0]
+    os.close(terminal)
+    last = shown.decode().split("\r")[-2]
+    assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
+    assert re.search(r"loss=\S+, content=\S+, style=", last)

@@ -1,0 +1,85 @@
+"""The main job's promises on the real VGG-19 and real pictures, at sizes that a test can afford.
+
+`scripts/benchmark.py` measures the same at full size.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from conftest import shared_file
+
+import jaxstyle
+from jaxstyle import LossWeights, images
+from jaxstyle.presets import get_preset
+from jaxstyle.weights import load_network
+
+PHOTOGRAPHS = ["tubingen_praefcke.jpg", "coffee.png", "sklearn_china.jpg"]
+PAINTINGS = [
+    "starry-night.jpg", "great-wave.jpg", "the-scream.jpg", "water-lilies.jpg",
+    "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
+]  # fmt: skip
+DEFAULT = get_preset("default")
+FREE = LossWeights(1.0, 200.0, out_of_range=0.0)
+
+
+@pytest.fixture(scope="module")
+def params():
+    path = str(shared_file("weights/vgg19_keras_layout.h5"))
+    return load_network(path, normalized=True).params
+
+
+def pictures(content, style, size=96):
+    return (
+        jaxstyle.load_image(shared_file(f"data/content/{content}"), size),
+        jaxstyle.load_image(shared_file(f"data/style/{style}"), size),
+    )
+
+
+@pytest.mark.parametrize(
+    "pair", [("tubingen_praefcke.jpg", "starry-night.jpg"), ("coffee.png", "great-wave.jpg")]
+)
+def test_saving_costs_little_and_less_than_clipping_at_the_end(params, pair):
+    content, style = pictures(*pair)
+    targets = jaxstyle.compute_targets(params, content, style, DEFAULT.spec)
+
+    def objective(image):
+        value, _ = jaxstyle.objective_and_gradient(image, params, targets, FREE, spec=DEFAULT.spec)
+        return float(value.total)
+
+    def run(weights):
+        return jaxstyle.stylize(params, content, style, weights=weights, num_steps=80).image
+
+    kept, clipped = run(DEFAULT.weights(params, content.shape[:2])), run(FREE)
+    assert objective(images.quantize(kept)) <= 1.3 * objective(kept)
+    assert objective(images.quantize(kept)) <= objective(images.quantize(clipped))
+
+
+def check_run(params, content, style, init, num_steps=100):
+    info = jaxstyle.stylize(params, *pictures(content, style), init=init, num_steps=num_steps).info
+    assert bool(info.finite[-1])
+    assert int(info.evaluations[-1]) == num_steps + 1
+    fall = float(info.loss[0] / info.loss[-1])
+    assert fall >= 20, f"{content} × {style} from {init} fell {fall:.1f} times"
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_the_loss_falls_by_a_factor_of_twenty(params, init):
+    check_run(params, "tubingen_praefcke.jpg", "kandinsky_composition_vii.jpg", init)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("init", ["content", "noise"])
+@pytest.mark.parametrize(("content", "style"), itertools.product(PHOTOGRAPHS, PAINTINGS))
+def test_every_pair_falls_by_a_factor_of_twenty(params, content, style, init):
+    check_run(params, content, style, init)
+
+
+def test_a_painting_is_its_own_minimum(params):
+    _, style = pictures("coffee.png", "great-wave.jpg")
+    spec = jaxstyle.LossSpec(content_layers=())
+    targets = jaxstyle.compute_targets(params, None, style, spec)
+    value, gradient = jaxstyle.objective_and_gradient(style, params, targets, spec=spec)
+    size = sum(float(np.mean(np.square(gram))) for gram in targets.style.values())
+    assert float(value.total) < 1e-9 * 200 * size
+    assert np.isfinite(gradient).all()
