@@ -36,8 +36,8 @@ def resize(image: Array, shape: tuple[int, int]) -> Array:
     return jnp.clip(resized, image.min(), image.max())
 
 
-WHITE_NOISE_SCALE = 20 / 255
-"""Standard deviation of white noise by default: visible, yet almost wholly in range."""
+WHITE_NOISE_SCALE = 60 / 255
+"""Standard deviation of white noise by default: it fills the range of a picture."""
 
 
 def white_noise(

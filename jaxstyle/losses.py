@@ -134,7 +134,7 @@ def l1_total_variation(image: Array) -> Array:
 
     Reference: Rudin, Osher and Fatemi, Physica D, 1992, in its anisotropic form.
     """
-    return _total_variation(image, jnp.abs)
+    return _total_variation(image, _absolute)
 
 
 def range_penalty(image: Array) -> Array:
@@ -152,6 +152,7 @@ def range_penalty(image: Array) -> Array:
       >>> float(range_penalty(jnp.array([[[-1.0, 0.5, 2.0, 1.0]]])))
       0.5
     """
+    image = image.astype(jnp.float32)
     return jnp.mean(jnp.square(image - jnp.clip(image, 0.0, 1.0)))
 
 
@@ -161,6 +162,12 @@ def _mean_squared_difference(a: Array, b: Array) -> Array:
     return jnp.mean(jnp.square(a.astype(jnp.float32) - b.astype(jnp.float32)))
 
 
+def _absolute(x: Array) -> Array:
+    # jnp.abs has slope 1 at 0, which would pull at every flat region.
+    return x * jnp.sign(jax.lax.stop_gradient(x))
+
+
 def _total_variation(image: Array, penalty: Callable[[Array], Array]) -> Array:
+    image = image.astype(jnp.float32)
     differences = (image[1:] - image[:-1], image[:, 1:] - image[:, :-1])
     return sum((jnp.mean(penalty(d)) for d in differences if d.size), start=jnp.float32(0.0))

@@ -6,12 +6,12 @@ the image and the network's parameters are arrays: changing one never compiles a
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -309,7 +309,7 @@ def _per_layer(name: str, weight: LayerWeights, layers: tuple[str, ...]) -> Arra
                 f"{name} weights are given for {', '.join(weight) or 'no layer'}, "
                 f"but the layers are {', '.join(layers) or 'none'}"
             )
-        return jnp.stack([_weight(f"{name} at {k}", weight[k]) for k in layers] or [0.0])
+        return jnp.asarray([_weight(f"{name} at {k}", weight[k]) for k in layers], jnp.float32)
     if jnp.ndim(weight) == 0:
         return jnp.broadcast_to(_weight(name, weight), (len(layers),))
     if jnp.shape(weight) != (len(layers),):
@@ -317,13 +317,19 @@ def _per_layer(name: str, weight: LayerWeights, layers: tuple[str, ...]) -> Arra
             f"{name} weights should be a scalar or of shape ({len(layers)},) for "
             f"{', '.join(layers)}, got shape {jnp.shape(weight)}"
         )
-    return jnp.asarray(weight, jnp.float32)
+    return _checked(name, weight)
 
 
 def _weight(name: str, weight: ArrayLike) -> Array:
-    # Arrays may be traced or stay on the device; plain numbers can be checked at once.
-    if isinstance(weight, int | float) and not (math.isfinite(weight) and weight >= 0):
-        raise ValueError(f"the {name} weight should be finite and not negative, got {weight}")
     if jnp.ndim(weight) != 0:
         raise ValueError(f"the {name} weight should be a scalar, got shape {jnp.shape(weight)}")
+    return _checked(name, weight)
+
+
+def _checked(name: str, weight: ArrayLike) -> Array:
+    # What is on the device may be traced, and to look at it would wait for it.
+    if not isinstance(weight, Array):
+        values = np.asarray(weight, np.float32)
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            raise ValueError(f"the {name} weight should be finite and not negative, got {weight}")
     return jnp.asarray(weight, jnp.float32)

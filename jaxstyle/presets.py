@@ -97,28 +97,44 @@ class Preset:
         return self.weigh(Sizes(filters, positions, shape, spec))
 
 
+def _default(sizes: Sizes) -> LossWeights:
+    # In a normalised network every layer's Gram matrix is of one size. relu5_1 has a 256th of the
+    # positions of relu1_1, is matched last, and would outweigh the others from then on.
+    return LossWeights(
+        content=1.0,
+        style={layer: 200.0 if layer[4] == "5" else 1000.0 for layer in sizes.spec.style_layers},
+    )
+
+
 def _by_filters(factor: float, sizes: Sizes) -> dict[str, float]:
     """`factor / N²` for each style layer: the weight of a mean over N² whose Gram is over N."""
     return {layer: factor / sizes.filters[layer] ** 2 for layer in sizes.spec.style_layers}
+
+
+def _differences(sizes: Sizes) -> float:
+    """Neighbouring pairs in one direction, the mean of both: a mean times it is their sum.
+
+    Exact where the picture is square; for 4:3 at 512 px within 0.04 %.
+    """
+    height, width = sizes.shape
+    return 3 * (height * width - (height + width) / 2)
 
 
 def _neural_style(sizes: Sizes) -> LossWeights:
     # 5 mean(F − P)² + 100 Σ mean(G/N − A/N)², and the gradient of 1e-3/2 Σ (x − x')² in 0–255.
     # Departures: it scales pictures by 256, not 255; it leaves the last row and column out of the
     # total variation, and the total variation out of the loss that it reports.
-    elements = 3 * sizes.shape[0] * sizes.shape[1]
     return LossWeights(
         content=5.0,
         style=_by_filters(100.0, sizes),
-        total_variation=0.5e-3 * 255**2 * elements,
+        total_variation=0.5e-3 * 255**2 * _differences(sizes),
         out_of_range=0.0,
     )
 
 
 def _gordic(sizes: Sizes) -> LossWeights:
     # 1e5 mean(F − P)² + 3e4/5 Σ sum(G/N − A/N)² + Σ|x − x'| in 0–255.
-    elements = 3 * sizes.shape[0] * sizes.shape[1]
-    return LossWeights(1e5, 3e4 / 5, total_variation=255.0 * elements, out_of_range=0.0)
+    return LossWeights(1e5, 3e4 / 5, total_variation=255.0 * _differences(sizes), out_of_range=0.0)
 
 
 def _gatys2016(sizes: Sizes) -> LossWeights:
@@ -145,8 +161,9 @@ _ALL = (
     Preset(
         name="default",
         description="this project's own: normalised network, from content, pixels kept in range",
-        spec=LossSpec(),
-        weigh=lambda sizes: LossWeights(content=1.0, style=200.0),
+        # Zero padding, as the network was trained with, leaves a frame around the picture.
+        spec=LossSpec(padding="reflect"),
+        weigh=_default,
         normalized=True,
         num_steps=300,
     ),

@@ -10,6 +10,7 @@ a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what i
 """
 
 import argparse
+import dataclasses
 import itertools
 import json
 import platform
@@ -24,7 +25,7 @@ import numpy as np
 
 import jaxstyle
 from jaxstyle import images, solvers
-from jaxstyle.objective import LossWeights
+from jaxstyle.objective import LossWeights, Targets
 from jaxstyle.presets import get_preset
 from jaxstyle.transfer import initial_image
 from jaxstyle.weights import load_network
@@ -63,7 +64,14 @@ class Bench:
 
     def free(self) -> LossWeights:
         """The weights without the range penalty."""
-        return LossWeights(self.weights.content, self.weights.style, out_of_range=0.0)
+        return dataclasses.replace(self.weights, out_of_range=0.0)
+
+    def free_objective(self, image: jax.Array, targets: Targets) -> float:
+        """The objective of an image without the range penalty."""
+        value, _ = jaxstyle.objective_and_gradient(
+            image, self.params, targets, self.free(), spec=self.spec
+        )
+        return float(value.total)
 
 
 def lbfgs(bench: Bench) -> Iterator[Case]:
@@ -93,7 +101,7 @@ def lbfgs(bench: Bench) -> Iterator[Case]:
 
 
 def robustness(bench: Bench) -> Iterator[Case]:
-    """How far the loss falls, over every photograph and painting."""
+    """How far the loss falls, over every photograph and painting, and what saving does to it."""
     for content_name, style_name, init in itertools.product(PHOTOGRAPHS, PAINTINGS, INITS):
         content, style = bench.images(content_name, style_name)
         result = jaxstyle.stylize(
@@ -101,12 +109,18 @@ def robustness(bench: Bench) -> Iterator[Case]:
             spec=bench.spec, weights=bench.weights, init=init, num_steps=bench.steps,
         )  # fmt: skip
         loss = np.asarray(result.info.loss)
+        targets = jaxstyle.compute_targets(bench.params, content, style, bench.spec)
+        as_float, as_saved = (
+            bench.free_objective(image, targets)
+            for image in (result.image, images.quantize(result.image))
+        )
         yield {
             "content": content_name,
             "style": style_name,
             "init": init,
             "finite": bool(result.info.finite[-1]),
             "fall": float(loss[0] / loss[-1]),
+            "saved_to_float": as_saved / as_float,
         }
 
 
@@ -122,10 +136,7 @@ def range_(bench: Bench) -> Iterator[Case]:
                 spec=bench.spec, weights=weights, init=init, num_steps=bench.steps,
             ).image  # fmt: skip
             for kind, picture in (("float", image), ("saved", images.quantize(image))):
-                value, _ = jaxstyle.objective_and_gradient(
-                    picture, bench.params, targets, bench.free(), spec=bench.spec
-                )
-                case[f"{name}_{kind}"] = float(value.total)
+                case[f"{name}_{kind}"] = bench.free_objective(picture, targets)
         case["kept_ratio"] = case["kept_saved"] / case["kept_float"]
         case["clipped_ratio"] = case["clipped_saved"] / case["clipped_float"]
         case["kept_to_clipped"] = case["kept_saved"] / case["clipped_saved"]

@@ -20,7 +20,7 @@ class Oracle:
 
     Args:
       params: canonical parameters, as jaxstyle has them.
-      spec: what is compared; zero padding only.
+      spec: what is compared.
       weights: how much each part counts.
     """
 
@@ -45,7 +45,12 @@ class Oracle:
         for name, (kernel, bias) in self.convolutions.items():
             if name[4] != block:
                 x, block = pool(x, 2), name[4]
-            x = functional.conv2d(x, kernel, bias, padding=1)
+            if self.spec.padding == "zero":
+                x = functional.conv2d(x, kernel, bias, padding=1)
+            else:
+                x = functional.conv2d(
+                    functional.pad(x, (1, 1, 1, 1), mode=self.spec.padding), kernel, bias
+                )
             if name in wanted:
                 found[name] = x
             x = functional.relu(x)
@@ -88,7 +93,7 @@ class Oracle:
         variable = to_torch(image).requires_grad_()
         loss = self.objective(variable)
         loss.backward()
-        return float(loss), from_torch(variable.grad)
+        return float(loss.detach()), from_torch(variable.grad)
 
     def minimize(self, image: np.ndarray, evaluations: int) -> list[float]:
         """The losses that `torch.optim.LBFGS` sees: lr 1, history 100, no line search."""
@@ -108,7 +113,7 @@ class Oracle:
             solver.zero_grad()
             loss = self.objective(variable)
             loss.backward()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
             return loss
 
         while len(losses) < evaluations:

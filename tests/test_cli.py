@@ -23,7 +23,7 @@ from PIL import Image
 
 from jaxstyle import registry, weights
 from jaxstyle.cli import main
-from jaxstyle.io import read_settings
+from jaxstyle.io import load_picture, read_settings
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
 
@@ -37,7 +37,11 @@ LAYERS = {
     "reconstruct": "--layer relu2_1",
 }
 COMMANDS = {"stylize": STYLIZE, "texture": TEXTURE, "reconstruct": RECONSTRUCT}
+KINDS = {"o.png": "PNG", "o.jpg": "JPEG", "o.jpeg": "JPEG", "o.webp": "WEBP", "O.TIF": "TIFF"}
+# A line search takes long to compile: every day for one command, with -m slow for all.
 LINE_SEARCH = ("lbfgs-zoom", "optax-lbfgs")
+RARE = {(c, s): s in LINE_SEARCH and c != "stylize" for c in COMMANDS for s in SOLVERS}
+SOLVED = [pytest.param(*pair, marks=pytest.mark.slow if RARE[pair] else ()) for pair in RARE]
 
 
 class Ran(NamedTuple):
@@ -56,11 +60,9 @@ def write_network(path: Path, scale: float = 1.0) -> Path:
     return path
 
 
-def write_picture(path: Path, seed: int, mode: str = "RGB", size: tuple[int, int] = (48, 32)):
-    shape = (*size[::-1], len(mode)) if len(mode) > 1 else size[::-1]
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    Image.fromarray(pixels, mode if mode == "RGBA" else None).save(path)
-    return path
+def write_picture(path: Path | str, seed: int, mode: str = "RGB") -> None:
+    shape = (32, 48, len(mode))
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8)).save(path)
 
 
 def pixels(path: str) -> np.ndarray:
@@ -101,7 +103,7 @@ def cli(tmp_path, monkeypatch, capsys, network):
 
     def run(line: str, **options: object) -> Ran:
         args = line.split()
-        if args[0] in COMMANDS:
+        if args and args[0] in COMMANDS:
             options = {"network": network, "size": 32, "steps": 3} | options
             if not {"content_layers", "style_layers", "layer", "settings_from"} & set(options):
                 args += LAYERS[args[0]].split()
@@ -129,34 +131,21 @@ def start(cli, line: str = STYLIZE, **options: object) -> dict[str, float]:
 
 
 def test_default_recipe_on_the_whole_network(cli):
-    layer = ",".join(PRESETS["default"].spec.style_layers)
-    ran = done(cli(STYLIZE, style_layers=layer))
-    line = (
-        r"out.png: 32×21 pixels, 3 steps in \d+ s with net, loss \S+ \(content \S+, style \S+\)\n"
-    )
-    assert re.fullmatch(line, ran.out)
-    assert pixels("out.png").shape == (21, 32, 3)
+    style_layers = ",".join(PRESETS["default"].spec.style_layers)
+    ran = done(cli(STYLIZE, style_layers=style_layers, size=48))
+    expected = r"out.png: 48×32 pixels, 3 steps in \d+ s with net, loss \S+ \(content .*style .*"
+    assert re.fullmatch(expected, ran.out.removesuffix("\n"))
+    assert pixels("out.png").shape == (32, 48, 3)
     assert sorted(os.listdir()) == ["content.png", "out.png", "style.png"]
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_stylize_with_each_solver(cli, solver):
-    assert_solves(cli, "stylize", solver)
-
-
-@pytest.mark.parametrize("command", ["texture", "reconstruct"])
-@pytest.mark.parametrize(
-    "solver", [pytest.param(s, marks=[pytest.mark.slow] * (s in LINE_SEARCH)) for s in SOLVERS]
-)
-def test_other_commands_with_each_solver(cli, command, solver):
-    assert_solves(cli, command, solver)
-
-
-def assert_solves(cli, command, solver):
-    ran = done(cli(COMMANDS[command], solver=solver, trace="trace.csv", json=True))
+@pytest.mark.parametrize(("command", "solver"), SOLVED)
+def test_each_solver(cli, command, solver):
+    options = {"solver": solver, "init": "noise", "trace": "trace.csv"}
+    summary = json.loads(done(cli(COMMANDS[command], **options, json=True)).out)
     assert rows()[-1]["loss"] < rows()[0]["loss"]
-    summary = json.loads(ran.out)
-    assert summary["evaluations"] == 4 if solver not in LINE_SEARCH else summary["evaluations"] >= 4
+    assert summary["evaluations"] >= 4
+    assert summary["evaluations"] == 4 or solver in LINE_SEARCH
     assert summary["options"]["solver"] == solver
 
 
@@ -174,29 +163,11 @@ def test_each_preset(cli, preset):
         assert summary["loss"] > 0
 
 
-def test_steps_and_start_are_the_presets(cli):
-    for preset in ("default", "anishathalye"):
-        recipe = PRESETS[preset]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("jaxstyle.transfer.optimize", _no_steps)
-            cli(STYLIZE, preset=preset, steps=None)
-        assert _no_steps.asked == recipe.num_steps
-
-
-def _no_steps(*_, num_steps, **__):
-    _no_steps.asked = num_steps
-    raise KeyboardInterrupt
-
-
 def test_several_styles_into_a_folder(cli):
-    write_picture(Path("other.png"), 3)
-    line = "stylize content.png style.png other.png -o made"
-    ran = done(cli(line, json=True))
-    summaries = [json.loads(line) for line in ran.out.splitlines()]
-    assert [s["output"] for s in summaries] == [
-        "made/content--style.png",
-        "made/content--other.png",
-    ]
+    write_picture("other.png", 3)
+    ran = done(cli("stylize content.png style.png other.png -o made", json=True))
+    outputs = [json.loads(line)["output"] for line in ran.out.splitlines()]
+    assert outputs == ["made/content--style.png", "made/content--other.png"]
     assert sorted(os.listdir("made")) == ["content--other.png", "content--style.png"]
     done(cli("stylize content.png other.png -o out.png"))
     assert (pixels("out.png") == pixels("made/content--other.png")).all()
@@ -209,9 +180,7 @@ def test_several_styles_into_a_folder(cli):
 def test_starts(cli):
     assert start(cli, init="content")["content/relu2_1"] == 0
     assert start(cli, init="style")["style/relu1_1"] < 1e-9
-    noise = start(cli, init="noise")
-    assert noise["content/relu2_1"] > 0
-    assert noise["style/relu1_1"] > 0
+    assert min(start(cli, init="noise")[x] for x in ("content/relu2_1", "style/relu1_1")) > 0
     by_name, by_file = start(cli, init="style"), start(cli, init="style.png")
     assert by_name == pytest.approx(by_file, rel=1e-3, abs=1e-9)
     assert start(cli, TEXTURE, init="style")["style/relu1_1"] < 1e-9
@@ -226,17 +195,13 @@ def test_noise_in_the_start(cli):
 
 
 def test_seeds(cli):
-    made = []
-    for seed in (7, 7, 8):
+    made = {}
+    for name, seed in (("7", 7), ("7 again", 7), ("8", 8), ("0", 0), ("none", None)):
         done(cli(STYLIZE, init="noise", seed=seed))
-        made.append(Path("out.png").read_bytes())
-    assert made[0] == made[1]
-    done(cli(STYLIZE, init="noise", seed=None))
-    first = pixels("out.png")
-    done(cli(STYLIZE, init="noise", seed=0))
-    assert (first == pixels("out.png")).all()
-    done(cli(STYLIZE, init="noise", seed=8))
-    assert (first != pixels("out.png")).any()
+        made[name] = Path("out.png").read_bytes()
+    assert made["7"] == made["7 again"]
+    assert made["0"] == made["none"]
+    assert len(set(made.values())) == 3
 
 
 def test_weights_are_factors_of_the_recipes(cli):
@@ -267,11 +232,11 @@ def test_smoothness_and_range(cli):
     assert start(cli, **wild, range_weight=0)["out_of_range"] == 0
 
 
-@pytest.mark.parametrize("option", ["pooling=average", "padding=reflect", "padding=replicate"])
+@pytest.mark.parametrize("option", ["pooling", "padding"])
 def test_the_network_can_be_changed(cli, option):
-    name, value = option.split("=")
-    base, new = start(cli, init="noise"), start(cli, init="noise", **{name: value})
-    assert new["content/relu2_1"] != base["content/relu2_1"]
+    values = {"pooling": ("max", "average"), "padding": ("zero", "reflect")}[option]
+    one, two = (start(cli, init="noise", **{option: value}) for value in values)
+    assert one["content/relu2_1"] != two["content/relu2_1"]
 
 
 def test_sizes(cli):
@@ -292,9 +257,8 @@ def test_trace(cli):
     for row in trace:
         assert sum(row[term] for term in terms) == pytest.approx(row["loss"])
         assert all(row[term] > 0 for term in terms[1:])
-    assert {"loss": summary["loss"], **summary["terms"]} == {
-        key: trace[-1][key] for key in ("loss", *terms)
-    }
+    assert summary["terms"] == {term: trace[-1][term] for term in terms}
+    assert summary["loss"] == trace[-1]["loss"]
 
 
 def test_snapshots(cli):
@@ -308,8 +272,9 @@ def test_snapshots(cli):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_settings_make_the_same_picture_again(cli, command):
+    layers = {"content_layers": "relu2_1=1e-3", "style_layers": "relu1_1"}
     special = {
-        "stylize": {"content_weight": 0.1, "style_layers": "relu1_1=0.3", "init_noise": 1 / 3},
+        "stylize": {**layers, "init_noise": 1 / 3},
         "texture": {"output_size": "24x40", "style_weight": 1e-5, "style_size": 20},
         "reconstruct": {"layer": "conv1_2", "padding": "reflect"},
     }[command]
@@ -319,11 +284,9 @@ def test_settings_make_the_same_picture_again(cli, command):
     replay = {"settings_from": "first.png", "size": None, "steps": None, "network": None}
     done(cli(COMMANDS[command], **replay))
     assert Path("out.png").read_bytes() == Path("first.png").read_bytes()
-    done(cli(COMMANDS[command], **replay | {"seed": 10, "size": 24}))
-    settings = read_settings("out.png")
-    assert (settings["options"]["seed"], settings["options"]["size"]) == ("10", "24")
-    assert settings["options"]["learning-rate"] == "0.1"
-    assert max(pixels("out.png").shape) == (40 if command == "texture" else 24)
+    done(cli(COMMANDS[command], **replay | {"seed": 10, "steps": 2}))
+    kept = read_settings("out.png")["options"]
+    assert [kept[name] for name in ("seed", "steps", "size")] == ["10", "2", "32"]
 
 
 def test_summary_for_programs(cli, network):
@@ -331,38 +294,26 @@ def test_summary_for_programs(cli, network):
     assert (summary["width"], summary["height"], summary["steps"]) == (32, 21, 3)
     assert (summary["command"], summary["output"]) == ("stylize", "out.png")
     assert (summary["content"], summary["style"]) == ("content.png", "style.png")
-    assert summary["finite"] is True
-    assert summary["seconds"] > 0
-    assert summary["network"]["name"] == "net"
-    assert summary["options"]["network"] == str(network)
+    assert (summary["finite"], summary["seconds"] > 0) == (True, True)
+    names = summary["network"]["name"], summary["options"]["network"]
+    assert names == ("net", str(network))
     assert set(summary["versions"]) == {"jax", "jaxopt"}
     assert done(cli(STYLIZE, quiet=True)).out == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("o.png", "PNG"),
-        ("o.jpg", "JPEG"),
-        ("o.jpeg", "JPEG"),
-        ("o.webp", "WEBP"),
-        ("O.TIF", "TIFF"),
-    ],
-)
-def test_formats_and_transparency(cli, name, kind):
-    write_picture(Path("clear.png"), 4, "RGBA", (32, 32))
+@pytest.mark.parametrize("name", KINDS)
+def test_formats_and_transparency(cli, name):
+    write_picture("clear.png", 4, "RGBA")
+    expected = np.rint(255 * load_picture("clear.png", size=32).alpha)
     for command in ("stylize clear.png style.png", "reconstruct clear.png"):
         done(cli(f"{command} -o {name}", quality=100))
         with Image.open(name) as image:
-            assert (image.format, image.size) == (kind, (32, 32))
-            if kind == "JPEG":
-                assert image.mode == "RGB"
-            else:
-                alpha = np.asarray(image.getchannel("A"))
-                assert (alpha == pixels("clear.png")[..., 3]).all()
+            assert (image.format, image.size) == (KINDS[name], (32, 21))
+            if KINDS[name] != "JPEG":
+                assert (np.asarray(image.getchannel("A")) == expected).all()
         assert read_settings(name)["step"] == 3
     done(cli("texture clear.png -o texture.png"))
-    assert pixels("texture.png").shape == (32, 32, 3)
+    assert pixels("texture.png").shape == (21, 32, 3)
 
 
 def test_quality(cli):
@@ -409,18 +360,21 @@ def test_interrupt_keeps_the_last_picture(cli, network):
     step = int(told[1])
     assert step >= 5
     assert read_settings("out.png")["step"] == step
-    assert len(rows()) in (step + 1, step + 2)  # the interrupt may come between the two
+    assert len(rows()) == step + 1
     assert not [name for name in os.listdir() if name.startswith(".")]
 
 
-@pytest.mark.parametrize("line", [f"{STYLIZE} --steps 1", "weights list", "stylize --help"])
-def test_nobody_reads_the_output(cli, network, line):
+@pytest.mark.parametrize(
+    ("line", "status"),  # argparse ignores that nobody reads its help
+    [(f"{STYLIZE} --steps 1", 1), ("weights list", 1), ("stylize --help", 0)],
+)
+def test_nobody_reads_the_output(cli, network, line, status):
     reader, writer = os.pipe()
     os.close(reader)
     with process(line, network, stdout=writer, stderr=subprocess.PIPE) as run:
         os.close(writer)
         err = run.communicate()[1]
-    assert (run.returncode, err) == (1, "")
+    assert (run.returncode, err) == (status, "")
     assert Path("out.png").exists() == ("-o" in line)
 
 
@@ -439,4 +393,4 @@ def test_progress_bar_in_a_terminal(cli, network):
     os.close(terminal)
     last = shown.decode().split("\r")[-2]
     assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
-    assert re.search(r"loss=\S+, content=\S+, style=", last)
+    assert re.search(r"loss=\S+, content=\S+, .*style=", last)

@@ -118,8 +118,8 @@ def test_objective_and_gradient_equals_value_and_grad():
 def test_is_zero_at_its_target_with_zero_gradient():
     targets = compute_targets(PARAMS, CONTENT, CONTENT, SPEC)
     assert objective(CONTENT, PARAMS, targets, spec=SPEC).total == 0
-    far, near = (
-        objective_and_gradient(image, PARAMS, targets, spec=SPEC)[1] for image in (IMAGE, CONTENT)
+    (_, far), (_, near) = (
+        objective_and_gradient(image, PARAMS, targets, spec=SPEC) for image in (IMAGE, CONTENT)
     )
     assert np.abs(near).max() <= 1e-5 * np.abs(far).max()
 
@@ -136,15 +136,13 @@ def test_the_range_penalty_keeps_its_share_when_content_and_style_grow(factor):
 
 
 def test_vmap_over_weights_equals_a_loop():
-    weights = LossWeights(
-        np.float32([1, 2, 3]), np.float32([[1, 2], [3, 4], [5, 6]]), np.float32([0, 1, 2]), 10.0
-    )
-    axes = LossWeights(0, 0, 0, None)
+    per_layer = np.float32([[1, 2], [3, 4], [5, 6]])
+    weights = LossWeights(np.float32([1, 2, 3]), per_layer, np.float32([0, 1, 2]), 10.0)
 
     def total(weights):
         return objective(IMAGE, PARAMS, TARGETS, weights, spec=SPEC).total
 
-    got = jax.jit(jax.vmap(total, in_axes=(axes,)))(weights)
+    got = jax.jit(jax.vmap(total, in_axes=(LossWeights(0, 0, 0, None),)))(weights)
     for i in range(3):
         one = LossWeights(weights.content[i], weights.style[i], weights.total_variation[i])
         expected = compiled_objective(IMAGE, PARAMS, TARGETS, one, spec=SPEC).total
@@ -184,13 +182,8 @@ def test_weights_resolve_to_one_form_however_they_are_given():
         leaves = jax.tree.leaves(resolved)
         assert [x.shape for x in leaves] == [(1,), (2,), (), ()]
         assert {(x.dtype, x.weak_type) for x in leaves} == {(jnp.dtype("float32"), False)}
-        again = resolved.resolve(SPEC)
-        jax.tree.map(np.testing.assert_array_equal, again, resolved)
-
-
-def test_a_mapping_gives_each_layer_its_own_weight():
-    weights = LossWeights(1.0, {"relu3_1": 3.0, "relu1_1": 1.0}).resolve(SPEC)
-    np.testing.assert_array_equal(weights.style, [1, 3])
+    by_layer = LossWeights(style={"relu3_1": 3.0, "relu1_1": 1.0})
+    np.testing.assert_array_equal(by_layer.resolve(SPEC).style, [1, 3])
 
 
 def test_no_layers_take_an_empty_mapping_as_they_take_a_scalar():
@@ -219,15 +212,11 @@ def test_compiles_once_for_every_form_of_weights_and_all_targets_of_one_shape(co
         spec = LossSpec(["relu2_1"], ["relu1_1", "relu3_1"], **changes)
         return objective_and_gradient(image, PARAMS, targets, weights, spec=spec)
 
-    def programs():
-        return sum("value_and_gradient" in name for name in compiled)
-
     other = compiled_targets(PARAMS, 1 - CONTENT, STYLE[:4], spec=SPEC)
     first = evaluate(FORMS["array"], pooling="average")
-    assert programs() == 1
     for weights in FORMS.values():
         evaluate(weights, pooling="average")
-    assert programs() == 1
+    assert sum("value_and_gradient" in name for name in compiled) == 1
 
     compiled.clear()
     for weights in reversed(FORMS.values()):
@@ -235,9 +224,6 @@ def test_compiles_once_for_every_form_of_weights_and_all_targets_of_one_shape(co
         changed = evaluate(LossWeights(0.0, 1e6, 7.0, 0.0), pooling="average")
     assert compiled == []
     assert changed[0].total != first[0].total
-
-    evaluate(FORMS["array"], IMAGE, padding="reflect")
-    assert programs() == 1
 
 
 def test_a_spec_is_hashable_makes_tuples_of_lists_and_lists_each_layer_once():
@@ -251,18 +237,10 @@ def test_a_spec_is_hashable_makes_tuples_of_lists_and_lists_each_layer_once():
     ("fields", "error", "message"),
     [
         ({"content_layers": (), "style_layers": ()}, ValueError, "at least one content layer"),
-        (
-            {"style_layers": ["relu1_1"] * 2},
-            ValueError,
-            "style_layers names a layer twice: relu1_1",
-        ),
+        ({"style_layers": ["relu1_1"] * 2}, ValueError, "style_layers names a layer twice: relu1"),
         ({"content_layers": "relu1_1"}, TypeError, "content_layers .* got the string 'relu1_1'"),
         ({"pooling": "mean"}, ValueError, "unknown pooling 'mean'; valid: max, average"),
-        (
-            {"padding": "same"},
-            ValueError,
-            "unknown padding 'same'; valid: zero, reflect, replicate",
-        ),
+        ({"padding": "same"}, ValueError, "unknown padding 'same'; valid: zero, reflect, repli"),
         ({"total_variation": "l2"}, ValueError, "unknown total_variation 'l2'; valid: squared, l1"),
     ],
 )
@@ -282,15 +260,11 @@ def test_weights_refuse_a_number_that_is_negative_or_not_finite(name, number):
     ("weights", "message"),
     [
         (LossWeights(style={"relu1_1": 1.0}), "for relu1_1, but the layers are relu1_1, relu3_1"),
-        (
-            LossWeights(content={"relu2_1": 1.0, "relu9_1": 1}),
-            "relu9_1, but the layers are relu2_1",
-        ),
+        (LossWeights(content={"relu2_1": 1, "relu9_1": 1}), "relu9_1, but the layers are relu2_1"),
         (LossWeights(style={}), "for no layer, but the layers are relu1_1, relu3_1"),
         (LossWeights(style={"relu1_1": 1, "relu3_1": -1}), "style at relu3_1 weight .* got -1"),
         (LossWeights(style={"relu1_1": 1, "relu3_1": np.ones(1)}), r"a scalar, got shape \(1,\)"),
         (LossWeights(style=np.ones(3)), r"shape \(2,\) for relu1_1, relu3_1, got shape \(3,\)"),
-        (LossWeights(content=np.ones((1, 1))), r"shape \(1,\) for relu2_1, got shape \(1, 1\)"),
         (LossWeights(total_variation=np.ones(2)), r"total_variation .* scalar, got shape \(2,\)"),
     ],
 )

@@ -3,13 +3,13 @@
 import jax
 import numpy as np
 import pytest
+from conftest import shared_file
 
 import jaxstyle
 from jaxstyle import LossSpec, LossWeights, solvers, vgg
 from jaxstyle.presets import get_preset
 from jaxstyle.transfer import initial_image
 from jaxstyle.weights import load_network
-from conftest import shared_file
 
 pytest.importorskip("torch", reason="PyTorch is the oracle here: pip install '.[parity]'")
 

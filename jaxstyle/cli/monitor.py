@@ -80,14 +80,15 @@ class Monitor:
             row["loss"] = float(losses[i])
             self.rows.append(row | {name: float(values[i]) for name, values in terms.items()})
         finite = np.asarray(info.finite)
-        self.finite = bool(finite[-1])
-        self.good_steps += int(finite[-step + self.step :].sum())
-        self.image = image
+        new_steps = step - self.step
+        good_steps = self.good_steps + int(finite[-new_steps:].sum())
+        all_finite = bool(finite[-1])
+        # Without a call in between, an interrupt cannot part them.
+        self.step, self.image, self.good_steps, self.finite = step, image, good_steps, all_finite
         self._bar.set_postfix(
             {name: f"{value:.3g}" for name, value in self.summary().items()}, refresh=False
         )
-        self._bar.update(step - self.step)
-        self.step = step
+        self._bar.update(new_steps)
         if not self.finite:
             raise DivergedError
         if self._save_every and step % self._save_every == 0 and step < self._bar.total:
@@ -103,11 +104,11 @@ class Monitor:
         return {part: value for part, value in parts.items() if value or part == "loss"}
 
     def write_trace(self, path: Path) -> None:
-        """Writes the rows so far as CSV."""
+        """Writes the rows up to the last good image as CSV."""
         with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.rows[0].keys())
             writer.writeheader()
-            writer.writerows(self.rows)
+            writer.writerows(self.rows[: self.step + 1])
 
 
 def snapshot_path(output: Path, step: int) -> Path:
