@@ -55,6 +55,8 @@ def _output_target(path: StrPath) -> Path:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path}: is a folder; name a file inside it")
+    if target.exists() and not target.is_file():  # a superuser could replace even /dev/null
+        raise ValueError(f"{path}: is a device or pipe, not a file; name a file")
     return target
 
 

@@ -221,8 +221,8 @@ def check_output_path(path: StrPath) -> None:
       FileNotFoundError, NotADirectoryError: if the folder does not exist.
       PermissionError, OSError: if the folder does not admit new files.
     """
-    _output_kind(path)
     files.check_writable(path)
+    _output_kind(path)
 
 
 @contextmanager

@@ -205,7 +205,7 @@ def initial_image(
       params: the network's parameters, for their mean colour.
       content: the content image, if there is one.
       style: the style image, if there is one.
-      noise: standard deviation of Gaussian noise, in [0, 1] units. By default 20/255 for "noise"
+      noise: standard deviation of Gaussian noise, in [0, 1] units. By default 60/255 for "noise"
         and none for the others, to which it is added.
       key: a `jax.random.key` for the noise; `key(0)` by default.
 

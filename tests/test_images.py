@@ -91,10 +91,10 @@ def test_white_noise_is_independent_between_pixels_and_channels():
         assert abs(np.mean(a * b)) < 4 / np.sqrt(a.size)
 
 
-def test_white_noise_by_default_is_grey_and_almost_wholly_in_range():
+def test_white_noise_by_default_fills_the_range_of_a_picture():
     noise = np.asarray(white_noise(jax.random.key(0), (128, 96)))
-    np.testing.assert_allclose(noise.std(), 20 / 255, rtol=0.02)
-    assert np.mean((noise < 0) | (noise > 1)) < 1e-6
+    np.testing.assert_allclose(noise.std(), 60 / 255, rtol=0.02)
+    assert 0.02 < np.mean((noise < 0) | (noise > 1)) < 0.05
 
 
 def test_white_noise_is_not_clipped():

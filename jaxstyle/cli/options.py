@@ -99,7 +99,11 @@ def _add_picture_options(parser: Any, inits: tuple[str, ...]) -> None:
     add = parser.add_argument
     add("-o", "--output", metavar="OUT", required=True, help="the picture to write")
     add("--preset", choices=list(PRESETS), help="a recipe (default: default); others follow it")
-    add("--network", metavar="NAME", help="auto, vgg19, vgg19-torchvision, or a file")
+    add(
+        "--network",
+        metavar="NAME",
+        help="auto, vgg19, vgg19-normalized, vgg19-torchvision, or a file",
+    )
     add("--no-download", action="store_true", help="never download a network")
     add("--size", type=_whole(1), metavar="N", help="longer side in pixels (default: 512)")
     add("--style-size", type=_whole(1), metavar="N", help="the painting's longer side (SIZE)")

@@ -114,7 +114,7 @@ def _run(jobs: list[_Job], arguments: Arguments) -> int:
     for job in jobs:
         io.check_output_path(job.output)
     if "trace" in arguments:
-        _check_trace(Path(arguments["trace"]))
+        files.check_writable(arguments["trace"])
     command = jobs[0].command
     preset = get_preset(arguments.setdefault("preset", "default"))
     spec = _make_spec(command, preset.spec, arguments)
@@ -130,12 +130,6 @@ def _run(jobs: list[_Job], arguments: Arguments) -> int:
     noise = arguments.get("init_noise", noise)
     plan = _Plan(arguments, preset, spec, network, solver, steps, noise)
     return max(_make(job, loaded, plan) for job, loaded in zip(jobs, pictures, strict=True))
-
-
-def _check_trace(path: Path) -> None:
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is not a file; --trace needs the name of one to write")
-    files.check_writable(path)
 
 
 def _load_pictures(job: _Job, arguments: Arguments, spec: LossSpec) -> _Pictures:
