@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxstyle.canonical import save_params
 from jaxstyle.convert import convert
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.registry import SOURCES, Source, cache
-from jaxstyle.weights import save_params
 
 # Seconds before the first repetition; each later one waits twice as long.
 _BACKOFF = 0.5

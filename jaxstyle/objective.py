@@ -36,7 +36,8 @@ class LossSpec:
       content_layers: layers whose feature maps are compared; may be empty.
       style_layers: layers whose Gram matrices are compared; may be empty.
       pooling: "max", or "average" as in the paper.
-      padding: "zero", "reflect" or "replicate"; see `jaxstyle.vgg.VGG`.
+      padding: "reflect", "zero" or "replicate". Zero padding, with which VGG was trained, leaves a
+        frame around the picture.
       total_variation: "squared" or "l1" differences of neighbouring pixels.
 
     Raises:
@@ -53,7 +54,7 @@ class LossSpec:
     content_layers: tuple[str, ...] = ("relu4_2",)
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     pooling: Pooling = "max"
-    padding: Padding = "zero"
+    padding: Padding = "reflect"
     total_variation: TotalVariation = "squared"
 
     def __post_init__(self) -> None:
@@ -86,7 +87,8 @@ class LossWeights:
     Attributes:
       content: weight of each content layer: a scalar for all, `[num_content_layers]`, or a
         mapping from layer to weight.
-      style: the same for the style layers.
+      style: the same for the style layers; None is 1000 for each, but 200 in block 5, which in a
+        normalised network would otherwise outweigh the others once they match.
       total_variation: weight of the smoothness term.
       out_of_range: weight of the pixels' excursions outside [0, 1], relative to the size of the
         objective itself (see `objective`), so that it need not change with the others. Zero
@@ -94,7 +96,7 @@ class LossWeights:
     """
 
     content: LayerWeights = 1.0
-    style: LayerWeights = 200.0
+    style: LayerWeights | None = None
     total_variation: ArrayLike = 0.0
     out_of_range: ArrayLike = 10.0
 
@@ -107,9 +109,12 @@ class LossWeights:
           ValueError: if a number is negative or not finite, or an array or mapping does not fit
             the layers of `spec`.
         """
+        style = self.style
+        if style is None:
+            style = {layer: 200.0 if layer[4] == "5" else 1000.0 for layer in spec.style_layers}
         return LossWeights(
             content=_per_layer("content", self.content, spec.content_layers),
-            style=_per_layer("style", self.style, spec.style_layers),
+            style=_per_layer("style", style, spec.style_layers),
             total_variation=_weight("total_variation", self.total_variation),
             out_of_range=_weight("out_of_range", self.out_of_range),
         )

@@ -96,14 +96,28 @@ class Preset:
         positions = {layer: m.shape[0] * m.shape[1] for layer, m in maps.items()}
         return self.weigh(Sizes(filters, positions, shape, spec))
 
+    def options(self, params: Params, shape: tuple[int, int]) -> dict[str, Any]:
+        """The keyword arguments with which `jaxstyle.stylize` follows the recipe.
 
-def _default(sizes: Sizes) -> LossWeights:
-    # In a normalised network every layer's Gram matrix is of one size. relu5_1 has a 256th of the
-    # positions of relu1_1, is matched last, and would outweigh the others from then on.
-    return LossWeights(
-        content=1.0,
-        style={layer: 200.0 if layer[4] == "5" else 1000.0 for layer in sizes.spec.style_layers},
-    )
+        Args:
+          params: the network's parameters, as `prepare` returns them.
+          shape: height and width of the content image.
+
+        Example:
+          >>> from jaxstyle import vgg
+          >>> params = vgg.init_params(jax.random.key(0))
+          >>> options = PRESETS["gatys2016"].options(params, (64, 64))
+          >>> options["init"], options["num_steps"]
+          ('noise', 500)
+        """
+        return {
+            "spec": self.spec,
+            "weights": self.weights(params, shape),
+            "solver": self.solver(),
+            "num_steps": self.num_steps,
+            "init": self.init,
+            "noise": self.noise,
+        }
 
 
 def _by_filters(factor: float, sizes: Sizes) -> dict[str, float]:
@@ -161,16 +175,15 @@ _ALL = (
     Preset(
         name="default",
         description="this project's own: normalised network, from content, pixels kept in range",
-        # Zero padding, as the network was trained with, leaves a frame around the picture.
-        spec=LossSpec(padding="reflect"),
-        weigh=_default,
+        spec=LossSpec(),
+        weigh=lambda sizes: LossWeights(),
         normalized=True,
         num_steps=300,
     ),
     Preset(
         name="gatys2016",
         description="the paper: average pooling, normalised network, white noise, α/β = 1e-3",
-        spec=LossSpec(pooling="average"),
+        spec=LossSpec(pooling="average", padding="zero"),
         weigh=_gatys2016,
         normalized=True,
         init="noise",
@@ -178,14 +191,14 @@ _ALL = (
     Preset(
         name="gatys-notebook",
         description="the authors' PyTorch notebook: original weights, max pooling, from content",
-        spec=LossSpec(),
+        spec=LossSpec(padding="zero"),
         # mean(F − P)² + Σ 1e3/N² mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, _by_filters(1e3, sizes), out_of_range=0.0),
     ),
     Preset(
         name="gatys-normalised",
         description="the authors' NeuralImageSynthesis: normalised network, from content",
-        spec=LossSpec(),
+        spec=LossSpec(padding="zero"),
         # 1e6 mean(F − P)² + 1e9/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1e6, 2e8, out_of_range=0.0),
         normalized=True,
@@ -193,7 +206,7 @@ _ALL = (
     Preset(
         name="neural-style",
         description="jcjohnson/neural-style: from faint noise, squared total variation",
-        spec=LossSpec(),
+        spec=LossSpec(padding="zero"),
         weigh=_neural_style,
         init="noise",
         noise=0.001 / 255,
@@ -202,7 +215,7 @@ _ALL = (
     Preset(
         name="anishathalye",
         description="anishathalye/neural-style: Adam, from noise, squared total variation",
-        spec=LossSpec(),
+        spec=LossSpec(padding="zero"),
         # 5 mean(F − P)² + 500 Σ 1/5 mean(G/N − A/N)² + 100 (mean dy² + mean dx²) in 0–255
         weigh=lambda sizes: LossWeights(
             5.0,
@@ -221,7 +234,11 @@ _ALL = (
         # mean(F − P)² + 1e4 Σ mean(G/N − A/N)². In-place ReLUs make all of its layers but the
         # last see activations. Departure: no total variation, which it takes of the picture
         # divided by its channels' standard deviations.
-        spec=LossSpec(content_layers=("relu4_4",), style_layers=(*_STYLE_LAYERS[:-1], "conv5_1")),
+        spec=LossSpec(
+            padding="zero",
+            content_layers=("relu4_4",),
+            style_layers=(*_STYLE_LAYERS[:-1], "conv5_1"),
+        ),
         weigh=lambda sizes: LossWeights(
             1.0,
             _by_filters(1e4, sizes),
@@ -234,7 +251,7 @@ _ALL = (
     Preset(
         name="gordic",
         description="gordicaleksa: torchvision's network fed 0-255, L1 total variation",
-        spec=LossSpec(total_variation="l1"),
+        spec=LossSpec(padding="zero", total_variation="l1"),
         weigh=_gordic,
         network="vgg19-torchvision",
         prepare=_unscaled_input,
@@ -244,14 +261,14 @@ _ALL = (
     Preset(
         name="pystiche",
         description="pystiche's first example: original weights, from content",
-        spec=LossSpec(),
+        spec=LossSpec(padding="zero"),
         # mean(F − P)² + 1e3 · 1/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, 200.0, out_of_range=0.0),
     ),
     Preset(
         name="tensorflow-tutorial",
         description="a common TensorFlow tutorial: average pooling, Adam, from faint noise",
-        spec=LossSpec(pooling="average"),
+        spec=LossSpec(pooling="average", padding="zero"),
         # 5 mean(F − P)² + 0.2 Σ mean(G/N − A/N)²
         weigh=lambda sizes: LossWeights(5.0, _by_filters(0.2, sizes), out_of_range=0.0),
         init="noise",

@@ -81,7 +81,7 @@ def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
 
 
 @_cached
-def lbfgs(history: int = 20, first_step: float = 1 / 255) -> Solver:
+def lbfgs(history: int = 30, first_step: float = 1 / 255) -> Solver:
     """L-BFGS with a step of one: one evaluation an iteration, safe under vmap.
 
     `jaxopt.LBFGS` with two departures, both of which style transfer needs:
@@ -119,7 +119,7 @@ def lbfgs(history: int = 20, first_step: float = 1 / 255) -> Solver:
 
 
 @_cached
-def lbfgs_zoom(history: int = 20, first_step: float = 1 / 255, max_linesearch: int = 20) -> Solver:
+def lbfgs_zoom(history: int = 30, first_step: float = 1 / 255, max_linesearch: int = 20) -> Solver:
     """L-BFGS whose steps satisfy the strong Wolfe conditions, by jaxopt's zoom line search.
 
     The loss never rises, at the price of several evaluations a step. Under vmap every lane pays
@@ -148,7 +148,7 @@ def lbfgs_zoom(history: int = 20, first_step: float = 1 / 255, max_linesearch: i
 
 
 @_cached
-def optax_lbfgs(history: int = 20) -> Solver:
+def optax_lbfgs(history: int = 30) -> Solver:
     """`optax.lbfgs` with its own zoom line search.
 
     Args:

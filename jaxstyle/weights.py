@@ -9,19 +9,14 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxstyle import files
+from jaxstyle.canonical import save_params
 from jaxstyle.convert import (
-    FORMAT,
-    LAYERS,
-    VERSION,
     VGG19_WIDTHS,
     Metadata,
     Params,
@@ -102,47 +97,6 @@ class Verification(NamedTuple):
     weights: str
     normalized: bool
     known_as: str | None
-
-
-def save_params(
-    path: str | Path, params: Mapping[str, Any], metadata: Mapping[str, str] | None = None
-) -> None:
-    """Writes parameters as safetensors; the file appears whole or not at all.
-
-    Args:
-      path: the file to write; an existing one is replaced.
-      params: canonical parameters.
-      metadata: notes to keep with them; `format` and `version` are added.
-
-    Raises:
-      FileFormatError: if the parameters are not a whole network.
-      OSError: if the file cannot be written.
-
-    Example:
-      >>> import tempfile
-      >>> params, before = {"mean": jnp.zeros(3)}, 3
-      >>> for layer in LAYERS:
-      ...     kernel = jnp.zeros((3, 3, before, 2))
-      ...     params[layer], before = {"kernel": kernel, "bias": jnp.zeros(2)}, 2
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     path = Path(folder, "tiny.safetensors")
-      ...     save_params(path, params, {"network": "tiny"})
-      ...     load_network(path).metadata["network"]
-      'tiny'
-    """
-    from safetensors.numpy import save
-
-    check_params(params, "params")
-    arrays = {"mean": np.asarray(params["mean"], np.float32)}
-    for layer in LAYERS:
-        for part in ("kernel", "bias"):
-            arrays[f"{layer}.{part}"] = np.ascontiguousarray(params[layer][part], np.float32)
-    notes = {**(metadata or {}), "format": FORMAT, "version": VERSION}
-    data = memoryview(save(arrays, metadata=notes))
-    end = 8 + int.from_bytes(data[:8], "little")
-    with files.atomic_write(path) as partial, partial.open("wb") as file:
-        file.write(_sorted_header(bytes(data[8:end])))
-        file.write(data[end:])
 
 
 def read_params(path: str | Path) -> tuple[Params, Metadata]:
@@ -275,13 +229,6 @@ def verify(path: str | Path) -> Verification:
         normalized=metadata["normalized"] == "true",
         known_as=known_as,
     )
-
-
-def _sorted_header(header: bytes) -> bytes:
-    """The header with its length, in one order: safetensors shuffles the metadata at each call."""
-    text = json.dumps(json.loads(header), sort_keys=True, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # keeps the arrays aligned
-    return len(text).to_bytes(8, "little") + text
 
 
 def _digest(path: Path, algorithm: str) -> str:

@@ -24,7 +24,7 @@ RNG = np.random.default_rng(1)
 CONTENT = np.float32(RNG.uniform(0, 1, (9, 8, 3)))
 STYLE = np.float32(RNG.uniform(0, 1, (10, 12, 3)))
 IMAGE = np.float32(RNG.normal(0.5, 0.6, (9, 8, 3)))
-SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu3_1"))
+SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu3_1"), padding="zero")
 SPECS = {
     "plain": SPEC,
     "several content layers": LossSpec(("relu1_2", "conv2_1"), ("relu1_2",), total_variation="l1"),
@@ -227,7 +227,7 @@ def test_compiles_once_for_every_form_of_weights_and_all_targets_of_one_shape(co
 
 
 def test_a_spec_is_hashable_makes_tuples_of_lists_and_lists_each_layer_once():
-    spec = LossSpec(content_layers=["relu2_1"], style_layers=["relu1_1", "relu3_1"])
+    spec = LossSpec(["relu2_1"], ["relu1_1", "relu3_1"], padding="zero")
     assert (spec, hash(spec), spec.style_layers) == (SPEC, hash(SPEC), ("relu1_1", "relu3_1"))
     assert spec != dataclasses.replace(spec, padding="reflect")
     assert LossSpec(("relu2_1", "relu1_1"), ("relu1_1",)).layers == ("relu2_1", "relu1_1")

@@ -20,7 +20,7 @@ PAINTINGS = [
     "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
 ]  # fmt: skip
 DEFAULT = get_preset("default")
-FREE = LossWeights(1.0, 200.0, out_of_range=0.0)
+FREE = LossWeights(out_of_range=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_the_loss_falls_by_a_factor_of_twenty(params, init):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("init", ["content", "noise"])
-@pytest.mark.parametrize(("content", "style"), itertools.product(PHOTOGRAPHS, PAINTINGS))
+@pytest.mark.parametrize(("content", "style"), list(itertools.product(PHOTOGRAPHS, PAINTINGS)))
 def test_every_pair_falls_by_a_factor_of_twenty(params, content, style, init):
     check_run(params, content, style, init)
 
@@ -81,5 +81,5 @@ def test_a_painting_is_its_own_minimum(params):
     targets = jaxstyle.compute_targets(params, None, style, spec)
     value, gradient = jaxstyle.objective_and_gradient(style, params, targets, spec=spec)
     size = sum(float(np.mean(np.square(gram))) for gram in targets.style.values())
-    assert float(value.total) < 1e-9 * 200 * size
+    assert float(value.total) < 1e-9 * 1000 * size
     assert np.isfinite(gradient).all()

@@ -1,0 +1,60 @@
+"""Writes parameters in the project's own form: safetensors, one array for each part of a layer."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxstyle import files
+from jaxstyle.convert import FORMAT, LAYERS, VERSION, check_params
+
+
+def save_params(
+    path: str | Path, params: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes parameters as safetensors; the file appears whole or not at all.
+
+    Args:
+      path: the file to write; an existing one is replaced.
+      params: canonical parameters.
+      metadata: notes to keep with them; `format` and `version` are added.
+
+    Raises:
+      FileFormatError: if the parameters are not a whole network.
+      OSError: if the file cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> from jaxstyle.convert import convert
+      >>> params, before = {"mean": np.zeros(3)}, 3
+      >>> for layer in LAYERS:
+      ...     kernel = np.zeros((3, 3, before, 2))
+      ...     params[layer], before = {"kernel": kernel, "bias": np.zeros(2)}, 2
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = Path(folder, "tiny.safetensors")
+      ...     save_params(path, params, {"network": "tiny"})
+      ...     convert(path)[1]["network"]
+      'tiny'
+    """
+    from safetensors.numpy import save
+
+    check_params(params, "params")
+    arrays = {"mean": np.asarray(params["mean"], np.float32)}
+    for layer in LAYERS:
+        for part in ("kernel", "bias"):
+            arrays[f"{layer}.{part}"] = np.ascontiguousarray(params[layer][part], np.float32)
+    notes = {**(metadata or {}), "format": FORMAT, "version": VERSION}
+    data = memoryview(save(arrays, metadata=notes))
+    end = 8 + int.from_bytes(data[:8], "little")
+    with files.atomic_write(path) as partial, partial.open("wb") as file:
+        file.write(_sorted_header(bytes(data[8:end])))
+        file.write(data[end:])
+
+
+def _sorted_header(header: bytes) -> bytes:
+    """The header with its length, in one order: safetensors shuffles the metadata at each call."""
+    text = json.dumps(json.loads(header), sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # keeps the arrays aligned
+    return len(text).to_bytes(8, "little") + text
