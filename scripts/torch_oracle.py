@@ -22,15 +22,24 @@ class Oracle:
       params: canonical parameters, as jaxstyle has them.
       spec: what is compared.
       weights: how much each part counts.
+      dtype: what it computes in.
     """
 
-    def __init__(self, params: Mapping[str, Any], spec: LossSpec, weights: LossWeights):
-        self.mean = torch.tensor(np.array(params["mean"]))
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        spec: LossSpec,
+        weights: LossWeights,
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.dtype = dtype
+        self.mean = torch.tensor(np.array(params["mean"]), dtype=dtype)
         self.convolutions = {}
         for name, _ in network_widths(params):
-            kernel = torch.tensor(np.array(params[name]["kernel"])).permute(3, 2, 0, 1)
+            kernel = torch.tensor(np.array(params[name]["kernel"]), dtype=dtype).permute(3, 2, 0, 1)
             kernel = kernel.contiguous(memory_format=torch.channels_last)
-            self.convolutions[name] = kernel, torch.tensor(np.array(params[name]["bias"]))
+            bias = torch.tensor(np.array(params[name]["bias"]), dtype=dtype)
+            self.convolutions[name] = kernel, bias
         self.spec = spec
         resolved = weights.resolve(spec)
         self.content_weights = [float(w) for w in np.array(resolved.content)]
@@ -63,9 +72,9 @@ class Oracle:
     def set_targets(self, content: np.ndarray, style: np.ndarray) -> None:
         """Computes the targets from images `[H, W, 3]`."""
         with torch.no_grad():
-            maps = self.features(to_torch(content), self.spec.content_layers)
+            maps = self.features(to_torch(content, self.dtype), self.spec.content_layers)
             self.content = {k: v.clone() for k, v in maps.items()}
-            maps = self.features(to_torch(style), self.spec.style_layers)
+            maps = self.features(to_torch(style, self.dtype), self.spec.style_layers)
             self.grams = {k: gram_matrix(v) for k, v in maps.items()}
             size = sum(
                 w * self.content[k].square().mean()
@@ -79,7 +88,7 @@ class Oracle:
 
     def objective(self, image: Tensor) -> Tensor:
         """The objective of an image `[1, 3, H, W]`; total variation is left out."""
-        maps = self.features(image, self.spec.layers)
+        maps = self.features(image.contiguous(memory_format=torch.channels_last), self.spec.layers)
         loss = self.out_of_range * self.size * (image - image.clamp(0, 1)).square().mean()
         for weight, layer in zip(self.content_weights, self.spec.content_layers, strict=True):
             loss = loss + weight * functional.mse_loss(maps[layer], self.content[layer])
@@ -90,14 +99,15 @@ class Oracle:
 
     def objective_and_gradient(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """The objective of an image `[H, W, 3]` and its gradient."""
-        variable = to_torch(image).requires_grad_()
+        variable = to_torch(image, self.dtype).requires_grad_()
         loss = self.objective(variable)
         loss.backward()
         return float(loss.detach()), from_torch(variable.grad)
 
     def minimize(self, image: np.ndarray, evaluations: int) -> list[float]:
         """The losses that `torch.optim.LBFGS` sees: lr 1, history 100, no line search."""
-        variable = to_torch(image).requires_grad_()
+        # Contiguous: torch.optim.LBFGS views the gradient as one vector.
+        variable = to_torch(image, self.dtype).contiguous().requires_grad_()
         losses: list[float] = []
         solver = torch.optim.LBFGS(
             [variable],
@@ -130,9 +140,9 @@ def gram_matrix(features: Tensor) -> Tensor:
     return flat @ flat.T / flat.shape[1]
 
 
-def to_torch(image: np.ndarray) -> Tensor:
+def to_torch(image: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
     """`[1, 3, H, W]`, channels last in memory, from `[H, W, 3]`."""
-    tensor = torch.tensor(np.array(image, np.float32)).permute(2, 0, 1)[None]
+    tensor = torch.tensor(np.array(image), dtype=dtype).permute(2, 0, 1)[None]
     return tensor.contiguous(memory_format=torch.channels_last)
 
 

@@ -1,6 +1,5 @@
 """jaxstyle against PyTorch: the same network, images and weights on both sides."""
 
-import jax
 import numpy as np
 import pytest
 from conftest import shared_file
@@ -11,9 +10,9 @@ from jaxstyle.presets import get_preset
 from jaxstyle.transfer import initial_image
 from jaxstyle.weights import load_network
 
-pytest.importorskip("torch", reason="PyTorch is the oracle here: pip install '.[parity]'")
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle here: pip install '.[parity]'")
 
-from torch_oracle import Oracle, from_torch, to_torch
+from torch_oracle import Oracle, from_torch, to_torch  # noqa: E402 (it needs PyTorch)
 
 CONVOLUTIONS = [name for name, _ in vgg.VGG19_WIDTHS]
 # Odd sizes make every pool round down at another place.
@@ -67,7 +66,9 @@ def test_objective_and_image_gradient_agree(params, normalized, name, preset):
     style = painting("starry-night.jpg", (80, 101))
     weights = recipe.weights(network, content.shape[:2])
     image = initial_image("content", content.shape[:2], network, content=content, noise=0.1)
-    oracle = Oracle(network, recipe.spec, weights)
+    # In float64: rounding flips a few of max pooling's and ReLU's choices, in either library's
+    # float32, and each flip moves a patch of the gradient elsewhere.
+    oracle = Oracle(network, recipe.spec, weights, torch.float64)
     oracle.set_targets(np.asarray(content), np.asarray(style))
     loss, gradient = oracle.objective_and_gradient(np.asarray(image))
     targets = jaxstyle.compute_targets(network, content, style, recipe.spec)
@@ -97,18 +98,27 @@ def test_as_many_evaluations_reach_pytorch_s_loss(normalized, init):
     assert float(info.loss[-1]) <= 1.05 * theirs[-1]
 
 
-def test_without_the_guard_noise_is_never_left(normalized, monkeypatch):
-    """What jaxopt's own update does on the real network; the guard is worth a factor of ten."""
+def test_without_the_guard_noise_is_never_left(params, monkeypatch):
+    """What jaxopt's own update does on the original weights, from noise."""
     content = photograph("tubingen_praefcke.jpg", (72, 96))
     style = painting("starry-night.jpg", (72, 96))
+    recipe = get_preset("gatys-notebook")
 
-    def final_loss(history):
-        result = jaxstyle.stylize(
-            normalized, content, style, init="noise", num_steps=60, solver=solvers.lbfgs(history)
-        )
-        return float(result.info.loss[-1])
+    def fall(history):
+        info = jaxstyle.stylize(
+            params,
+            content,
+            style,
+            spec=recipe.spec,
+            weights=recipe.weights(params, (72, 96)),
+            init="noise",
+            noise=20 / 255,
+            num_steps=60,
+            solver=solvers.lbfgs(history),
+        ).info
+        return float(info.loss[0] / info.loss[-1])
 
-    guarded = final_loss(29)
+    assert fall(29) > 20
     monkeypatch.setattr(solvers, "_drop_pair_without_curvature", lambda inner, before: inner)
-    jax.clear_caches()
-    assert final_loss(28) > 10 * guarded
+    # Another history is another program: this one is compiled without the guard.
+    assert fall(28) < 2
