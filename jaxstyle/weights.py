@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,6 +143,7 @@ def load_network(
     name_or_path: str | Path = VGG19,
     *,
     normalized: bool | None = None,
+    images: Sequence[jax.Array] = (),
     download: bool = True,
     progress: bool | None = None,
 ) -> Network:
@@ -154,6 +156,8 @@ def load_network(
       name_or_path: as for `load_params`.
       normalized: whether to rescale the network so that each filter's mean activation is one;
         None leaves that to the name or the file.
+      images: images `[H, W, 3]` in [0, 1] to normalize over where that is asked for; Oxford's
+        weights, whose mean activations the package ships, need none.
       download: as for `load_params`.
       progress: as for `load_params`.
 
@@ -168,7 +172,9 @@ def load_network(
     """
     if name_or_path == NORMALIZED and normalized is None:
         normalized = True
-    name, path, reason = _locate(name_or_path, download, progress, bool(normalized))
+    # Without images, only Oxford's weights can be normalized, so nothing can replace them.
+    replaceable = not normalized or bool(images)
+    name, path, reason = _locate(name_or_path, download, progress, replaceable)
     params, metadata = read_params(path)
     if reason:
         metadata = {**metadata, "fallback_reason": reason}
@@ -182,7 +188,9 @@ def load_network(
     if is_normalized and normalized is False:
         raise ValueError(f"{path}: these parameters are normalized, which cannot be undone")
     if normalized and not is_normalized:
-        params = _normalize(params, metadata, path)
+        if metadata["weights"] != "oxford":
+            metadata = {**metadata, "normalized_over": f"{len(images)} images"}
+        params = _normalize(params, metadata, path, images)
         metadata = {**metadata, "normalized": "true"}
     return Network(jax.tree.map(jnp.asarray, params), name, path, metadata)
 
@@ -237,7 +245,7 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 def _locate(
-    name_or_path: str | Path, download: bool, progress: bool | None, normalized: bool
+    name_or_path: str | Path, download: bool, progress: bool | None, replaceable: bool
 ) -> tuple[str, Path, str]:
     """Name and path of the network to read, and why it is not the one asked for."""
     if not isinstance(name_or_path, str) or name_or_path not in FILES:
@@ -255,8 +263,7 @@ def _locate(
         return name, found, ""
     if name == COMPACT:
         raise FileNotFoundError(f"{shipped() / FILES[name][0]}: missing from this installation")
-    # Only Oxford's weights have known mean activations, so nothing else can be normalized.
-    replaceable = name == VGG19 and not normalized
+    replaceable = replaceable and name == VGG19
     substitute = find_params(TORCHVISION) if replaceable else None
     if not download:
         reason = (
@@ -283,17 +290,21 @@ def _locate(
     return TORCHVISION, substitute, reason
 
 
-def _normalize(params: Params, metadata: Metadata, path: Path) -> Params:
-    if metadata["weights"] != "oxford":
+def _normalize(
+    params: Params, metadata: Metadata, path: Path, images: Sequence[jax.Array]
+) -> Params:
+    from jaxstyle.vgg import normalize_params, rescale_params
+
+    if metadata["weights"] == "oxford":
+        from safetensors.numpy import load_file
+
+        means = shipped() / _MEANS
+        if not means.is_file():
+            raise FileNotFoundError(f"{means}: missing from this installation")
+        return rescale_params(params, {key: jnp.asarray(m) for key, m in load_file(means).items()})
+    if not images:
         raise ValueError(
             f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
             f"run jaxstyle weights convert {path} -o OUT --normalize PHOTOS, and use OUT"
         )
-    from safetensors.numpy import load_file
-
-    from jaxstyle.vgg import rescale_params
-
-    means = shipped() / _MEANS
-    if not means.is_file():
-        raise FileNotFoundError(f"{means}: missing from this installation")
-    return rescale_params(params, {key: jnp.asarray(m) for key, m in load_file(means).items()})
+    return normalize_params(params, images)

@@ -130,6 +130,14 @@ def start(cli, line: str = STYLIZE, **options: object) -> dict[str, float]:
     return rows()[0]
 
 
+def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, network):
+    params, _ = weights.read_params(network)
+    weights.save_params("plain.safetensors", params)
+    ran = cli("stylize content.png style.png -o o.png --json", network="plain.safetensors")
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out)["network"]["normalized_over"] == "2 images"
+
+
 def test_default_recipe_on_the_whole_network(cli):
     style_layers = ",".join(PRESETS["default"].spec.style_layers)
     ran = done(cli(STYLIZE, style_layers=style_layers, size=48))

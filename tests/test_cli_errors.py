@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 from test_cli import COMMANDS, RECONSTRUCT, STYLIZE, TEXTURE, done, rows, write_network
 
-from jaxstyle import download, registry, transfer, weights
+from jaxstyle import download, registry, transfer
 from jaxstyle.io import read_settings, save_image
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
@@ -228,8 +228,6 @@ def test_network_files_that_do_not_fit(refused, network):
         refused(f"weights verify {name}", name.removeprefix("./"))
     Path("folder").mkdir()
     refused(STYLIZE, "folder: this is a folder", network="./folder")
-    weights.save_params("plain.safetensors", weights.read_params(network)[0])
-    refused(STYLIZE, "plain.safetensors", "--normalize", network="plain.safetensors")
 
 
 def test_networks_that_are_not_there(refused, monkeypatch):

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxstyle import download, registry, weights
 from jaxstyle.errors import DownloadError, FileFormatError
+from jaxstyle.vgg import activation_means
 from jaxstyle.weights import (
     find_params,
     load_network,
@@ -199,7 +200,12 @@ def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
     assert (record.name, record.levelname) == ("jaxstyle", "WARNING")
     assert "torchvision's retrained VGG-19" in record.getMessage()
     assert "because vgg19 could not be downloaded: the test is offline" in record.getMessage()
-    # Another network is no substitute where Oxford's mean activations are needed.
+    images = [jax.random.uniform(jax.random.key(0), (32, 40, 3))]
+    network = load_network("vgg19", normalized=True, images=images)
+    assert (network.name, network.metadata["normalized_over"]) == ("vgg19-torchvision", "1 images")
+    for mean in activation_means(network.params, images).values():
+        np.testing.assert_allclose(mean[mean > 0], 1, rtol=1e-3)
+    # Without images, only Oxford's weights can be normalized.
     with pytest.raises(DownloadError):
         load_network("vgg19", normalized=True)
     with pytest.raises(DownloadError):

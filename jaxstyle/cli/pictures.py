@@ -122,7 +122,7 @@ def _run(jobs: list[_Job], arguments: Arguments) -> int:
     init = arguments.setdefault("init", preset.init if command == "stylize" else "noise")
     # Pictures before the network: a wrong file name should not wait for a download.
     pictures = [_load_pictures(job, arguments, spec) for job in jobs]
-    network = _find_network(preset, arguments)
+    network = _find_network(preset, arguments, pictures)
     vgg.check_layers(spec.layers, vgg.network_widths(network.params))
     steps = arguments.setdefault("steps", preset.num_steps)
     arguments.setdefault("seed", 0)
@@ -207,11 +207,14 @@ def _make_spec(command: str, spec: LossSpec, arguments: Arguments) -> LossSpec:
     return dataclasses.replace(spec, **changes)
 
 
-def _find_network(preset: Preset, arguments: Arguments) -> Network:
+def _find_network(preset: Preset, arguments: Arguments, pictures: list[_Pictures]) -> Network:
     name = arguments.setdefault("network", "auto")
+    known = [p for loaded in pictures for p in (loaded.content, loaded.style) if p is not None]
     network = load_network(
         preset.network if name == "auto" else name,
         normalized=True if preset.normalized else None,
+        # What a network other than Oxford's is normalised over, for want of photographs.
+        images=[jnp.asarray(picture.image) for picture in known],
         download="no_download" not in arguments,
     )
     return network._replace(params=dict(preset.prepare(network.params)))
