@@ -98,7 +98,7 @@ class LossWeights:
     content: LayerWeights = 1.0
     style: LayerWeights | None = None
     total_variation: ArrayLike = 0.0
-    out_of_range: ArrayLike = 10.0
+    out_of_range: ArrayLike = 1000.0
 
     def resolve(self, spec: LossSpec) -> "LossWeights":
         """The same weights as float32 arrays of one form: `[num_layers]` and scalars.
