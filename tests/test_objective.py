@@ -144,7 +144,9 @@ def test_vmap_over_weights_equals_a_loop():
 
     got = jax.jit(jax.vmap(total, in_axes=(LossWeights(0, 0, 0, None),)))(weights)
     for i in range(3):
-        one = LossWeights(weights.content[i], weights.style[i], weights.total_variation[i])
+        one = LossWeights(
+            weights.content[i], weights.style[i], weights.total_variation[i], weights.out_of_range
+        )
         expected = compiled_objective(IMAGE, PARAMS, TARGETS, one, spec=SPEC).total
         np.testing.assert_allclose(got[i], expected, rtol=1e-6)
 
