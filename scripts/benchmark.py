@@ -54,6 +54,8 @@ class Bench:
         network = load_network(arguments.network, normalized=preset.normalized or None)
         self.params, self.spec = network.params, preset.spec
         self.weights = preset.weights(self.params, (self.size, self.size))
+        if arguments.range_weight is not None:
+            self.weights = dataclasses.replace(self.weights, out_of_range=arguments.range_weight)
 
     def images(self, content: str, style: str) -> tuple[jax.Array, jax.Array]:
         """A photograph and a painting, their longer sides `size` pixels."""
@@ -174,6 +176,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--network", default="vgg19")
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--range-weight", type=float, help="instead of the preset's")
     parser.add_argument("--size", type=int, help="longer side in pixels")
     parser.add_argument("--steps", type=int, help="steps, or evaluations")
     parser.add_argument("--pairs", type=int, default=len(PAIRS), help="how many pairs")
