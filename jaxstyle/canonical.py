@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from jaxstyle import files
 from jaxstyle.convert import FORMAT, LAYERS, VERSION, check_params
+from jaxstyle.errors import FileFormatError
 
 
 def save_params(
-    path: str | Path, params: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    path: str | Path,
+    params: Mapping[str, Any],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    dtype: DTypeLike = np.float32,
 ) -> None:
     """Writes parameters as safetensors; the file appears whole or not at all.
 
@@ -20,9 +26,11 @@ def save_params(
       path: the file to write; an existing one is replaced.
       params: canonical parameters.
       metadata: notes to keep with them; `format` and `version` are added.
+      dtype: of the kernels in the file: `float16` halves it. They are float32 again when read.
 
     Raises:
-      FileFormatError: if the parameters are not a whole network.
+      FileFormatError: if the parameters are not a whole network, or a kernel's values are out of
+        the type's range.
       OSError: if the file cannot be written.
 
     Example:
@@ -43,8 +51,12 @@ def save_params(
     check_params(params, "params")
     arrays = {"mean": np.asarray(params["mean"], np.float32)}
     for layer in LAYERS:
-        for part in ("kernel", "bias"):
-            arrays[f"{layer}.{part}"] = np.ascontiguousarray(params[layer][part], np.float32)
+        with np.errstate(over="ignore"):  # reported below
+            kernel = np.ascontiguousarray(params[layer]["kernel"], dtype)
+        if not np.isfinite(kernel).all():
+            raise FileFormatError(f"{layer}.kernel: its values do not fit {kernel.dtype}")
+        arrays[f"{layer}.kernel"] = kernel
+        arrays[f"{layer}.bias"] = np.ascontiguousarray(params[layer]["bias"], np.float32)
     notes = {**(metadata or {}), "format": FORMAT, "version": VERSION}
     data = memoryview(save(arrays, metadata=notes))
     end = 8 + int.from_bytes(data[:8], "little")
