@@ -4,6 +4,8 @@ An image is `[H, W, 3]`, float32, RGB (sRGB-encoded) in [0, 1]. Nothing here cli
 says so, so that calls chain; nothing touches the disk (see `jaxstyle.io`).
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -79,3 +81,30 @@ def quantize(image: Array) -> Array:
       [0.0, 0.501960813999176, 1.0]
     """
     return jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0
+
+
+def side_by_side(pictures: Sequence[Array], gap: int = 8) -> Array:
+    """Pictures in a row, all as high as the last, white between them.
+
+    Args:
+      pictures: images `[H, W, 3]` of any sizes.
+      gap: the width of what is between them, in pixels.
+
+    Returns:
+      One image `[H, W', 3]`, its height the last picture's.
+
+    Raises:
+      ValueError: if there is no picture.
+
+    Example:
+      >>> side_by_side([jnp.zeros((8, 8, 3)), jnp.zeros((16, 20, 3))]).shape
+      (16, 44, 3)
+    """
+    if not pictures:
+        raise ValueError("pictures is empty; a row needs at least one")
+    height = pictures[-1].shape[0]
+    parts = []
+    for picture in pictures:
+        width = round(picture.shape[1] * height / picture.shape[0])
+        parts += [resize(picture, (height, width)), jnp.ones((height, gap, 3))]
+    return jnp.concatenate(parts[:-1], axis=1)

@@ -144,6 +144,7 @@ def load_network(
     *,
     normalized: bool | None = None,
     images: Sequence[jax.Array] = (),
+    fallback: str | None = None,
     download: bool = True,
     progress: bool | None = None,
 ) -> Network:
@@ -155,9 +156,12 @@ def load_network(
     Args:
       name_or_path: as for `load_params`.
       normalized: whether to rescale the network so that each filter's mean activation is one;
-        None leaves that to the name or the file.
+        None leaves that to the name or the file. False gives "compact", which is normalized, the
+        scales of the VGG-19 that it was distilled from.
       images: images `[H, W, 3]` in [0, 1] to normalize over where that is asked for; Oxford's
         weights, whose mean activations the package ships, need none.
+      fallback: a network, "compact" for instance, to take with a warning where a published one is
+        neither found nor to be had; None raises instead.
       download: as for `load_params`.
       progress: as for `load_params`.
 
@@ -174,7 +178,7 @@ def load_network(
         normalized = True
     # Without images, only Oxford's weights can be normalized, so nothing can replace them.
     replaceable = not normalized or bool(images)
-    name, path, reason = _locate(name_or_path, download, progress, replaceable)
+    name, path, reason = _locate(name_or_path, download, progress, replaceable, fallback)
     params, metadata = read_params(path)
     if reason:
         metadata = {**metadata, "fallback_reason": reason}
@@ -186,7 +190,8 @@ def load_network(
         )
     is_normalized = metadata["normalized"] == "true"
     if is_normalized and normalized is False:
-        raise ValueError(f"{path}: these parameters are normalized, which cannot be undone")
+        params = _undo_normalization(params, metadata, path)
+        metadata = {**metadata, "normalized": "false"}
     if normalized and not is_normalized:
         if metadata["weights"] != "oxford":
             metadata = {**metadata, "normalized_over": f"{len(images)} images"}
@@ -245,7 +250,11 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 def _locate(
-    name_or_path: str | Path, download: bool, progress: bool | None, replaceable: bool
+    name_or_path: str | Path,
+    download: bool,
+    progress: bool | None,
+    replaceable: bool = False,
+    fallback: str | None = None,
 ) -> tuple[str, Path, str]:
     """Name and path of the network to read, and why it is not the one asked for."""
     if not isinstance(name_or_path, str) or name_or_path not in FILES:
@@ -263,7 +272,24 @@ def _locate(
         return name, found, ""
     if name == COMPACT:
         raise FileNotFoundError(f"{shipped() / FILES[name][0]}: missing from this installation")
-    replaceable = replaceable and name == VGG19
+    try:
+        return _obtain(name, download, progress, replaceable and name == VGG19, fallback is None)
+    except (DownloadError, FileNotFoundError) as error:
+        instead = find_params(fallback) if fallback is not None else None
+        if fallback is None or instead is None:
+            raise
+        reason = str(error)
+    _log.warning(
+        "using the %s network; for the full one run jaxstyle weights fetch %s (%s)",
+        *(fallback, base(name), reason),
+    )
+    return fallback, instead, reason
+
+
+def _obtain(
+    name: str, download: bool, progress: bool | None, replaceable: bool, patient: bool
+) -> tuple[str, Path, str]:
+    """As `_locate`, for a published network that is not on this machine."""
     substitute = find_params(TORCHVISION) if replaceable else None
     if not download:
         reason = (
@@ -276,18 +302,37 @@ def _locate(
         from jaxstyle.download import fetch
 
         show = sys.stderr.isatty() if progress is None else progress
+        # Whoever has something to fall back on does not want to wait for a blocked address.
+        retries = 3 if patient else 1
         try:
-            return name, fetch(base(name), progress=show), ""
+            return name, fetch(base(name), progress=show, retries=retries), ""
         except DownloadError as error:
             if not replaceable:
                 raise
             reason = str(error)
         try:
-            substitute = substitute or fetch(TORCHVISION, progress=show)
+            substitute = substitute or fetch(TORCHVISION, progress=show, retries=retries)
         except DownloadError as error:
             raise DownloadError(f"{reason}; {error}") from error
     _log.warning("using torchvision's retrained VGG-19 (%s) because %s", substitute, reason)
     return TORCHVISION, substitute, reason
+
+
+def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Params:
+    """Gives each filter of a distilled network the scale of the VGG-19 filter it stands for."""
+    from jaxstyle.vgg import rescale_params
+
+    if "channels" not in metadata:
+        raise ValueError(
+            f"{path}: these parameters are normalized, which cannot be undone; "
+            "use others, or a recipe for a normalized network"
+        )
+    means = _activation_means()
+    scales = {}
+    for name, channels in json.loads(metadata["channels"]).items():
+        mean = means[name][jnp.asarray(channels)]
+        scales[name] = jnp.where(mean > 0, 1 / mean, 1.0)
+    return rescale_params(params, scales)
 
 
 def _normalize(
@@ -296,15 +341,20 @@ def _normalize(
     from jaxstyle.vgg import normalize_params, rescale_params
 
     if metadata["weights"] == "oxford":
-        from safetensors.numpy import load_file
-
-        means = shipped() / _MEANS
-        if not means.is_file():
-            raise FileNotFoundError(f"{means}: missing from this installation")
-        return rescale_params(params, {key: jnp.asarray(m) for key, m in load_file(means).items()})
+        return rescale_params(params, _activation_means())
     if not images:
         raise ValueError(
             f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
             f"run jaxstyle weights convert {path} -o OUT --normalize PHOTOS, and use OUT"
         )
     return normalize_params(params, images)
+
+
+def _activation_means() -> dict[str, jax.Array]:
+    """Mean activation of every filter of Oxford's VGG-19."""
+    from safetensors.numpy import load_file
+
+    path = shipped() / _MEANS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing from this installation")
+    return {name: jnp.asarray(mean) for name, mean in load_file(path).items()}

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxstyle import download, registry, weights
 from jaxstyle.errors import DownloadError, FileFormatError
-from jaxstyle.vgg import activation_means
+from jaxstyle.vgg import activation_means, features
 from jaxstyle.weights import (
     find_params,
     load_network,
@@ -79,6 +79,24 @@ def test_saved_parameters_come_back(params, tmp_path):
     assert metadata["network"] == "mine"
     assert (metadata["format"], metadata["version"]) == ("jaxstyle-params", "1")
     assert {"mean", "conv1_1.kernel", "conv5_4.bias"} < set(load_file(path))
+
+
+def test_half_precision_halves_the_file(params, tmp_path):
+    single, half = tmp_path / "single.safetensors", tmp_path / "half.safetensors"
+    save_params(single, params)
+    save_params(half, params, dtype=np.float16)
+    assert {a.dtype.name for k, a in load_file(half).items() if "kernel" in k} == {"float16"}
+    assert half.stat().st_size < 0.6 * single.stat().st_size
+    got, _ = read_params(half)
+    for got_leaf, leaf in zip(jax.tree.leaves(got), jax.tree.leaves(params), strict=True):
+        assert got_leaf.dtype == np.float32
+        np.testing.assert_allclose(got_leaf, leaf, rtol=5e-4, atol=1e-7)
+    large = {
+        **params,
+        "conv2_1": {**params["conv2_1"], "kernel": params["conv2_1"]["kernel"] * 1e6},
+    }
+    with pytest.raises(FileFormatError, match=r"conv2_1.kernel: its values do not fit float16"):
+        save_params(half, large, dtype=np.float16)
 
 
 def test_equal_parameters_give_equal_files(params, tmp_path):
@@ -212,10 +230,61 @@ def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
         load_network("vgg19-normalized")
 
 
+@pytest.mark.parametrize("download", [True, False])
+def test_the_fallback_takes_the_place_of_what_is_not_to_be_had(params, places, caplog, download):
+    reason = "could not be downloaded: the test is offline" if download else "downloads are off"
+    ask = {"fallback": "compact", "download": download}
+    # No compact network either: what was asked for is what is missing.
+    with pytest.raises((DownloadError, FileNotFoundError), match=reason):
+        load_network("vgg19", **ask)
+    save_params(places.shipped / "compact.safetensors", params, {"normalized": "true"})
+    for normalized in (None, True):
+        caplog.clear()
+        network = load_network("vgg19", normalized=normalized, **ask)
+        assert network.name == "compact"
+        assert reason in network.metadata["fallback_reason"]
+        (record,) = caplog.records
+        assert (record.name, record.levelname) == ("jaxstyle", "WARNING")
+        message = record.getMessage()
+        assert "using the compact network" in message
+        assert "jaxstyle weights fetch vgg19 " in message
+        assert reason in message
+    caplog.clear()
+    save_params(places.cache / "vgg19.safetensors", params)
+    assert load_network("vgg19", **ask).name == "vgg19"
+    assert not caplog.records
+
+
+def test_the_fallback_does_not_hide_a_mistake(params, places, monkeypatch):
+    save_params(places.shipped / "compact.safetensors", params)
+    with pytest.raises(ValueError, match="no network is called 'vgg91'"):
+        load_network("vgg91", fallback="compact")
+    with pytest.raises(FileNotFoundError, match=r"absent.h5: no such file"):
+        load_network("absent.h5", fallback="compact")
+    monkeypatch.setenv("JAXSTYLE_PARAMS", "/absent")
+    with pytest.raises(FileNotFoundError, match="JAXSTYLE_PARAMS=/absent"):
+        load_network("vgg19", fallback="compact")
+
+
+def test_who_has_a_fallback_waits_less_for_a_blocked_address(params, places, monkeypatch):
+    retries = []
+
+    def fetch(name, **options):
+        retries.append(options["retries"])
+        raise DownloadError("blocked")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    save_params(places.shipped / "compact.safetensors", params)
+    load_network("vgg19", fallback="compact")
+    with pytest.raises(DownloadError):
+        load_network("vgg19")
+    assert retries == [1, 1, 3, 3]
+
+
 def test_downloads_what_is_missing(params, places, monkeypatch):
     asked = []
 
-    def fetch(name, *, progress):
+    def fetch(name, *, progress, retries):
         asked.append((name, progress))
         save_params(places.cache / f"{name}.safetensors", params, {"weights": "oxford"})
         return places.cache / f"{name}.safetensors"
@@ -250,6 +319,26 @@ def test_normalization_that_cannot_be_had(params, places, tmp_path):
     layouts.write_torch_zip(tmp_path / "tv.pth", state)
     with pytest.raises(ValueError, match=r"tv.pth -o OUT --normalize PHOTOS, and use OUT"):
         load_network(tmp_path / "tv.pth", normalized=True)
+
+
+def test_a_distilled_network_gets_the_scales_of_its_teacher_back(params, places, means):
+    channels = {layer: [0, 2] + [1] * (4 + i - 2) for i, layer in enumerate(LAYERS)}
+    notes = {"normalized": "true", "channels": json.dumps(channels)}
+    for i, layer in enumerate(LAYERS):
+        means[layer][:3] = (i + 1, 0, 7)  # a filter that is never active keeps its scale
+    save_file(means, places.shipped / "vgg19_activation_means.safetensors")
+    path = places.shipped / "compact.safetensors"
+    save_params(path, params, notes)
+    assert_same(load_network("compact").params, params)
+    network = load_network("compact", normalized=False)
+    assert network.metadata["normalized"] == "false"
+    image = jax.random.uniform(jax.random.key(0), (32, 32, 3))
+    layers = [f"relu{layer[4:]}" for layer in LAYERS]
+    normalized, plain = (features(p, image, layers) for p in (params, network.params))
+    for i, layer in enumerate(layers):
+        scales = np.array([i + 1, 7] + [1] * (4 + i - 2))
+        expected = normalized[layer] * scales
+        np.testing.assert_allclose(plain[layer], expected, atol=1e-5 * float(expected.max()))
 
 
 def test_normalized_files_stay_as_they_are(params, places):
