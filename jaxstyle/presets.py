@@ -48,7 +48,7 @@ class Preset:
       description: one line.
       spec: layers, pooling, padding and kind of total variation.
       weigh: computes the weights from the sizes; see `weights`.
-      network: the weights that it was made for: "vgg19" (Oxford) or "vgg19-torchvision".
+      network: the one that it was made for: "vgg19" (Oxford), "vgg19-torchvision" or "compact".
       normalized: whether the network is rescaled to unit mean activations.
       prepare: changes the parameters first, where a system feeds its network another input.
       init: where to start.
@@ -177,6 +177,15 @@ _ALL = (
         description="this project's own: normalised network, from content, pixels kept in range",
         spec=LossSpec(),
         weigh=lambda sizes: LossWeights(),
+        normalized=True,
+        num_steps=300,
+    ),
+    Preset(
+        name="compact",
+        description="the default recipe with weights that suit the compact network",
+        spec=LossSpec(),
+        weigh=lambda sizes: LossWeights(),
+        network="compact",
         normalized=True,
         num_steps=300,
     ),

@@ -4,6 +4,7 @@
     python scripts/benchmark.py robustness  # 3 photographs × 7 paintings, from content and noise
     python scripts/benchmark.py range       # what saving as 8 bits does to the objective
     python scripts/benchmark.py history     # L-BFGS with 10 to 100 pairs remembered
+    python scripts/benchmark.py compact     # how much faster than VGG-19 the compact network is
 
 Pictures come from the folder DATA (with subfolders content and style), the network by name, from
 a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what it ran on.
@@ -162,7 +163,34 @@ def history(bench: Bench) -> Iterator[Case]:
         yield case
 
 
+def compact(bench: Bench) -> Iterator[Case]:
+    """How many times as long VGG-19 takes as the compact network for loss and gradient."""
+    content, style = bench.images(*PAIRS[0])
+    evaluations = {}
+    for name in ("vgg19", "compact"):
+        params = bench.params if name == "vgg19" else load_network(name).params
+        targets = jaxstyle.compute_targets(params, content, style, bench.spec)
+
+        def evaluate(params: Any = params, targets: Targets = targets) -> None:
+            _, gradient = jaxstyle.objective_and_gradient(
+                content, params, targets, bench.weights, spec=bench.spec
+            )
+            gradient.block_until_ready()
+
+        evaluate()  # compiles
+        evaluations[name] = evaluate
+    seconds: dict[str, list[float]] = {name: [] for name in evaluations}
+    for _ in range(bench.steps):  # alternating, so that both see the same machine
+        for name, evaluate in evaluations.items():
+            begin = time.perf_counter()
+            evaluate()
+            seconds[name].append(time.perf_counter() - begin)
+    ratios = np.divide(seconds["vgg19"], seconds["compact"])
+    yield {"vgg19_to_compact": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
+
+
 BENCHMARKS = {
+    "compact": (compact, 512, 10),
     "lbfgs": (lbfgs, 256, 300),
     "robustness": (robustness, 192, 100),
     "range": (range_, 192, 150),

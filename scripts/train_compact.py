@@ -1,0 +1,332 @@
+"""Trains params/compact.safetensors, a narrow VGG-19 that computes a part of VGG-19's own features.
+
+    python scripts/train_compact.py --data DATA --network vgg19 --work WORK
+
+DATA holds the folders `photos` and `style`. Each layer of the student stands for some of the
+filters of the same layer of the teacher (the normalised VGG-19), so that Gram matrices and feature
+maps of the one are parts of the other's. Three stages, each kept in WORK; a rerun goes on where
+the last one ended:
+
+1. fit: layer by layer, the filters that predict the others best are chosen, and their kernels are
+   solved for by least squares over the student's own inputs, which makes up for the errors of the
+   layers before. Minutes.
+2. distil: Adam on all layers at once, over photographs, paintings, noise, and pictures in the
+   middle of the student's own optimisations, where it would otherwise be misled. Hours.
+3. finish: activations are rescaled to a mean of one, kernels rounded to half precision, the file
+   and its entry in the manifest written.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.training.train_state import TrainState
+from jax import Array
+from narrowing import PADDING, Fit, Floats, fit, load_fit, save_fit
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm, trange
+
+import jaxstyle
+from jaxstyle import files, vgg, weights
+from jaxstyle.convert import sha256
+from jaxstyle.objective import LossSpec
+from jaxstyle.registry import shipped
+
+WIDTHS = "16,16 64,96 128,128,128,128 208,208,208,208 208,96,96,96"
+# What the default objective compares must be right, the others help it and reconstructions.
+HELPING = 0.2
+# Never trained on, so that what is measured with them is not learned by heart.
+HELD_OUT = ("great-wave.jpg", "kandinsky_composition_vii.jpg", "the-scream.jpg")
+PAINTING_SIDES = (192, 256, 384, 512)
+Pixels = NDArray[np.uint8]
+
+
+class Sources(NamedTuple):
+    """Pictures to cut crops from, and a checksum of the list of their files."""
+
+    photos: list[Pixels]
+    paintings: list[Pixels]
+    checksum: str
+
+
+def load_sources(data: Path) -> Sources:
+    """The training pictures, paintings in several sizes."""
+    photos = sorted((data / "photos").glob("*.jpg"))
+    paintings = sorted(p for p in (data / "style").iterdir() if p.name not in HELD_OUT)
+    digest = hashlib.sha256()
+    for path in (*photos, *paintings):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return Sources(
+        [_read(path) for path in tqdm(photos, "photographs")],
+        [_read(path, side) for path in paintings for side in PAINTING_SIDES],
+        digest.hexdigest(),
+    )
+
+
+def _read(path: Path, side: int | None = None) -> Pixels:
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
+    if side is not None:
+        scale = side / max(picture.size)
+        size = (round(picture.width * scale), round(picture.height * scale))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+def crops(rng: np.random.Generator, sources: Sources, count: int, side: int) -> Floats:
+    """Squares of photographs and paintings, `[count, side, side, 3]` in [0, 1].
+
+    A third are disturbed as pictures are on the way from one to another: noise, or two pictures
+    blended.
+    """
+
+    def square() -> Floats:
+        pool = sources.paintings if rng.random() < 0.35 else sources.photos
+        picture = pool[rng.integers(len(pool))]
+        height, width = picture.shape[:2]
+        if min(height, width) < side:
+            scale = side / min(height, width)
+            size = (max(side, round(width * scale)), max(side, round(height * scale)))
+            picture = np.asarray(Image.fromarray(picture).resize(size))
+            height, width = picture.shape[:2]
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        cut = picture[top : top + side, left : left + side, :]
+        return (cut[:, ::-1] if rng.random() < 0.5 else cut).astype(np.float32) / 255
+
+    result = []
+    for _ in range(count):
+        image = square()
+        kind = rng.random()
+        if kind < 0.17:
+            strength = rng.choice([4, 8, 16, 32, 64]) / 255 * rng.random()
+            image = image + rng.normal(0, strength, image.shape)
+        elif kind < 0.33:
+            part = rng.random()
+            image = part * image + (1 - part) * square()
+        result.append(np.clip(image, 0, 1).astype(np.float32))
+    return np.stack(result)
+
+
+def parse_widths(text: str) -> vgg.Widths:
+    """Numbers of filters from "16,16 64,96 ...", a word for each block."""
+    blocks = [block.split(",") for block in text.split()]
+    return tuple(
+        (f"conv{block}_{i}", int(width))
+        for block, widths in enumerate(blocks, 1)
+        for i, width in enumerate(widths, 1)
+    )
+
+
+class Distillation:
+    """The second stage: one compiled step, and pictures that the student itself is optimising."""
+
+    def __init__(
+        self, teacher: vgg.Params, found: Fit, sources: Sources, options: argparse.Namespace
+    ):
+        self.teacher = jax.tree.map(jnp.asarray, teacher)
+        self.chosen = {f"relu{k[4:]}": jnp.asarray(c) for k, c in found.channels.items()}
+        self.sources, self.options = sources, options
+        self.layers = tuple(self.chosen)
+        widths = vgg.network_widths(found.params)
+        self.model = vgg.VGG(layers=self.layers, widths=widths, padding=PADDING)
+        schedule = optax.warmup_cosine_decay_schedule(
+            0.0,
+            options.learning_rate,
+            options.steps // 20,
+            options.steps,
+            0.01 * options.learning_rate,
+        )
+        self.state = TrainState.create(
+            apply_fn=self.model.apply,
+            params=jax.tree.map(jnp.asarray, found.params),
+            tx=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+        )
+        self.pool = np.zeros((0, options.side, options.side, 3), np.float32)
+        self._step = jax.jit(self._train, donate_argnums=0)
+        self._test = jax.jit(jax.vmap(self.errors, in_axes=(None, None, 0)))
+
+    def errors(self, params: vgg.Params, teacher: vgg.Params, image: Array) -> dict[str, Array]:
+        """Squared error of each layer, relative to the teacher's activations there."""
+        got = self.model.apply({"params": params}, image)
+        wanted = vgg.features(teacher, image, self.layers, padding=PADDING)
+        result = {}
+        for layer in self.layers:
+            target = wanted[layer][..., self.chosen[layer]]
+            # A flat crop has next to no activations: its errors should not count as large.
+            size = jnp.mean(jnp.square(target)) + 0.1
+            result[layer] = jnp.mean(jnp.square(got[layer] - target)) / size
+        return result
+
+    def _train(
+        self, state: TrainState, teacher: vgg.Params, images: Array
+    ) -> tuple[TrainState, dict[str, Array]]:
+        def loss(params: vgg.Params) -> tuple[Array, dict[str, Array]]:
+            errors = jax.vmap(self.errors, in_axes=(None, None, 0))(params, teacher, images)
+            means = {layer: jnp.mean(error) for layer, error in errors.items()}
+            weigh = {k: 1.0 if k in LossSpec().layers else HELPING for k in means}
+            return sum(weigh[k] * error for k, error in means.items()), means
+
+        gradient, errors = jax.grad(loss, has_aux=True)(state.params)
+        return state.apply_gradients(grads=gradient), errors
+
+    def batches(self) -> Iterator[tuple[int, Floats]]:
+        """The batch of every step still to do: it depends on the seed and the step alone."""
+        options = self.options
+        for step in range(int(self.state.step), options.steps):
+            rng = np.random.default_rng([options.seed, step])
+            if step % options.refresh == 0 and step >= options.easy:
+                self.pool = self.under_optimisation(rng)
+            images = crops(rng, self.sources, options.batch, options.side)
+            if len(self.pool):
+                hard = options.batch // 2
+                images[:hard] = self.pool[rng.choice(len(self.pool), hard)]
+            yield step, images
+
+    def under_optimisation(self, rng: np.random.Generator) -> Floats:
+        """Pictures from the middle of the student's own stylisations, at three stages of each."""
+        found: list[Floats] = []
+        for _ in range(self.options.pool // 3):
+            content, style = crops(rng, self.sources, 2, self.options.side)
+            init = "noise" if rng.random() < 0.3 else "content"
+            key = jax.random.key(int(rng.integers(2**31)))
+            start = content
+            for steps in (10, 20, 40):
+                result = jaxstyle.stylize(
+                    self.state.params, jnp.asarray(content), jnp.asarray(style),
+                    init=init if start is content else jnp.asarray(start), key=key, num_steps=steps,
+                )  # fmt: skip
+                start = np.clip(np.asarray(result.image), 0, 1)
+                found.append(start)
+        return np.stack(found)
+
+    def run(self, work: Path) -> None:
+        """Trains to the last step; keeps a checkpoint and the loss curve in the folder."""
+        checkpoint = work / "distil.msgpack"
+        if checkpoint.exists():
+            kept = flax.serialization.from_bytes(
+                {"state": self.state, "pool": self.pool}, checkpoint.read_bytes()
+            )
+            self.state, self.pool = kept["state"], kept["pool"]
+        check = crops(
+            np.random.default_rng([self.options.seed, 2**31]), self.sources, 16, self.options.side
+        )
+        bar = trange(self.options.steps, initial=int(self.state.step), desc="distil")
+        for step, images in self.batches():
+            self.state, errors = self._step(self.state, self.teacher, images)
+            bar.update()
+            if step % 10 == 0:
+                bar.set_postfix({k[4:]: f"{float(errors[k]):.3f}" for k in LossSpec().layers})
+            if (step + 1) % self.options.every == 0 or step + 1 == self.options.steps:
+                held = self._test(self.state.params, self.teacher, check)
+                _append(work / "curve.csv", {"step": step + 1} | {
+                    f"{kind}/{layer}": float(jnp.mean(e[layer]))
+                    for kind, e in (("train", errors), ("check", held)) for layer in self.layers
+                })  # fmt: skip
+                with files.atomic_write(checkpoint) as partial:
+                    partial.write_bytes(
+                        flax.serialization.to_bytes({"state": self.state, "pool": self.pool})
+                    )
+        bar.close()
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def finish(params: vgg.Params, sources: Sources) -> dict[str, Any]:
+    """The network as it ships: a mean activation of one over every fourth photograph."""
+    side = 256
+    squares = []
+    for picture in sources.photos[::4]:
+        top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+        square = picture[top : top + side, left : left + side] / 255
+        squares.append(jnp.asarray(square, jnp.float32))
+    return vgg.normalize_params(params, tqdm(squares, "means"))
+
+
+def add_to_manifest(path: Path) -> None:
+    """Writes the file's checksum, source and licence into the manifest beside it."""
+    manifest = path.with_name("manifest.json")
+    content = json.loads(manifest.read_text())
+    entry = {
+        "name": "compact",
+        "file": path.name,
+        "sha256": sha256(path),
+        "source": "trained by scripts/train_compact.py",
+        "licence": "CC BY 4.0, distilled from the VGG-19 of Simonyan and Zisserman (CC BY 4.0)",
+    }
+    content["files"] = [e for e in content["files"] if e["name"] != entry["name"]] + [entry]
+    with files.atomic_write(manifest) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("../shared/data"), help="with photos and style")
+    add("--network", default="vgg19", help="Oxford's VGG-19, or a file of it")
+    add("--work", type=Path, required=True, help="folder for checkpoints and the loss curve")
+    add("-o", "--output", type=Path, default=shipped() / "compact.safetensors")
+    add("--seed", type=int, default=0)
+    add("--widths", default=WIDTHS, help="filters of each convolution (default: %(default)s)")
+    add("--fit-images", type=int, default=320, help="crops that the first stage solves over")
+    add("--fit-side", type=int, default=192, help="their side in pixels")
+    add("--steps", type=int, default=4000, help="of the second stage")
+    add("--batch", type=int, default=8, help="crops a step")
+    add("--side", type=int, default=128, help="their side in pixels")
+    add("--learning-rate", type=float, default=5e-4)
+    add("--easy", type=int, default=1000, help="steps before pictures under optimisation are used")
+    add("--refresh", type=int, default=1000, help="steps between new pictures under optimisation")
+    add("--pool", type=int, default=240, help="how many of them there are")
+    add("--every", type=int, default=250, help="steps between checkpoints")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+
+    network = weights.load_network(options.network, normalized=True)
+    teacher = jax.tree.map(np.asarray, network.params)
+    sources = load_sources(options.data)
+    solved = options.work / "fit.npz"
+    if not solved.exists():
+        rng = np.random.default_rng([options.seed, 2**31 + 1])
+        images = crops(rng, sources, options.fit_images, options.fit_side)
+        save_fit(solved, fit(teacher, parse_widths(options.widths), images, rng))
+    found = load_fit(solved)
+    training = Distillation(teacher, found, sources, options)
+    training.run(options.work)
+    params = finish(training.state.params, sources)
+    settings = {k: v for k, v in vars(options).items() if k not in ("data", "work", "output")}
+    notes = {
+        "network": "compact",
+        "normalized": "true",
+        "source": "scripts/train_compact.py",
+        "settings": json.dumps(settings),
+        "teacher_sha256": network.metadata["source_sha256"],
+        "data_sha256": sources.checksum,
+        "held_out": ", ".join(HELD_OUT),
+        "channels": json.dumps({name: c.tolist() for name, c in found.channels.items()}),
+        "versions": ", ".join(f"{m.__name__} {m.__version__}" for m in (jax, flax, optax, np)),
+        "device": jax.devices()[0].device_kind,
+    }
+    weights.save_params(options.output, params, notes, dtype=np.float16)
+    if options.output.parent == shipped():
+        add_to_manifest(options.output)
+    print(f"{options.output}: {options.output.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

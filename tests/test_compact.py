@@ -1,0 +1,85 @@
+"""The network in the box: whole, small, and close to the VGG-19 that it was distilled from."""
+
+import json
+
+import jax.numpy as jnp
+import pytest
+from conftest import shared_file
+
+import jaxstyle
+from jaxstyle import LossSpec, LossWeights, images, registry, samples, vgg
+from jaxstyle.presets import get_preset
+from jaxstyle.weights import load_network, verify
+
+PATH = registry.shipped() / "compact.safetensors"
+
+
+@pytest.fixture(scope="module")
+def compact():
+    return load_network("compact", download=False)
+
+
+@pytest.fixture(scope="module")
+def vgg19():
+    return str(shared_file("weights/vgg19_keras_layout.h5"))
+
+
+def test_the_file_is_small_and_the_one_in_the_manifest():
+    assert PATH.stat().st_size <= 6_000_000
+    report = verify(PATH)
+    assert (report.known_as, report.network, report.normalized) == ("compact", "compact", True)
+
+
+def test_it_has_every_layer_of_vgg19(compact):
+    names = [name for name, _ in vgg.network_widths(compact.params)]
+    assert names == [name for name, _ in vgg.VGG19_WIDTHS]
+    channels = json.loads(compact.metadata["channels"])
+    assert {k: len(c) for k, c in channels.items()} == dict(vgg.network_widths(compact.params))
+
+
+def test_the_recipe_differs_from_the_default_in_its_weights_alone():
+    ours, default = get_preset("compact"), get_preset("default")
+    for field in ("spec", "init", "noise", "solver", "num_steps", "normalized"):
+        assert getattr(ours, field) == getattr(default, field), field
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_its_activations_are_some_of_vgg19s(compact, vgg19, normalized):
+    """On a photograph that it was not trained on; the bounds are those of params/README.md."""
+    image = jaxstyle.load_image(shared_file("data/content/coffee.png"), 192)
+    channels = json.loads(compact.metadata["channels"])
+    narrow, full = (
+        vgg.features(
+            load_network(name, normalized=normalized).params,
+            image, LossSpec().layers, padding=LossSpec().padding,
+        )
+        for name in ("compact", vgg19)
+    )  # fmt: skip
+    bounds = {
+        "relu1_1": 0.01, "relu2_1": 0.1, "relu3_1": 0.15, "relu4_1": 0.2, "relu4_2": 0.3,
+        "relu5_1": 0.6,
+    }  # fmt: skip
+    assert set(bounds) == set(narrow)
+    for layer, bound in bounds.items():
+        wanted = full[layer][..., jnp.array(channels[f"conv{layer[4:]}"])]
+        error = jnp.sum(jnp.square(narrow[layer] - wanted)) / jnp.sum(jnp.square(wanted))
+        assert float(error) < bound, f"{layer}: {error:.3f}"
+
+
+def test_vgg19_sees_the_style_in_its_pictures(compact, vgg19):
+    content = jaxstyle.load_image(samples.LAKE, 128)
+    style = jaxstyle.load_image(samples.SWIRLS, 128)
+    image = images.quantize(jaxstyle.stylize(compact.params, content, style, num_steps=60).image)
+    judge, spec = load_network(vgg19, normalized=False).params, LossSpec(padding="zero")
+    targets = jaxstyle.compute_targets(judge, content, style, spec)
+
+    def terms(picture):
+        value, _ = jaxstyle.objective_and_gradient(
+            picture, judge, targets, LossWeights(1.0, 1.0, out_of_range=0.0), spec=spec
+        )
+        return value.terms
+
+    before, after = terms(content), terms(image)
+    for layer in spec.style_layers:
+        left = float(after[f"style/{layer}"] / before[f"style/{layer}"])
+        assert left < 0.6, f"{layer}: {left:.2f} of the style loss is left"
