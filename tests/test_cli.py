@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle import registry, weights
+from jaxstyle import registry, samples, weights
 from jaxstyle.cli import main
 from jaxstyle.io import load_picture, read_settings
 from jaxstyle.presets import PRESETS
@@ -402,3 +402,40 @@ def test_progress_bar_in_a_terminal(cli, network):
     last = shown.decode().split("\r")[-2]
     assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
     assert re.search(r"loss=\S+, content=\S+, .*style=", last)
+
+
+def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, caplog):
+    registry.shipped().mkdir()
+    (registry.shipped() / "compact.safetensors").write_bytes(network.read_bytes())
+    ran = done(cli(STYLIZE + " --json", network=None, no_download=True))
+    assert json.loads(ran.out)["network"]["name"] == "compact"
+    (record,) = caplog.records
+    assert record.getMessage().startswith("using the compact network; for the full one run ")
+    assert "\n" not in record.getMessage()
+
+
+def test_demo_makes_a_picture_and_a_side_by_side(cli, network):
+    registry.shipped().mkdir()
+    (registry.shipped() / "compact.safetensors").write_bytes(network.read_bytes())
+    ran = done(cli("demo", size=64, steps=2))
+    assert "jaxstyle-demo.png: 64×48 pixels, 2 steps" in ran.out
+    assert "jaxstyle-demo-side-by-side.png" in ran.out
+    assert "jaxstyle stylize photo.jpg painting.jpg -o out.png" in ran.out
+    assert pixels("jaxstyle-demo.png").shape == (48, 64, 3)
+    beside = pixels("jaxstyle-demo-side-by-side.png")
+    assert beside.shape == (48, 3 * 64 + 2 * 8, 3)
+    np.testing.assert_array_equal(beside[:, -64:], pixels("jaxstyle-demo.png"))
+    for name, column in (("lake", 0), ("swirls", 72)):
+        sample = load_picture(getattr(samples, name.upper()), size=64).image
+        shown = beside[:, column : column + 64] / 255
+        assert np.abs(shown - sample).mean() < 0.02
+    before = set(os.listdir())
+    done(cli("demo --quiet", size=64, steps=2, output="mine.jpg"))
+    assert set(os.listdir()) - before == {"mine.jpg", "mine-side-by-side.jpg"}
+    assert json.loads(done(cli("demo --json", size=64, steps=2)).out)["steps"] == 2
+
+
+def test_demo_refuses_what_it_cannot_write_before_it_starts(cli):
+    ran = cli("demo", output="absent/demo.png")
+    assert (ran.status, ran.out) == (2, "")
+    assert "absent/demo.png: cannot write in absent" in ran.err

@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; `run` in its namespace is what to call."""
-    from jaxstyle.cli import networks, pictures
+    from jaxstyle.cli import demo, networks, pictures
 
     parser = _Parser(
         prog="jaxstyle",
@@ -49,15 +49,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"jaxstyle {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[dict[str, Any]], int], summary: str) -> Any:
-        sub = commands.add_parser(
-            name, help=summary, description=summary, argument_default=argparse.SUPPRESS
-        )
-        sub.set_defaults(run=run)
-        sub.add_argument("--debug", action="store_true", help="show a traceback with an error")
-        return sub
+    demonstration = _command(
+        commands, "demo", demo.demo, "A first picture from what the package ships; no download."
+    )
+    add = demonstration.add_argument
+    add("-o", "--output", metavar="OUT", help="default: jaxstyle-demo.png")
+    add("--network", metavar="NAME", help="default: compact, the one that the package ships")
+    add("--size", type=_whole(1), metavar="N", help="longer side in pixels (default: 320)")
+    add("--steps", type=_whole(1), metavar="N", help="steps of the solver (default: 80)")
+    add("--json", action="store_true", help="print a machine-readable summary")
+    add("--quiet", action="store_true", help="print nothing but errors")
 
-    stylize = command("stylize", pictures.stylize, "A photograph in the style of a painting.")
+    stylize = _command(
+        commands, "stylize", pictures.stylize, "A photograph in the style of a painting."
+    )
     stylize.add_argument("content", metavar="CONTENT", help="the photograph")
     stylize.add_argument(
         "style",
@@ -68,7 +73,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_picture_options(stylize, ("content", "noise", "style"))
     _add_loss_options(stylize, content=True, style=True)
 
-    texture = command("texture", pictures.texture, "A texture like a painting, from noise.")
+    texture = _command(
+        commands, "texture", pictures.texture, "A texture like a painting, from noise."
+    )
     texture.add_argument("style", metavar="STYLE", help="the painting")
     _add_picture_options(texture, ("noise", "style"))
     _add_loss_options(texture, content=False, style=True)
@@ -79,8 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="size of the texture (default: the painting's)",
     )
 
-    reconstruct = command(
-        "reconstruct", pictures.reconstruct, "What one layer keeps of a photograph, from noise."
+    reconstruct = _command(
+        commands,
+        "reconstruct",
+        pictures.reconstruct,
+        "What one layer keeps of a photograph, from noise.",
     )
     reconstruct.add_argument("content", metavar="CONTENT", help="the photograph")
     reconstruct.add_argument(
@@ -89,9 +99,23 @@ def build_parser() -> argparse.ArgumentParser:
     _add_picture_options(reconstruct, ("noise", "content"))
     _add_loss_options(reconstruct, content=False, style=False)
 
-    weights = command("weights", networks.list_networks, "Find, download, convert, check networks.")
+    weights = _command(
+        commands, "weights", networks.list_networks, "Find, download, convert, check networks."
+    )
     actions = weights.add_subparsers(metavar="ACTION", required=True)
     _add_network_actions(actions, networks)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[dict[str, Any]], int], summary: str
+) -> argparse.ArgumentParser:
+    """Adds a subcommand; a namespace that it parses holds just what was given, and `run`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary, argument_default=argparse.SUPPRESS
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
     return parser
 
 
@@ -102,7 +126,7 @@ def _add_picture_options(parser: Any, inits: tuple[str, ...]) -> None:
     add(
         "--network",
         metavar="NAME",
-        help="auto, vgg19, vgg19-normalized, vgg19-torchvision, or a file",
+        help="auto, vgg19, vgg19-normalized, vgg19-torchvision, compact, or a file",
     )
     add("--no-download", action="store_true", help="never download a network")
     add("--size", type=_whole(1), metavar="N", help="longer side in pixels (default: 512)")
@@ -153,20 +177,14 @@ def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
 
 
 def _add_network_actions(actions: Any, networks: Any) -> None:
-    def action(name: str, run: Callable[[dict[str, Any]], int], summary: str) -> Any:
-        sub = actions.add_parser(
-            name, help=summary, description=summary, argument_default=argparse.SUPPRESS
-        )
-        sub.set_defaults(run=run)
-        sub.add_argument("--debug", action="store_true", help="show a traceback with an error")
-        return sub
-
-    listing = action("list", networks.list_networks, "The networks, and where they are.")
+    listing = _command(actions, "list", networks.list_networks, "The networks, and where they are.")
     listing.add_argument("--json", action="store_true", help="machine-readable")
-    fetch = action("fetch", networks.fetch, "Download a network into the cache.")
+    fetch = _command(actions, "fetch", networks.fetch, "Download a network into the cache.")
     fetch.add_argument("name", metavar="NAME", help="vgg19 or vgg19-torchvision")
     fetch.add_argument("--timeout", type=_positive, metavar="SECONDS", help="default: 30")
-    convert = action("convert", networks.convert, "Turn a network's file into jaxstyle's own.")
+    convert = _command(
+        actions, "convert", networks.convert, "Turn a network's file into jaxstyle's own."
+    )
     convert.add_argument("file", metavar="FILE", help=".h5, .mat, .pth, .caffemodel, .safetensors")
     convert.add_argument("-o", "--output", metavar="OUT", required=True, help="a .safetensors file")
     convert.add_argument("--layout", choices=["auto", *LAYOUTS], help="default: auto")
@@ -176,7 +194,7 @@ def _add_network_actions(actions: Any, networks: Any) -> None:
         metavar="IMAGE",
         help="rescale to unit mean activations over these pictures or folders",
     )
-    verify = action("verify", networks.verify, "Check a network's file.")
+    verify = _command(actions, "verify", networks.verify, "Check a network's file.")
     verify.add_argument("file", metavar="FILE")
     verify.add_argument("--json", action="store_true", help="machine-readable")
 

@@ -20,6 +20,7 @@ from jaxstyle.cli.settings import settings_of
 from jaxstyle.io import Picture
 from jaxstyle.objective import LossSpec, LossWeights
 from jaxstyle.presets import Preset, get_preset
+from jaxstyle.registry import COMPACT
 from jaxstyle.weights import Network, load_network
 
 Arguments = dict[str, Any]
@@ -116,6 +117,7 @@ def _run(jobs: list[_Job], arguments: Arguments) -> int:
     if "trace" in arguments:
         files.check_writable(arguments["trace"])
     command = jobs[0].command
+    own_recipe = "preset" not in arguments
     preset = get_preset(arguments.setdefault("preset", "default"))
     spec = _make_spec(command, preset.spec, arguments)
     solver = _make_solver(preset, arguments)
@@ -123,6 +125,9 @@ def _run(jobs: list[_Job], arguments: Arguments) -> int:
     # Pictures before the network: a wrong file name should not wait for a download.
     pictures = [_load_pictures(job, arguments, spec) for job in jobs]
     network = _find_network(preset, arguments, pictures)
+    if own_recipe and network.name == COMPACT:  # the default recipe with other weights
+        preset = get_preset(COMPACT)
+        arguments["preset"] = preset.name
     vgg.check_layers(spec.layers, vgg.network_widths(network.params))
     steps = arguments.setdefault("steps", preset.num_steps)
     arguments.setdefault("seed", 0)
@@ -212,9 +217,11 @@ def _find_network(preset: Preset, arguments: Arguments, pictures: list[_Pictures
     known = [p for loaded in pictures for p in (loaded.content, loaded.style) if p is not None]
     network = load_network(
         preset.network if name == "auto" else name,
-        normalized=True if preset.normalized else None,
+        # A file of the user's is taken as it is, where the recipe does not ask for more.
+        normalized=preset.normalized or (False if name in ("auto", COMPACT) else None),
         # What a network other than Oxford's is normalised over, for want of photographs.
         images=[jnp.asarray(picture.image) for picture in known],
+        fallback=COMPACT if name == "auto" else None,
         download="no_download" not in arguments,
     )
     return network._replace(params=dict(preset.prepare(network.params)))
