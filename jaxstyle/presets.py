@@ -182,7 +182,7 @@ _ALL = (
     ),
     Preset(
         name="compact",
-        description="the default recipe with weights that suit the compact network",
+        description="the default recipe for the compact network",
         spec=LossSpec(),
         weigh=lambda sizes: LossWeights(),
         network="compact",

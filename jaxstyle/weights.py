@@ -281,7 +281,9 @@ def _locate(
         reason = str(error)
     _log.warning(
         "using the %s network; for the full one run jaxstyle weights fetch %s (%s)",
-        *(fallback, base(name), reason),
+        fallback,
+        base(name),
+        reason,
     )
     return fallback, instead, reason
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from benchmark import PAINTINGS, PHOTOGRAPHS
+from benchmark import PAINTINGS, PAIRS, PHOTOGRAPHS
 
 import jaxstyle
 from jaxstyle import images, vgg
@@ -91,7 +91,7 @@ def main() -> None:
     add("--recipe", nargs="*", default=["compact=compact"], help="NETWORK=PRESET, else default")
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=200)
-    add("--pairs", type=int, help="only so many")
+    add("--pairs", type=int, help="only the first so many of the benchmark's own pairs")
     add("-o", "--output", type=Path, help="folder for the pictures")
     arguments = parser.parse_args()
     arguments.recipes = dict(pair.split("=") for pair in arguments.recipe)
@@ -108,7 +108,9 @@ def main() -> None:
             networks[name] = load_network(name).params
 
     cases = []
-    pairs = list(itertools.product(PHOTOGRAPHS, PAINTINGS))[: arguments.pairs]
+    pairs = list(itertools.product(PHOTOGRAPHS, PAINTINGS))
+    if arguments.pairs is not None:
+        pairs = PAIRS[: arguments.pairs]
     for content_name, style_name in pairs:
         pair = tuple(
             jaxstyle.load_image(arguments.data / folder / name, arguments.size)

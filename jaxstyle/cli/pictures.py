@@ -125,7 +125,7 @@ def _run(jobs: list[_Job], arguments: Arguments) -> int:
     # Pictures before the network: a wrong file name should not wait for a download.
     pictures = [_load_pictures(job, arguments, spec) for job in jobs]
     network = _find_network(preset, arguments, pictures)
-    if own_recipe and network.name == COMPACT:  # the default recipe with other weights
+    if own_recipe and network.name == COMPACT:  # the same layers, steps and solver
         preset = get_preset(COMPACT)
         arguments["preset"] = preset.name
     vgg.check_layers(spec.layers, vgg.network_widths(network.params))
