@@ -275,6 +275,22 @@ def add_to_manifest(path: Path) -> None:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def keep_settings(work: Path, settings: dict[str, Any]) -> None:
+    """Notes in a folder what its checkpoints were made with.
+
+    Raises:
+      ValueError: if it holds checkpoints made with other settings.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / "settings.json"
+    before = json.loads(path.read_text()) if path.exists() else settings
+    changed = [f"{k} was {before.get(k)}" for k, v in settings.items() if before.get(k) != v]
+    if changed:
+        raise ValueError(f"{work}: begun otherwise ({', '.join(changed)}); use another --work")
+    with files.atomic_write(path) as partial:
+        partial.write_text(json.dumps(settings, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -295,7 +311,13 @@ def main() -> None:
     add("--pool", type=int, default=240, help="how many of them there are")
     add("--every", type=int, default=250, help="steps between checkpoints")
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    # What decides the result; where things lie does not.
+    places = ("data", "network", "work", "output")
+    settings = {k: v for k, v in vars(options).items() if k not in places}
+    try:
+        keep_settings(options.work, settings)
+    except ValueError as error:
+        parser.error(str(error))
 
     network = weights.load_network(options.network, normalized=True)
     teacher = jax.tree.map(np.asarray, network.params)
@@ -309,7 +331,6 @@ def main() -> None:
     training = Distillation(teacher, found, sources, options)
     training.run(options.work)
     params = finish(training.state.params, sources)
-    settings = {k: v for k, v in vars(options).items() if k not in ("data", "work", "output")}
     notes = {
         "network": "compact",
         "normalized": "true",

@@ -109,3 +109,11 @@ def test_the_manifest_gets_one_entry(tmp_path):
     assert (other["name"], entry["name"]) == ("other", "compact")
     assert entry["sha256"].startswith("ba7816bf")
     assert {"file", "source", "licence"} < set(entry)
+
+
+def test_a_folder_goes_on_only_with_its_own_settings(tmp_path):
+    work = tmp_path / "work"
+    train_compact.keep_settings(work, {"steps": 3, "seed": 0})
+    train_compact.keep_settings(work, {"steps": 3, "seed": 0})
+    with pytest.raises(ValueError, match=r"begun otherwise \(steps was 3\); use another --work"):
+        train_compact.keep_settings(work, {"steps": 4, "seed": 0})
