@@ -16,8 +16,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxstyle import solvers
+from jaxstyle.batch import Grid, stylize_grid
+from jaxstyle.descent import Result, descend, optimize
 from jaxstyle.images import quantize, resize
 from jaxstyle.losses import content_loss, gram_matrix, style_loss
+from jaxstyle.memory import MemoryPlan, plan_memory
 from jaxstyle.objective import (
     LossSpec,
     LossWeights,
@@ -27,7 +30,8 @@ from jaxstyle.objective import (
     objective,
     objective_and_gradient,
 )
-from jaxstyle.transfer import Result, optimize, reconstruct_content, stylize, synthesize_texture
+from jaxstyle.sharding import shard_rows
+from jaxstyle.transfer import reconstruct_content, stylize, synthesize_texture
 from jaxstyle.vgg import features, init_params, normalize_params
 
 if TYPE_CHECKING:
@@ -42,13 +46,16 @@ _LAZY = {
 }
 
 __all__ = [
+    "Grid",
     "LossSpec",
     "LossWeights",
+    "MemoryPlan",
     "ObjectiveValue",
     "Result",
     "Targets",
     "compute_targets",
     "content_loss",
+    "descend",
     "features",
     "gram_matrix",
     "init_params",
@@ -58,13 +65,16 @@ __all__ = [
     "objective",
     "objective_and_gradient",
     "optimize",
+    "plan_memory",
     "quantize",
     "reconstruct_content",
     "resize",
     "save_image",
+    "shard_rows",
     "solvers",
     "style_loss",
     "stylize",
+    "stylize_grid",
     "synthesize_texture",
 ]
 

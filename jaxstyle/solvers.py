@@ -46,7 +46,7 @@ class Info(NamedTuple):
       loss: scalar, the objective at the state's image.
       terms: the objective's terms there.
       evaluations: int32, loss-and-gradient evaluations so far.
-      finite: bool, whether every step so far had a finite loss; see `jaxstyle.transfer.optimize`.
+      finite: bool, whether every step so far had a finite loss; see `jaxstyle.descent.optimize`.
     """
 
     loss: Array
@@ -176,7 +176,8 @@ def adam(learning_rate: float = 0.02, b1: float = 0.9, b2: float = 0.999) -> Sol
     Reference: Kingma and Ba, ICLR 2015, algorithm 1.
     """
     _check_positive(learning_rate=learning_rate)
-    return from_optax(optax.adam(learning_rate, b1=b1, b2=b2))
+    make = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2"))
+    return from_optax(make(learning_rate, b1=b1, b2=b2))
 
 
 @_cached
@@ -194,7 +195,9 @@ def gradient_descent(learning_rate: float = 0.005, momentum: float = 0.0) -> Sol
       ValueError: if `learning_rate` is not positive.
     """
     _check_positive(learning_rate=learning_rate)
-    sgd = optax.sgd(learning_rate, momentum=momentum or None)
+    sgd = optax.inject_hyperparams(optax.sgd, static_args="momentum")(
+        learning_rate, momentum=momentum or None
+    )
     return from_optax(optax.chain(_scale_by_first_gradient(), sgd))
 
 
@@ -244,6 +247,23 @@ def from_optax(transformation: optax.GradientTransformation) -> Solver:
         return State(image, (inner, loss, gradient, evaluations)), info
 
     return Solver(init, step)
+
+
+def set_learning_rate(state: State, learning_rate: Array) -> State:
+    """A state whose next steps have another learning rate, which may be traced.
+
+    Works with `adam`, `gradient_descent`, and transformations of `optax.inject_hyperparams`.
+
+    Args:
+      state: from the solver's `init` or `step`.
+      learning_rate: scalar, in [0, 1] units of pixels.
+
+    Raises:
+      ValueError: if the solver has none.
+    """
+    if not optax.tree.get_all_with_path(state.inner, "learning_rate"):
+        raise ValueError("the solver has no learning rate; use adam or gradient_descent")
+    return state._replace(inner=optax.tree.set(state.inner, learning_rate=learning_rate))
 
 
 SOLVERS: dict[str, Callable[..., Solver]] = {

@@ -6,39 +6,22 @@ search, `jax.grad`.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypedDict, Unpack, get_args
+from collections.abc import Sequence
+from typing import Literal, TypedDict, Unpack, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle import images, solvers, vgg
+from jaxstyle import images, vgg
 from jaxstyle.checks import check_choice, check_image
-from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets, objective
-from jaxstyle.solvers import Info, Solver, State
+from jaxstyle.descent import Callback, Result, optimize
+from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets
+from jaxstyle.solvers import Solver
 from jaxstyle.vgg import Params
 
 Init = Literal["content", "noise", "style"]
-Callback = Callable[[int, Array, Info], None]
-
-
-class Result(NamedTuple):
-    """The outcome of an optimisation.
-
-    Attributes:
-      image: `[H, W, 3]` float32; in [0, 1] within rounding where the weights keep the range,
-        otherwise to be clipped.
-      info: `Info` of the start and of every step: each leaf is `[num_steps + 1]`. Where a loss
-        was not finite, `info.finite` is False from that step on, and `image`, loss and terms stay
-        those of the last good step.
-    """
-
-    image: Array
-    info: Info
 
 
 class OptimizeOptions(TypedDict, total=False):
@@ -46,6 +29,7 @@ class OptimizeOptions(TypedDict, total=False):
 
     weights: LossWeights
     solver: Solver | None
+    learning_rate: ArrayLike | None
     num_steps: int
     callback: Callback | None
     callback_every: int
@@ -73,7 +57,8 @@ def stylize(
         `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
-      **options: `weights`, `solver`, `num_steps`, `callback` and `callback_every` of `optimize`.
+      **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
+        `callback_every`.
 
     Returns:
       `Result(image, info)`, the image `[H, W, 3]`.
@@ -94,11 +79,12 @@ def stylize(
 
     Reference: Gatys et al., CVPR 2016, eq. 7 and section 3.
     """
-    _check_pictures(params, spec, content=content, style=style)
+    check_pictures(params, spec, content=content, style=style)
     start = initial_image(
         init, _height_and_width(content), params, content=content, style=style, noise=noise, key=key
     )
-    targets = _compiled_targets(params, content, style, spec=spec)
+    start = _laid_out_like(start, content)
+    targets = Targets(content_targets(params, content, spec), style_targets(params, style, spec))
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -125,7 +111,8 @@ def reconstruct_content(
       init: "noise", "content" or an image `[H, W, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
-      **options: `weights`, `solver`, `num_steps`, `callback` and `callback_every` of `optimize`.
+      **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
+        `callback_every`.
 
     Returns:
       `Result(image, info)`, the image `[H, W, 3]`.
@@ -136,11 +123,12 @@ def reconstruct_content(
     Reference: Gatys et al., CVPR 2016, section 2.1 and figure 1.
     """
     spec = dataclasses.replace(spec, content_layers=(layer,), style_layers=())
-    _check_pictures(params, spec, content=content)
+    check_pictures(params, spec, content=content)
     start = initial_image(
         init, _height_and_width(content), params, content=content, noise=noise, key=key
     )
-    targets = _compiled_targets(params, content, None, spec=spec)
+    start = _laid_out_like(start, content)
+    targets = Targets(content_targets(params, content, spec), {})
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -167,7 +155,8 @@ def synthesize_texture(
       init: "noise", "style" or an image `[*shape, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
-      **options: `weights`, `solver`, `num_steps`, `callback` and `callback_every` of `optimize`.
+      **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
+        `callback_every`.
 
     Returns:
       `Result(image, info)`, the image `[*shape, 3]`.
@@ -179,10 +168,10 @@ def synthesize_texture(
     """
     layers = spec.style_layers if layers is None else tuple(layers)
     spec = dataclasses.replace(spec, content_layers=(), style_layers=layers)
-    _check_pictures(params, spec, style=style)
+    check_pictures(params, spec, style=style)
     shape = _height_and_width(style) if shape is None else shape
     start = initial_image(init, shape, params, style=style, noise=noise, key=key)
-    targets = _compiled_targets(params, None, style, spec=spec)
+    targets = Targets({}, style_targets(params, style, spec))
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -243,148 +232,51 @@ def initial_image(
     return image if noise is None else images.white_noise(key, shape, mean=image, scale=noise)
 
 
-def optimize(
-    image: Array,
-    params: Params,
-    targets: Targets,
-    *,
-    spec: LossSpec = LossSpec(),
-    weights: LossWeights = LossWeights(),
-    solver: Solver | None = None,
-    num_steps: int = 300,
-    callback: Callback | None = None,
-    callback_every: int = 10,
-) -> Result:
-    """Minimises the objective over the pixels of an image.
-
-    A step whose loss is not finite is undone, and the image stays as it was: under `vmap` the
-    other lanes go on.
-
-    Args:
-      image: `[H, W, 3]`, where to start.
-      params: the network's parameters.
-      targets: from `compute_targets` with the same `spec`.
-      spec: what is compared; static.
-      weights: how much each part of the objective counts.
-      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
-      num_steps: steps of the solver, at least one; static.
-      callback: called with the number of steps done, the image and the `Info` of the steps since
-        the last call (the first time also that of the start). It may raise to stop early. Not
-        possible inside `jit` or `vmap`.
-      callback_every: steps between calls.
-
-    Returns:
-      `Result(image, info)`.
-
-    Raises:
-      ValueError: if an argument does not fit, or `num_steps` or `callback_every` is less than one.
-    """
-    for name, value in (("num_steps", num_steps), ("callback_every", callback_every)):
-        if value < 1:
-            raise ValueError(f"{name} should be at least 1, got {value}")
-    check_image(image, "image")
-    image = jnp.asarray(image, jnp.float32)
-    problem = _Problem(spec, solvers.lbfgs() if solver is None else solver)
-    arrays = (params, targets, weights.resolve(spec))
-    steps_per_call = _steps_per_call(num_steps)
-    state, info = _start(image, arrays, problem=problem)
-    infos = [jax.tree.map(lambda leaf: leaf[None], info)]
-    done = reported = 0
-    while done < num_steps:
-        length = min(steps_per_call, num_steps - done)
-        if callback is not None:
-            length = min(length, callback_every - done % callback_every)
-        state, info, steps = _advance(state, info, arrays, problem=problem, length=length)
-        infos.append(steps)
-        done += length
-        if not isinstance(info.loss, jax.core.Tracer):
-            # Steps dispatched ahead would each hold a history of their own.
-            info.loss.block_until_ready()
-        if callback is not None and (done % callback_every == 0 or done == num_steps):
-            callback(done, state.image, _concatenate(infos[reported:]))
-            reported = len(infos)
-    return Result(state.image, _concatenate(infos))
+def content_targets(params: Params, content: Array, spec: LossSpec) -> dict[str, Array]:
+    """The content half of `compute_targets`, compiled; empty if `spec` has no content layers."""
+    if not spec.content_layers:
+        return {}
+    spec = dataclasses.replace(spec, style_layers=())
+    targets: Targets = _compiled_targets(params, content, None, spec=spec)
+    return targets.content
 
 
-def _steps_per_call(num_steps: int) -> int:
-    """How many steps go into one compiled program."""
-    if isinstance(jnp.zeros(()) + 0, jax.core.Tracer):
-        return num_steps  # inside jit: all of them are part of the caller's program
-    # XLA's CPU compiler gives convolutions inside loops a slow kernel (jax-ml/jax issue 12868),
-    # a third of the speed here; accelerators gain from fewer launches.
-    return 1 if jax.default_backend() == "cpu" else 10
-
-
-class _Problem(NamedTuple):
-    """The static half of an optimisation: which program is compiled."""
-
-    spec: LossSpec
-    solver: Solver
-
-    def objective(self, arrays: tuple[Params, Targets, LossWeights]) -> solvers.Objective:
-        params, targets, weights = arrays
-        return lambda image: objective(image, params, targets, weights, spec=self.spec)
-
-
-@functools.partial(jax.jit, static_argnames="problem")
-def _start(
-    image: Array, arrays: tuple[Params, Targets, LossWeights], *, problem: _Problem
-) -> tuple[State, Info]:
-    return problem.solver.init(problem.objective(arrays), image)
-
-
-@functools.partial(jax.jit, static_argnames=("problem", "length"))
-def _advance(
-    state: State,
-    info: Info,
-    arrays: tuple[Params, Targets, LossWeights],
-    *,
-    problem: _Problem,
-    length: int,
-) -> tuple[State, Info, Info]:
-    value = problem.objective(arrays)
-
-    def step(carry: tuple[State, Info], _: None) -> tuple[tuple[State, Info], Info]:
-        state, info = carry
-        new_state, new_info = problem.solver.step(value, state)
-        good = jnp.isfinite(new_info.loss) & info.finite
-        # The solver's inner state may be spoilt from here on, but the image never moves again.
-        image = jnp.where(good, new_state.image, state.image)
-        loss, terms = jax.tree.map(
-            lambda new, old: jnp.where(good, new, old),
-            (new_info.loss, new_info.terms),
-            (info.loss, info.terms),
-        )
-        new_info = Info(loss, terms, new_info.evaluations, good)
-        return (new_state._replace(image=image), new_info), new_info
-
-    if length == 1:
-        (state, info), _ = step((state, info), None)
-        return state, info, jax.tree.map(lambda leaf: leaf[None], info)
-    (state, info), steps = jax.lax.scan(step, (state, info), length=length)
-    return state, info, steps
+def style_targets(params: Params, style: Array, spec: LossSpec) -> dict[str, Array]:
+    """The style half of `compute_targets`, compiled; empty if `spec` has no style layers."""
+    if not spec.style_layers:
+        return {}
+    spec = dataclasses.replace(spec, content_layers=())
+    targets: Targets = _compiled_targets(params, None, style, spec=spec)
+    return targets.style
 
 
 _compiled_targets = jax.jit(compute_targets, static_argnames="spec")
 
 
-def _concatenate(infos: list[Info]) -> Info:
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(infos)):
-        joined: Info = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
-        return joined
-    # Not jnp: it would compile a program for every number of parts.
-    host = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
-    whole: Info = jax.device_put(host)
-    return whole
+def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
+    """Raises before anything is traced, where errors would come with a page about tracebacks.
 
+    Args:
+      params: the network's parameters.
+      spec: what is compared.
+      **pictures: `content` or `style`, images.
 
-def _check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
-    """Raises before anything is traced, where errors would come with a page about tracebacks."""
+    Raises:
+      ValueError: if a layer is unknown, or an image has another shape or is too small.
+    """
     vgg.check_layers(spec.layers, vgg.network_widths(params))
     for name, picture in pictures.items():
         check_image(picture, name)
         layers = spec.layers if name == "content" else spec.style_layers
         vgg.check_size(picture.shape, layers, spec.padding)
+
+
+def _laid_out_like(image: Array, content: Array) -> Array:
+    """The image on the content image's devices: that is how one asks for several."""
+    if isinstance(content, jax.core.Tracer) or isinstance(image, jax.core.Tracer):
+        return image
+    sharding = getattr(content, "sharding", None)
+    return image if sharding is None else jax.device_put(image, sharding)
 
 
 def _height_and_width(image: Array) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxstyle
-from jaxstyle import LossSpec, LossWeights, solvers, transfer
+from jaxstyle import LossSpec, LossWeights, descent, solvers, transfer
 
 SPEC = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
 STEPS = 6
@@ -200,7 +200,7 @@ def compilations():
 
 def test_nothing_is_compiled_anew_for_new_values(params, pictures, compilations):
     content, style, other = pictures
-    run = functools.partial(transfer.optimize, params=params, spec=SPEC, num_steps=3)
+    run = functools.partial(descent.optimize, params=params, spec=SPEC, num_steps=3)
     targets = [transfer._compiled_targets(params, content, s, spec=SPEC) for s in (style, other)]
     weights = [LossWeights(1.0, jnp.array([1.0, 2.0])), LossWeights(jnp.float32(3.0), 4.0)]
     weights += [LossWeights(1, {"relu2_1": 1, "relu1_1": np.float64(2.0)}, 0.5, jnp.array(1.0))]
@@ -221,7 +221,7 @@ def test_nothing_is_compiled_anew_for_new_values(params, pictures, compilations)
 def test_the_number_of_steps_does_not_matter_to_the_compiler(params, pictures, compilations):
     content, style, _ = pictures
     targets = transfer._compiled_targets(params, content, style, spec=SPEC)
-    run = functools.partial(transfer.optimize, content, params, targets, spec=SPEC)
+    run = functools.partial(descent.optimize, content, params, targets, spec=SPEC)
     run(num_steps=3)
     before = compilations[0]
     run(num_steps=5)
