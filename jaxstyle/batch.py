@@ -15,7 +15,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle import descent, sharding, transfer
-from jaxstyle.descent import Progress
 from jaxstyle.memory import free_memory, plan_memory
 from jaxstyle.objective import LossSpec, LossWeights, Targets
 from jaxstyle.solvers import Info, Solver
@@ -35,6 +34,21 @@ class Grid(NamedTuple):
       info: `Info` of the start and of every step; leaves `[C, S, K, num_steps + 1]`.
     """
 
+    image: Array
+    info: Info
+
+
+class BatchProgress(NamedTuple):
+    """How far a batch has come.
+
+    Attributes:
+      step: steps done.
+      image: `[lanes, H, W, 3]`.
+      info: `Info` of the steps since the last report, the first time also that of the start:
+        leaves `[n, lanes]`.
+    """
+
+    step: int
     image: Array
     info: Info
 
@@ -150,7 +164,7 @@ def stylize_grid(
             params, [lane(index) for index in part], width=width, devices=devices, spec=spec,
             solver=solver, num_steps=num_steps, every=num_steps,
         )  # fmt: skip
-        images.append(end.state.image)
+        images.append(end.image)
         infos.append(end.info)
     info = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1).T, *infos)
     grid = Grid(jnp.concatenate(images), info)
@@ -168,7 +182,7 @@ def descend_lanes(
     solver: Solver | None = None,
     num_steps: int = 300,
     every: int = 10,
-) -> Iterator[Progress]:
+) -> Iterator[BatchProgress]:
     """One batch, as an iterator over its steps; see `jaxstyle.descent.descend`.
 
     Args:
@@ -183,8 +197,7 @@ def descend_lanes(
       every: steps between reports.
 
     Yields:
-      `Progress`; the leaves of its state have a leading axis of lanes, those of its info are
-      `[n, lanes]`.
+      `BatchProgress` after every `every` steps and after the last one.
 
     Raises:
       ValueError: if there are no lanes or more than `width`, or an argument does not fit.
@@ -198,9 +211,8 @@ def descend_lanes(
         for progress in descent.descend(
             image, params, targets, weights=weights, learning_rate=rate, **options
         ):
-            state = jax.tree.map(lambda leaf: leaf[None], progress.state)
             info = jax.tree.map(lambda leaf: leaf[:, None], progress.info)
-            yield Progress(progress.step, state, info)
+            yield BatchProgress(progress.step, progress.state.image[None], info)
         return
     full = [*lanes, *[lanes[-1]] * (width - len(lanes))]
     batch: Lane = jax.tree.map(lambda *leaves: jnp.stack(leaves), *full)
@@ -210,9 +222,8 @@ def descend_lanes(
         batch.image, params, batch.targets, weights=batch.weights,
         learning_rate=batch.learning_rate, **options,
     ):  # fmt: skip
-        state = jax.tree.map(lambda leaf: leaf[: len(lanes)], progress.state)
         info = jax.tree.map(lambda leaf: leaf[:, : len(lanes)], progress.info)
-        yield Progress(progress.step, state, info)
+        yield BatchProgress(progress.step, progress.state.image[: len(lanes)], info)
 
 
 def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:

@@ -186,6 +186,26 @@ def descend(
             infos = []
 
 
+def start_forms(
+    image: Array, params: Params, targets: Targets, *, spec: LossSpec, solver: Solver
+) -> tuple[State, Info]:
+    """The shapes and types of what a descent of one image carries, without running anything.
+
+    Args:
+      image: `[H, W, 3]`.
+      params: the network's parameters.
+      targets: from `compute_targets`.
+      spec: what is compared.
+      solver: from `jaxstyle.solvers`.
+    """
+    problem = _Problem(spec, solver, False, None)
+    arrays = (params, targets, LossWeights().resolve(spec))
+    forms: tuple[State, Info] = jax.eval_shape(
+        functools.partial(_start, problem=problem), image, arrays, None
+    )
+    return forms
+
+
 def compile_step(
     params: Params,
     shape: tuple[int, int],

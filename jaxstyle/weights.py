@@ -329,7 +329,7 @@ def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Param
             f"{path}: these parameters are normalized, which cannot be undone; "
             "use others, or a recipe for a normalized network"
         )
-    means = _activation_means()
+    means = published_activation_means()
     scales = {}
     for name, channels in json.loads(metadata["channels"]).items():
         mean = means[name][jnp.asarray(channels)]
@@ -343,7 +343,7 @@ def _normalize(
     from jaxstyle.vgg import normalize_params, rescale_params
 
     if metadata["weights"] == "oxford":
-        return rescale_params(params, _activation_means())
+        return rescale_params(params, published_activation_means())
     if not images:
         raise ValueError(
             f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
@@ -352,7 +352,7 @@ def _normalize(
     return normalize_params(params, images)
 
 
-def _activation_means() -> dict[str, jax.Array]:
+def published_activation_means() -> dict[str, jax.Array]:
     """Mean activation of every filter of Oxford's VGG-19."""
     from safetensors.numpy import load_file
 

@@ -8,6 +8,7 @@ Reference: the idea of choosing channels and solving for the next layer's kernel
 Zhang and Sun, "Channel pruning for accelerating very deep neural networks", ICCV 2017.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
 from tqdm import tqdm
 
@@ -38,6 +39,7 @@ def fit(
     widths: vgg.Widths,
     images: Floats,
     rng: np.random.Generator,
+    scales: Mapping[str, ArrayLike] | None = None,
     rows: int = 500,
     rounds: int = 8,
 ) -> Fit:
@@ -48,6 +50,9 @@ def fit(
       widths: how many filters each layer may have, at most the teacher's.
       images: `[n, side, side, 3]`; the last eighth measures the errors, which are printed.
       rng: chooses the positions of each feature map that are solved over.
+      scales: `{"conv1_1": [c], ...}`, how much each of the teacher's filters counts when some are
+        chosen, such as the scale that its activations have in the published network; ones by
+        default.
       rows: how many of them.
       rounds: of `solve_for_activations`.
     """
@@ -74,6 +79,8 @@ def fit(
     for i, (name, width) in enumerate(widths):
         target = np.stack(targets[i])
         active = np.maximum(target, 0).reshape(-1, target.shape[-1]).astype(np.float64)
+        if scales is not None:
+            active *= np.asarray(scales[name])
         channels[name] = select_columns(active.T @ active, width)
         target = target[..., channels[name]]
         gather = jax.jit(lambda params, image, at, name=name: patches(params, image, at, name))

@@ -7,9 +7,9 @@ filters of the same layer of the teacher (the normalised VGG-19), so that Gram m
 maps of the one are parts of the other's. Three stages, each kept in WORK; a rerun goes on where
 the last one ended:
 
-1. fit: layer by layer, the filters that predict the others best are chosen, and their kernels are
-   solved for by least squares over the student's own inputs, which makes up for the errors of the
-   layers before. Minutes.
+1. fit: layer by layer, the filters that predict the others best are chosen, each counting for as
+   much as it does in the published network. Their kernels are solved for by least squares over the
+   student's own inputs, which makes up for the errors of the layers before. Minutes.
 2. distil: Adam on feature maps and Gram matrices of all layers at once, over photographs,
    paintings, noise, and pictures in the middle of the student's own optimisations, where it would
    otherwise be misled. Hours.
@@ -326,12 +326,12 @@ def main() -> None:
     add("--start", type=Path, help="a network that this script wrote, to go on from")
     add("--seed", type=int, default=0)
     add("--widths", default=WIDTHS, help="filters of each convolution (default: %(default)s)")
-    add("--fit-images", type=int, default=320, help="crops that the first stage solves over")
+    add("--fit-images", type=int, default=400, help="crops that the first stage solves over")
     add("--fit-side", type=int, default=192, help="their side in pixels")
     add("--steps", type=int, default=4000, help="of the second stage")
     add("--batch", type=int, default=8, help="crops a step")
     add("--side", type=int, default=128, help="their side in pixels")
-    add("--learning-rate", type=float, default=5e-4)
+    add("--learning-rate", type=float, default=1.5e-4)
     add("--easy", type=int, default=1000, help="steps before pictures under optimisation are used")
     add("--refresh", type=int, default=1000, help="steps between new pictures under optimisation")
     add("--pool", type=int, default=240, help="how many of them there are")
@@ -355,7 +355,9 @@ def main() -> None:
     if not solved.exists():
         rng = np.random.default_rng([options.seed, 2**31 + 1])
         images = crops(rng, sources, options.fit_images, options.fit_side)
-        save_fit(solved, fit(teacher, parse_widths(options.widths), images, rng))
+        # Filters count as in the published network: by it pictures are judged.
+        scales = weights.published_activation_means()
+        save_fit(solved, fit(teacher, parse_widths(options.widths), images, rng, scales))
     found = load_fit(solved)
     training = Distillation(teacher, found, sources, options)
     training.run(options.work)

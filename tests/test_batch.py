@@ -84,7 +84,7 @@ def test_neighbours_and_order_do_not_matter(params, contents, styles):
 
     def images(lanes):
         *_, end = descend_lanes(params, lanes, width=4, spec=SPEC, num_steps=STEPS)
-        return np.asarray(end.state.image)
+        return np.asarray(end.image)
 
     first = images(lanes)
     np.testing.assert_array_equal(images(lanes[::-1])[::-1], first)
@@ -197,8 +197,8 @@ def test_a_cpu_runs_one_lane_at_a_time(params):
 
 DEVICES = """
 import sys, jax, numpy as np, jaxstyle
-from jaxstyle import LossSpec
-from jaxstyle.batch import Lane, descend_lanes, stylize_grid
+from jaxstyle import LossSpec, sharding
+from jaxstyle.batch import Lane, stylize_grid
 assert jax.device_count() == 8
 params = jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))
 spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
@@ -213,10 +213,11 @@ np.testing.assert_allclose(many.image, one.image, atol=2e-5)
 np.testing.assert_allclose(many.info.loss, one.info.loss, rtol=1e-4)
 targets = jaxstyle.compute_targets(params, contents[0], styles[0], spec)
 lane = Lane(contents[0], targets, jaxstyle.LossWeights().resolve(spec))
-for progress in descend_lanes(
-    params, [lane] * 8, width=8, devices=jax.local_devices(), **options
-):
-    pass
+batch = jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *[lane] * 8)
+batch = jax.device_put(batch, sharding.over("lanes", jax.local_devices()))
+[progress] = jaxstyle.descend(
+    batch.image, params, batch.targets, weights=batch.weights, every=5, **options
+)
 leaves = [leaf for leaf in jax.tree.leaves(progress.state) if leaf.ndim]
 assert all(len(leaf.sharding.device_set) == 8 for leaf in leaves)
 assert all(leaf.addressable_shards[0].data.shape[0] == 1 for leaf in leaves)

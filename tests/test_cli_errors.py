@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 from test_cli import COMMANDS, RECONSTRUCT, STYLIZE, TEXTURE, done, rows, write_network
 
-from jaxstyle import download, registry, transfer
+from jaxstyle import descent, download, registry
 from jaxstyle.io import read_settings, save_image
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
@@ -191,7 +191,8 @@ def test_outputs_that_cannot_be_written(refused, option):
     }
     for name, remedy in names.items():
         for line in (STYLIZE, TEXTURE, RECONSTRUCT):
-            refused(f"{line} {option} {name}", name, remedy)
+            if (line, option, name) != (STYLIZE, "--output", "directory.png"):  # goes into it
+                refused(f"{line} {option} {name}", name, remedy)
     for folder in ("absent/folder", "out.png/folder", "/proc/folder"):
         refused(f"stylize content.png style.png content.png -o {folder}", folder)
 
@@ -245,7 +246,7 @@ def test_settings_that_cannot_be_used(refused, cli):
         (["a list"], "options"),
         (None, "options"),
         ({"preset": "of-the-future"}, "of-the-future"),
-        ({"invented-later": "1"}, "--invented-later"),
+        ({"invented-later": "1"}, "invented-later"),
         ({"steps": "-5"}, "--steps"),
         # A picture from elsewhere must not say which files to write.
         ({"trace": "stolen.csv"}, "trace"),
@@ -290,7 +291,7 @@ def test_interrupt_before_the_first_step(cli, monkeypatch):
         asked.append(num_steps)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(transfer, "optimize", interrupted)
+    monkeypatch.setattr(descent, "descend", interrupted)
     Path("out.png").write_text("an older picture")
     for preset in PRESETS:
         ran = cli(STYLIZE, preset=preset, steps=None, trace="trace.csv")
@@ -324,7 +325,7 @@ def test_mistakes_of_our_own(cli, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(transfer, "optimize", fail)
+    monkeypatch.setattr(descent, "descend", fail)
     message = "jaxstyle: error: unexpected RuntimeError: two lines (--debug shows where)\n"
     assert cli(STYLIZE) == (1, "", message)
     err = cli(STYLIZE, debug=True).err

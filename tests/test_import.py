@@ -9,13 +9,16 @@ import pytest
 import jaxstyle
 
 NAMES = [
+    "Grid",
     "LossSpec",
     "LossWeights",
+    "MemoryPlan",
     "ObjectiveValue",
     "Result",
     "Targets",
     "compute_targets",
     "content_loss",
+    "descend",
     "features",
     "gram_matrix",
     "init_params",
@@ -25,13 +28,16 @@ NAMES = [
     "objective",
     "objective_and_gradient",
     "optimize",
+    "plan_memory",
     "quantize",
     "reconstruct_content",
     "resize",
     "save_image",
+    "shard_rows",
     "solvers",
     "style_loss",
     "stylize",
+    "stylize_grid",
     "synthesize_texture",
 ]
 

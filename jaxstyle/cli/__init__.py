@@ -53,13 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli.options import UsageError, build_parser
+    from jaxstyle.cli.options import build_parser
+    from jaxstyle.options import UsageError
 
     logging.basicConfig(format="jaxstyle: %(message)s", level=logging.WARNING)
     parser = build_parser()
     arguments = vars(parser.parse_args(argv))
     if "settings_from" in arguments:
-        from jaxstyle.cli.settings import read_options
+        from jaxstyle.settings import read_options
 
         # Parsed again with the settings first: they are checked, and what is given wins.
         path, command = arguments["settings_from"], argv[0]

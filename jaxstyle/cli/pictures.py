@@ -1,99 +1,56 @@
 """`jaxstyle stylize | texture | reconstruct`: from files to files."""
 
 import contextlib
-import dataclasses
-import inspect
+import functools
 import json
 import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax import Array
+from tqdm import tqdm
 
-from jaxstyle import files, io, solvers, transfer, vgg
-from jaxstyle.cli.monitor import DivergedError, Monitor, Save, describe
-from jaxstyle.cli.settings import settings_of
-from jaxstyle.io import Picture
-from jaxstyle.objective import LossSpec, LossWeights
-from jaxstyle.presets import Preset, get_preset
-from jaxstyle.registry import COMPACT
-from jaxstyle.weights import Network, load_network
+from jaxstyle import descent, files, io, jobs
+from jaxstyle.jobs import Job, Program, Studio
+from jaxstyle.monitor import Monitor, describe, snapshot_path
+from jaxstyle.options import option_names
+from jaxstyle.snapshot import load_snapshot, save_snapshot
 
 Arguments = dict[str, Any]
-
-
-class _Job(NamedTuple):
-    """One picture to make.
-
-    Attributes:
-      command: "stylize", "texture" or "reconstruct".
-      content: the photograph's file, if the command takes one.
-      style: the painting's file, if the command takes one.
-      output: the file to write.
-    """
-
-    command: str
-    content: Path | None
-    style: Path | None
-    output: Path
-
-
-class _Pictures(NamedTuple):
-    """The files of a job, read.
-
-    Attributes:
-      content: the photograph, if the command takes one.
-      style: the painting, if the command takes one.
-      init: a name, or the picture to start from.
-      shape: height and width of the picture to make.
-    """
-
-    content: Picture | None
-    style: Picture | None
-    init: Any
-    shape: tuple[int, int]
-
-
-class _Plan(NamedTuple):
-    """What the options come to, the same for every job of a run."""
-
-    arguments: Arguments
-    preset: Preset
-    spec: LossSpec
-    network: Network
-    solver: solvers.Solver
-    num_steps: int
-    noise: float | None
+_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".ppm"}
 
 
 def stylize(arguments: Arguments) -> int:
     """`jaxstyle stylize CONTENT STYLE [STYLE ...] -o OUT`."""
-    content, output = Path(arguments["content"]), Path(arguments["output"])
-    styles = [Path(style) for style in arguments["style"]]
-    if len(styles) == 1:
-        return _run([_Job("stylize", content, styles[0], output)], arguments)
-    names = [f"{content.stem}--{style.stem}.png" for style in styles]
+    given = [arguments["content"], *arguments.get("more_contents", [])]
+    contents, styles = find_pictures(given), find_pictures(arguments["style"])
+    output, options = Path(arguments["output"]), _recipe_options("stylize", arguments)
+    if len(contents) == len(styles) == 1 and not output.is_dir():
+        return _run([jobs.make_job("stylize", contents[0], styles[0], output, options)], arguments)
+    pairs = [(content, style) for content in contents for style in styles]
+    names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise ValueError(f"two styles would both be written to {double}; rename one of them")
+        raise ValueError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
         raise ValueError(
-            f"{output}: with {len(styles)} styles OUT should be a folder; "
+            f"{output}: for {len(names)} pictures OUT should be a folder; "
             "it gets a CONTENT--STYLE.png for each"
         )
-    if "trace" in arguments:
-        raise ValueError("--trace writes one file; give it with a single style")
-    jobs = [_Job("stylize", content, s, output / n) for s, n in zip(styles, names, strict=True)]
+    for option in ("trace", "resume"):
+        if option in arguments and len(names) > 1:
+            raise ValueError(f"--{option} is for a single picture; give one content and one style")
+    make = functools.partial(jobs.make_job, "stylize", options=options)
+    listed = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
     if output.is_dir():
-        return _run(jobs, arguments)
+        return _run(listed, arguments)
     files.check_writable(output)
     output.mkdir()
     try:
-        return _run(jobs, arguments)
+        return _run(listed, arguments)
     finally:
         with contextlib.suppress(OSError):  # it stays unless it is empty
             output.rmdir()
@@ -102,232 +59,214 @@ def stylize(arguments: Arguments) -> int:
 def texture(arguments: Arguments) -> int:
     """`jaxstyle texture STYLE -o OUT`."""
     style, output = Path(arguments["style"]), Path(arguments["output"])
-    return _run([_Job("texture", None, style, output)], arguments)
+    options = _recipe_options("texture", arguments)
+    return _run([jobs.make_job("texture", None, style, output, options)], arguments)
 
 
 def reconstruct(arguments: Arguments) -> int:
     """`jaxstyle reconstruct CONTENT -o OUT`."""
     content, output = Path(arguments["content"]), Path(arguments["output"])
-    return _run([_Job("reconstruct", content, None, output)], arguments)
+    options = _recipe_options("reconstruct", arguments)
+    return _run([jobs.make_job("reconstruct", content, None, output, options)], arguments)
 
 
-def _run(jobs: list[_Job], arguments: Arguments) -> int:
-    for job in jobs:
+def find_pictures(given: list[str]) -> list[Path]:
+    """The files that names stand for: a file, all pictures of a folder, or a pattern.
+
+    Raises:
+      ValueError: if a folder or a pattern has no pictures.
+    """
+    found: list[Path] = []
+    for name in given:
+        path = Path(name)
+        if path.is_dir():
+            some = sorted(p for p in path.iterdir() if p.suffix.lower() in _EXTENSIONS)
+        elif not path.exists() and any(mark in name for mark in "*?["):
+            root = Path(path.anchor or ".")
+            some = sorted(root.glob(str(path.relative_to(path.anchor))))
+        else:
+            some = [path]
+        if not some:
+            what = "is a folder without pictures" if path.is_dir() else "no pictures there"
+            raise ValueError(f"{name}: {what}; give a file, a folder or a pattern")
+        found += some
+    return found
+
+
+def _recipe_options(command: str, arguments: Arguments) -> Arguments:
+    names = {name.replace("-", "_") for name in option_names(command)}
+    return {name: value for name, value in arguments.items() if name in names}
+
+
+def _run(listed: list[Job], arguments: Arguments) -> int:
+    for job in listed:
         io.check_output_path(job.output)
     if "trace" in arguments:
         files.check_writable(arguments["trace"])
-    command = jobs[0].command
-    own_recipe = "preset" not in arguments
-    preset = get_preset(arguments.setdefault("preset", "default"))
-    spec = _make_spec(command, preset.spec, arguments)
-    solver = _make_solver(preset, arguments)
-    init = arguments.setdefault("init", preset.init if command == "stylize" else "noise")
+    studio = Studio(download="no_download" not in arguments, split_rows="split_rows" in arguments)
     # Pictures before the network: a wrong file name should not wait for a download.
-    pictures = [_load_pictures(job, arguments, spec) for job in jobs]
-    network = _find_network(preset, arguments, pictures)
-    if own_recipe and network.name == COMPACT:  # the same layers, steps and solver
-        preset = get_preset(COMPACT)
-        arguments["preset"] = preset.name
-    vgg.check_layers(spec.layers, vgg.network_widths(network.params))
-    steps = arguments.setdefault("steps", preset.num_steps)
-    arguments.setdefault("seed", 0)
-    noise = preset.noise if command == "stylize" and init == preset.init else None
-    noise = arguments.get("init_noise", noise)
-    plan = _Plan(arguments, preset, spec, network, solver, steps, noise)
-    return max(_make(job, loaded, plan) for job, loaded in zip(jobs, pictures, strict=True))
+    groups = jobs.group(studio, listed)
+    studio.network(listed[0], listed[1:])
+    choose = (lambda *_: arguments["width"]) if "width" in arguments else None
+    batches = list(jobs.batches(studio, groups, choose))
+    if "dry_run" in arguments:
+        _print_plan(studio, batches, arguments)
+        return 0
+    bar = _progress_bar(listed, arguments)
+    statuses: list[int] = []
+    with bar:
+        for program, batch, width in batches:
+            statuses += _make(studio, program, batch, width, bar, arguments, len(listed))
+    return max(statuses)
 
 
-def _load_pictures(job: _Job, arguments: Arguments, spec: LossSpec) -> _Pictures:
-    size = arguments.setdefault("size", 512)
-    content = style = None
-    if job.content is not None:
-        content = io.load_picture(job.content, size=size)
-        _check_size(content, spec, spec.layers, job.content)
-    if job.style is not None:
-        style = io.load_picture(job.style, size=arguments.get("style_size", size))
-        _check_size(style, spec, spec.style_layers, job.style)
-    first = content or style
-    assert first is not None
-    height, width = arguments.get("output_size", first.image.shape[:2])
-    try:
-        vgg.check_size((height, width), spec.layers, spec.padding)
-    except ValueError as error:
-        raise ValueError(f"--output-size {width}x{height}: {error}") from None
-    init = _load_init(arguments["init"], job, (height, width))
-    return _Pictures(content, style, init, (height, width))
-
-
-def _check_size(picture: Picture, spec: LossSpec, layers: tuple[str, ...], path: Path) -> None:
-    """Refuses a picture too small for the layers, also one that only enlarging made big enough."""
-    remedies = {
-        picture.source_shape: "use a larger picture, or layers of earlier blocks",
-        picture.image.shape: "use a larger --size, or layers of earlier blocks",
-    }
-    for shape, remedy in remedies.items():
-        try:
-            vgg.check_size(shape, layers, spec.padding)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}; {remedy}") from None
-
-
-def _load_init(init: str, job: _Job, shape: tuple[int, int]) -> Any:
-    """What the optimisation starts from, as `jaxstyle.transfer.initial_image` takes it."""
-    names = [name for name in ("content", "noise", "style") if getattr(job, name, True)]
-    if init in names:
-        return init
-    if init in get_args(transfer.Init) or not Path(init).exists():
-        raise ValueError(f"--init {init}: no such file; use {', '.join(names)} or a picture")
-    return jnp.asarray(io.load_picture(init, shape=shape).image)
-
-
-def _make_solver(preset: Preset, arguments: Arguments) -> solvers.Solver:
-    given = [name for name in ("history", "learning_rate") if name in arguments]
-    options = [f"--{name.replace('_', '-')}" for name in given]
-    if "solver" not in arguments:
-        if given:
-            raise ValueError(f"{options[0]} needs --solver beside it")
-        return preset.solver()
-    name = arguments["solver"]
-    valid = inspect.signature(solvers.SOLVERS[name]).parameters
-    for option, setting in zip(options, given, strict=True):
-        if setting not in valid:
-            raise ValueError(f"{option} is not for --solver {name}; leave it out")
-    return solvers.make_solver(name, **{setting: arguments[setting] for setting in given})
-
-
-def _make_spec(command: str, spec: LossSpec, arguments: Arguments) -> LossSpec:
-    changes: Arguments = {
-        name: arguments[name] for name in ("pooling", "padding") if name in arguments
-    }
-    if "tv" in arguments:
-        changes["total_variation"] = arguments["tv"]
-    for name in ("content_layers", "style_layers"):
-        if name in arguments:
-            changes[name] = tuple(arguments[name])
-    if command == "texture":
-        changes["content_layers"] = ()
-    if command == "reconstruct":
-        layer = arguments.setdefault("layer", "relu4_2")
-        changes |= {"content_layers": (layer,), "style_layers": ()}
-    return dataclasses.replace(spec, **changes)
-
-
-def _find_network(preset: Preset, arguments: Arguments, pictures: list[_Pictures]) -> Network:
-    name = arguments.setdefault("network", "auto")
-    known = [p for loaded in pictures for p in (loaded.content, loaded.style) if p is not None]
-    network = load_network(
-        preset.network if name == "auto" else name,
-        # A file of the user's is taken as it is, where the recipe does not ask for more.
-        normalized=preset.normalized or (False if name in ("auto", COMPACT) else None),
-        # What a network other than Oxford's is normalised over, for want of photographs.
-        images=[jnp.asarray(picture.image) for picture in known],
-        fallback=COMPACT if name == "auto" else None,
-        download="no_download" not in arguments,
+def _progress_bar(listed: list[Job], arguments: Arguments) -> Any:
+    # disable=None: silent where stderr is not a terminal.
+    return tqdm(
+        total=sum(job.recipe.num_steps for job in listed),
+        desc=listed[0].output.name if len(listed) == 1 else f"{len(listed)} pictures",
+        unit="step",
+        file=sys.stderr,
+        disable=True if "quiet" in arguments else None,
+        dynamic_ncols=True,
     )
-    return network._replace(params=dict(preset.prepare(network.params)))
 
 
-def _make_weights(plan: _Plan, shape: tuple[int, int]) -> LossWeights:
-    """The preset's weights, as the options change them."""
-    weights = plan.preset.weights(plan.network.params, shape, plan.spec).resolve(plan.spec)
-    changes: Arguments = {}
-    for kind in ("content", "style"):
-        layers = plan.arguments.get(f"{kind}_layers", {})
-        factors = [layers.get(layer, 1.0) for layer in getattr(plan.spec, f"{kind}_layers")]
-        factor = plan.arguments.get(f"{kind}_weight", 1.0) * jnp.asarray(factors, jnp.float32)
-        changes[kind] = getattr(weights, kind) * factor
-    if "tv_weight" in plan.arguments:
-        changes["total_variation"] = plan.arguments["tv_weight"]
-    if "range_weight" in plan.arguments:
-        changes["out_of_range"] = plan.arguments["range_weight"]
-    return dataclasses.replace(weights, **changes)
+def _make(
+    studio: Studio,
+    program: Program,
+    batch: list[Job],
+    width: int,
+    bar: Any,
+    arguments: Arguments,
+    total: int,
+) -> Iterator[int]:
+    """Makes the pictures of one batch and writes them; yields the exit status of each."""
+    quality = arguments.get("quality", 95)
 
+    def monitor_of(job: Job) -> Monitor:
+        return Monitor(
+            program.num_steps,
+            bar=bar,
+            save=lambda image, step: studio.save(
+                job, image, step, snapshot_path(job.output, step), quality
+            ),
+            save_every=arguments.get("save_every"),
+        )
 
-def _make(job: _Job, pictures: _Pictures, plan: _Plan) -> int:
-    """Makes one picture and writes it; returns the exit status."""
-    arguments = plan.arguments
-    settings = _settings(job, plan)
-
-    def save(path: Path, image: Array, step: int) -> None:
-        try:
-            io.save_image(
-                path,
-                image,
-                alpha=pictures.content and pictures.content.alpha,
-                settings=settings | {"step": step},
-                quality=arguments.get("quality", 95),
-            )
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise OSError(error.errno, error.strerror, str(path)) from error
-
-    monitor = Monitor(
-        job.output,
-        plan.num_steps,
-        save,
-        quiet="quiet" in arguments,
-        save_every=arguments.get("save_every"),
-    )
+    monitors = [monitor_of(job) for job in batch]
     start = time.monotonic()
     try:
-        with monitor, contextlib.suppress(DivergedError):
-            _optimize(job, pictures, plan, monitor)
-        if monitor.good_steps:
-            _keep(monitor, job, plan, save)
-    except KeyboardInterrupt:
-        if not monitor.good_steps:
-            message = f"interrupted before the first step; {job.output} was not written"
+        if "resume" in arguments:
+            _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
-            _keep(monitor, job, plan, save)
-            step = f"step {monitor.good_steps} of {plan.num_steps}"
-            message = f"interrupted; {job.output} holds {step}"
-        raise KeyboardInterrupt(message) from None
-    _report(job, plan, monitor, time.monotonic() - start, pictures.shape)
-    return 0 if monitor.finite else 1
+            studio.run(program, batch, width, monitors, _every(arguments, "save_every"))
+        _keep(studio, batch, monitors, arguments)
+    except KeyboardInterrupt:
+        kept = _keep(studio, batch, monitors, arguments)
+        raise KeyboardInterrupt(_interrupted(batch, monitors, kept, total)) from None
+    seconds = (time.monotonic() - start) / len(batch)
+    for job, monitor in zip(batch, monitors, strict=True):
+        bar.clear()
+        _report(studio, program, job, monitor, seconds, arguments)
+        yield 0 if monitor.finite else 1
 
 
-def _optimize(job: _Job, pictures: _Pictures, plan: _Plan, monitor: Monitor) -> None:
-    # On a CPU a step takes long enough to be worth a report each.
+def _every(arguments: Arguments, option: str) -> int:
+    """Steps between reports: on a CPU a step takes long enough to be worth one each."""
     every = 1 if jax.default_backend() == "cpu" else 10
-    options: Any = {
-        "spec": plan.spec,
-        "init": pictures.init,
-        "noise": plan.noise,
-        "key": jax.random.key(plan.arguments["seed"]),
-        "weights": _make_weights(plan, pictures.shape),
-        "solver": plan.solver,
-        "num_steps": plan.num_steps,
-        "callback": monitor,
-        "callback_every": math.gcd(every, plan.arguments.get("save_every", every)),
-    }
-    params = plan.network.params
-    content, style = (p and jnp.asarray(p.image) for p in pictures[:2])
-    if content is None:
-        assert style is not None
-        transfer.synthesize_texture(params, style, shape=pictures.shape, **options)
-    elif style is None:
-        transfer.reconstruct_content(params, content, plan.spec.content_layers[0], **options)
-    else:
-        transfer.stylize(params, content, style, **options)
+    return math.gcd(every, arguments.get(option, every))
 
 
-def _keep(monitor: Monitor, job: _Job, plan: _Plan, save: Save) -> None:
-    """Writes the last good image, and the trace if there should be one."""
-    assert monitor.image is not None
-    save(job.output, monitor.image, monitor.good_steps)
-    if "trace" in plan.arguments:
-        monitor.write_trace(Path(plan.arguments["trace"]))
+def _run_resumable(
+    studio: Studio, program: Program, job: Job, monitor: Monitor, arguments: Arguments
+) -> None:
+    """Runs a job from its snapshot, if there is one, and keeps one on the way."""
+    path = job.output.with_name(f"{job.output.name}.snapshot")
+    often = arguments.get("snapshot_every", 50)
+    settings, resume = studio.settings(job), None
+    if path.exists():
+        lane, (_, network) = studio.lane(job), studio.network(job)
+        forms = descent.start_forms(
+            lane.image, network.params, lane.targets, spec=program.spec, solver=program.solver
+        )
+        resume, rows = load_snapshot(path, forms, settings)
+        monitor.go_on(resume.step, resume.state.image, rows)
+    every = math.gcd(_every(arguments, "save_every"), often)
+    for progress in studio.run_one(program, job, monitor, every, resume):
+        if progress.step % often == 0 and progress.step < program.num_steps and monitor.finite:
+            save_snapshot(path, progress, monitor.rows, settings)
+    if monitor.finite:
+        path.unlink(missing_ok=True)
 
 
-def _settings(job: _Job, plan: _Plan) -> dict[str, Any]:
-    return settings_of(job.command, plan.arguments, job.content, job.style, plan.network)
+def _keep(
+    studio: Studio, batch: list[Job], monitors: list[Monitor], arguments: Arguments
+) -> list[Job]:
+    """Writes the last good images, and the trace if there should be one; returns which."""
+    kept = []
+    for job, monitor in zip(batch, monitors, strict=True):
+        if monitor.good_steps:
+            assert monitor.image is not None
+            quality = arguments.get("quality", 95)
+            studio.save(job, monitor.image, monitor.good_steps, job.output, quality)
+            if "trace" in arguments:
+                monitor.write_trace(Path(arguments["trace"]))
+            kept.append(job)
+    return kept
+
+
+def _interrupted(batch: list[Job], monitors: list[Monitor], kept: list[Job], total: int) -> str:
+    job, monitor = batch[0], monitors[0]
+    if not kept:
+        return f"interrupted before the first step; {job.output} was not written"
+    if total == 1:
+        step = f"step {monitor.good_steps} of {monitor.num_steps}"
+        return f"interrupted; {job.output} holds {step}"
+    names = ", ".join(str(job.output) for job in kept)
+    return f"interrupted; step {monitor.good_steps} of {monitor.num_steps} in {names}"
+
+
+def _print_plan(
+    studio: Studio, batches: list[tuple[Program, list[Job], int]], arguments: Arguments
+) -> None:
+    """What would be done, and how much memory it would take."""
+    programs = list(dict.fromkeys(program for program, _, _ in batches))
+    for program in programs:
+        mine = [(batch, width) for each, batch, width in batches if each == program]
+        width, job = mine[0][1], mine[0][0][0]
+        plan = studio.memory(program, job)
+        height, columns = program.shape
+        facts = {
+            "pictures": sum(len(batch) for batch, _ in mine),
+            "width": columns,
+            "height": height,
+            "steps": program.num_steps,
+            "network": studio.network(job)[1].name,
+            "lanes": width,
+            "bytes": plan.total(width),
+            "bytes_per_lane": plan.per_lane,
+            "devices": len(jax.local_devices()),
+        }
+        if "json" in arguments:
+            print(json.dumps(facts))
+        else:
+            print(
+                f"{facts['pictures']} of {columns}×{height} pixels, {program.num_steps} steps with "
+                f"{facts['network']}, {width} at once: {plan.total(width) / 2**20:.0f} MiB, "
+                f"{plan.per_lane / 2**20:.0f} MiB for each more"
+            )
 
 
 def _report(
-    job: _Job, plan: _Plan, monitor: Monitor, seconds: float, shape: tuple[int, int]
+    studio: Studio,
+    program: Program,
+    job: Job,
+    monitor: Monitor,
+    seconds: float,
+    arguments: Arguments,
 ) -> None:
-    last = monitor.rows[-1]
+    last, (height, width) = monitor.rows[-1], program.shape
     if not monitor.finite:
         step = monitor.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"
@@ -338,12 +277,12 @@ def _report(
         )
         if not step:
             return
-    if "json" in plan.arguments:
+    if "json" in arguments:
         terms = {k: v for k, v in last.items() if k not in ("step", "evaluations", "loss")}
         summary = {
             "output": str(job.output),
-            "width": shape[1],
-            "height": shape[0],
+            "width": width,
+            "height": height,
             "loss": last["loss"],
             "terms": terms,
             "steps": monitor.good_steps,
@@ -351,12 +290,12 @@ def _report(
             "seconds": round(seconds, 3),
             "finite": monitor.finite,
             "device": jax.devices()[0].device_kind,
-            **_settings(job, plan),
+            **studio.settings(job),
         }
         print(json.dumps(summary), flush=True)
-    elif "quiet" not in plan.arguments:
+    elif "quiet" not in arguments:
         print(
-            f"{job.output}: {shape[1]}×{shape[0]} pixels, {monitor.good_steps} steps in "
-            f"{seconds:.0f} s with {plan.network.name}, {describe(monitor.summary())}",
+            f"{job.output}: {width}×{height} pixels, {monitor.good_steps} steps in "
+            f"{seconds:.0f} s with {studio.network(job)[1].name}, {describe(monitor.summary())}",
             flush=True,
         )

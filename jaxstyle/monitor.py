@@ -1,28 +1,25 @@
-"""What happens while a picture is made: progress bar, trace, snapshots, and the last good image."""
+"""What is known of a picture while it is made: loss terms, progress, and the last good image."""
 
 import csv
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 import numpy as np
 from jax import Array
-from tqdm import tqdm
 
 from jaxstyle import files
 from jaxstyle.solvers import Info
 
-Save = Callable[[Path, Array, int], None]
-
-
-class DivergedError(Exception):
-    """The loss is not finite; every further step would be undone."""
-
 
 class Monitor:
-    """The callback of one optimisation; as a context it shows a progress bar.
+    """Takes the reports of one optimisation.
+
+    Args:
+      num_steps: of the optimisation.
+      bar: a progress bar that counts the steps of this and other pictures, if any.
+      save: called with the image and the step every `save_every` steps, but not after the last.
+      save_every: see `save`.
 
     Attributes:
       image: the last good image, None before the first report.
@@ -34,45 +31,21 @@ class Monitor:
 
     def __init__(
         self,
-        output: Path,
         num_steps: int,
-        save: Save,
         *,
-        quiet: bool = False,
+        bar: Any = None,
+        save: Callable[[Array, int], None] | None = None,
         save_every: int | None = None,
     ):
         self.image: Array | None = None
+        self.num_steps = num_steps
         self.step = self.good_steps = 0
         self.finite = True
         self.rows: list[dict[str, float]] = []
-        self._output, self._save, self._save_every = output, save, save_every
-        # disable=None: silent where stderr is not a terminal.
-        self._bar = tqdm(
-            total=num_steps,
-            desc=output.name,
-            unit="step",
-            file=sys.stderr,
-            disable=True if quiet else None,
-            dynamic_ncols=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self._bar.close()
+        self._bar, self._save, self._save_every = bar, save, save_every
 
     def __call__(self, step: int, image: Array, info: Info) -> None:
-        """Takes a report from `jaxstyle.optimize`.
-
-        Raises:
-          DivergedError: to end a run whose loss is not finite.
-        """
+        """Takes a report: the steps done, the image, and `Info` of the steps since the last."""
         terms = {name: np.asarray(values) for name, values in info.terms.items()}
         losses, evaluations = np.asarray(info.loss), np.asarray(info.evaluations)
         for i in range(len(losses)):
@@ -85,14 +58,20 @@ class Monitor:
         all_finite = bool(finite[-1])
         # Without a call in between, an interrupt cannot part them.
         self.step, self.image, self.good_steps, self.finite = step, image, good_steps, all_finite
-        self._bar.set_postfix(
-            {name: f"{value:.3g}" for name, value in self.summary().items()}, refresh=False
-        )
-        self._bar.update(new_steps)
-        if not self.finite:
-            raise DivergedError
-        if self._save_every and step % self._save_every == 0 and step < self._bar.total:
-            self._save(snapshot_path(self._output, step), image, step)
+        if self._bar is not None:
+            summary = {name: f"{value:.3g}" for name, value in self.summary().items()}
+            self._bar.set_postfix(summary, refresh=False)
+            self._bar.update(new_steps)
+        due = self._save_every and step % self._save_every == 0 and step < self.num_steps
+        if self._save is not None and due and self.finite:
+            self._save(image, step)
+
+    def go_on(self, step: int, image: Array, rows: list[dict[str, float]]) -> None:
+        """Takes over from an interrupted run: the steps done, all of them good, and their rows."""
+        self.step = self.good_steps = step
+        self.image, self.rows = image, list(rows)
+        if self._bar is not None:
+            self._bar.update(step)
 
     def summary(self) -> dict[str, float]:
         """The latest loss and its parts, summed over layers; parts that are zero are left out."""

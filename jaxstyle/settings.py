@@ -1,38 +1,26 @@
 """The settings that a picture carries: which options made it, and how to read them back."""
 
 import importlib.metadata
-import re
 from pathlib import Path
 from typing import Any
 
 from jaxstyle import io
 from jaxstyle.errors import FileFormatError
+from jaxstyle.options import as_text, option_names
 from jaxstyle.weights import Network
-
-# What says where files are and how to talk about them does not shape the picture. A picture from
-# elsewhere must not choose which files are written either.
-_NOT_KEPT = {
-    *("content", "style", "output", "settings_from", "trace", "save_every", "quality"),
-    *("json", "quiet", "no_download", "debug"),
-}
 
 
 def settings_of(
     command: str,
-    arguments: dict[str, Any],
+    options: dict[str, Any],
     content: Path | None,
     style: Path | None,
     network: Network,
 ) -> dict[str, Any]:
     """What is kept inside a picture: the options, and where the rest came from."""
-    options = {
-        name.replace("_", "-"): _as_option(value)
-        for name, value in sorted(arguments.items())
-        if name not in _NOT_KEPT
-    }
     return {
         "command": command,
-        "options": options,
+        "options": {name.replace("_", "-"): as_text(v) for name, v in sorted(options.items())},
         "content": content and str(content),
         "style": style and str(style),
         "network": {"name": network.name, **network.metadata},
@@ -58,19 +46,10 @@ def read_options(path: str, command: str) -> list[str]:
     if not isinstance(options, dict):
         raise FileFormatError(f"{path}: its settings name no options; give another picture")
     for name in options:
-        if not re.fullmatch(r"[a-z-]+", name) or name.replace("-", "_") in _NOT_KEPT:
+        # A picture from elsewhere must not choose which files are written.
+        if name not in option_names(command):
             raise FileFormatError(
                 f"{path}: its settings name {name!r}, which is none of the options that "
                 "--settings-from takes; give a picture that jaxstyle wrote"
             )
     return [f"--{name}={value}" for name, value in options.items()]
-
-
-def _as_option(value: Any) -> str:
-    """A parsed option as it could be written on the command line."""
-    if isinstance(value, dict):
-        return ",".join(f"{layer}={weight:.17g}" for layer, weight in value.items())
-    if isinstance(value, tuple):
-        height, width = value
-        return f"{width}x{height}"
-    return str(value)

@@ -1,0 +1,206 @@
+"""What may be asked of a picture, as text: the options of the command line and of sweeps.
+
+Options have no defaults here: what was parsed holds just what was given, so that a recipe, or the
+settings kept in a picture, can fill the rest.
+"""
+
+import argparse
+import functools
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar, get_args
+
+from jaxstyle import vgg
+from jaxstyle.objective import TotalVariation
+from jaxstyle.presets import PRESETS
+from jaxstyle.solvers import SOLVERS
+
+Number = TypeVar("Number", int, float)
+# Where each command may start from, besides a picture's file.
+INITS = {
+    "stylize": ("content", "noise", "style"),
+    "texture": ("noise", "style"),
+    "reconstruct": ("content", "noise"),
+}
+
+
+class UsageError(ValueError):
+    """The arguments cannot be parsed; the message says why."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises where argparse would print the usage and exit; takes no abbreviated options."""
+
+    def __init__(self, **options: Any):
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises `UsageError`."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parse(command: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by name and value, checked as on the command line.
+
+    Args:
+      command: "stylize", "texture" or "reconstruct".
+      options: such as `{"style-weight": 10, "init": "noise"}`; layers may be a mapping from layer
+        to weight.
+
+    Returns:
+      The parsed values, under names with underscores.
+
+    Raises:
+      UsageError: if an option is unknown or its value wrong.
+
+    Example:
+      >>> parse("stylize", {"style-weight": 10, "style-layers": {"relu1_1": 1, "relu2_1": 0.5}})
+      {'style_weight': 10.0, 'style_layers': {'relu1_1': 1.0, 'relu2_1': 0.5}}
+    """
+    parser = _recipe_parser(command)
+    known = option_names(command)
+    for name in options:
+        if name not in known:
+            raise UsageError(f"unknown option {name!r}; valid: {', '.join(known)}")
+    return vars(parser.parse_args([f"--{name}={as_text(v)}" for name, v in options.items()]))
+
+
+@functools.cache
+def option_names(command: str) -> tuple[str, ...]:
+    """The options that shape a picture of a command, sorted."""
+    actions = _recipe_parser(command)._actions
+    return tuple(sorted(string[2:] for action in actions for string in action.option_strings))
+
+
+@functools.cache
+def _recipe_parser(command: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=f"jaxstyle {command}", argument_default=argparse.SUPPRESS, add_help=False)
+    add_recipe_options(parser, command)
+    return parser
+
+
+def as_text(value: Any) -> str:
+    """A parsed option as it could be written on the command line."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{layer}={weight:.17g}" for layer, weight in value.items())
+    if isinstance(value, tuple):
+        height, width = value
+        return f"{width}x{height}"
+    return str(value)
+
+
+def add_recipe_options(parser: Any, command: str) -> None:
+    """Adds the options that shape a picture to a parser, which should have no defaults."""
+    add = parser.add_argument
+    add("--preset", choices=list(PRESETS), help="a recipe (default: default); others follow it")
+    add(
+        "--network",
+        metavar="NAME",
+        help="auto, vgg19, vgg19-normalized, vgg19-torchvision, compact, or a file",
+    )
+    add("--size", type=whole(1), metavar="N", help="longer side in pixels (default: 512)")
+    add("--style-size", type=whole(1), metavar="N", help="the painting's longer side (SIZE)")
+    add("--steps", type=whole(1), metavar="N", help="steps of the solver")
+    add("--solver", choices=list(SOLVERS), help="the method")
+    add("--history", type=whole(1), metavar="N", help="pairs that L-BFGS remembers")
+    add("--learning-rate", type=positive, metavar="X", help="of adam and gradient-descent")
+    add("--init", metavar="START", help=f"{', '.join(INITS[command])}, or a picture to start from")
+    add("--init-noise", type=_not_negative, metavar="X", help="noise in the start, 0 to 1")
+    add("--seed", type=whole(0, 2**32 - 1), metavar="N", help="of the noise (default: 0)")
+    add("--pooling", choices=get_args(vgg.Pooling), help="of the network")
+    add("--padding", choices=get_args(vgg.Padding), help="of the network's convolutions")
+    if command == "texture":
+        add(
+            "--output-size",
+            metavar="WIDTHxHEIGHT",
+            type=_width_and_height,
+            help="size of the texture (default: the painting's)",
+        )
+    if command == "reconstruct":
+        add("--layer", metavar="LAYER", type=_layer, help="the layer to match (default: relu4_2)")
+    _add_loss_options(parser, content=command == "stylize", style=command != "reconstruct")
+
+
+def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
+    add = parser.add_argument
+    if content:
+        add(
+            "--content-weight",
+            type=_not_negative,
+            metavar="X",
+            help="as a multiple of the recipe's (default: 1)",
+        )
+        add("--content-layers", type=_layers, metavar="L[=X],…", help="layers and their weights")
+    if style:
+        add(
+            "--style-weight",
+            type=_not_negative,
+            metavar="X",
+            help="as a multiple of the recipe's (default: 1)",
+        )
+        add("--style-layers", type=_layers, metavar="L[=X],…", help="layers and their weights")
+    add("--tv-weight", type=_not_negative, metavar="X", help="of the total variation")
+    add("--tv", choices=get_args(TotalVariation), help="kind of total variation")
+    add(
+        "--range-weight",
+        type=_not_negative,
+        metavar="X",
+        help="keeps pixels in range while optimising; 0 clips at the end",
+    )
+
+
+def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
+    """The type of an option: a whole number in a range."""
+    return lambda text: _number(int, text, f"a whole number from {least} to {most}", least, most)
+
+
+def positive(text: str) -> float:
+    """The type of an option: a number greater than zero."""
+    value = _not_negative(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"should be a number greater than 0, got {text}")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    return _number(float, text, "a number of at least 0", 0, math.inf)
+
+
+def _number(
+    kind: Callable[[str], Number], text: str, expected: str, least: float, most: float
+) -> Number:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = kind("-1")
+    if not (math.isfinite(value) and least <= value <= most):
+        raise argparse.ArgumentTypeError(f"should be {expected}, got {text}")
+    return value
+
+
+def _width_and_height(text: str) -> tuple[int, int]:
+    """Height and width from "640x480"."""
+    match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"should be like 640x480, got {text}")
+    return int(match[2]), int(match[1])
+
+
+def _layer(text: str) -> str:
+    try:
+        vgg.check_layers([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _layers(text: str) -> dict[str, float]:
+    """Layers and weights from "relu1_1,relu2_1=0.5"."""
+    layers: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, weight = part.strip().partition("=")
+        if name in layers:
+            raise argparse.ArgumentTypeError(f"names {name} twice")
+        layers[_layer(name)] = _not_negative(weight) if equals else 1.0
+    return layers

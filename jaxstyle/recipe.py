@@ -1,0 +1,172 @@
+"""From options to a recipe: which layers, weights, solver, start and network they come to."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxstyle import solvers, vgg
+from jaxstyle.objective import LossSpec, LossWeights
+from jaxstyle.presets import Preset, get_preset
+from jaxstyle.registry import COMPACT
+from jaxstyle.solvers import Solver
+from jaxstyle.vgg import Params
+from jaxstyle.weights import Network, load_network
+
+
+class Recipe(NamedTuple):
+    """What options come to.
+
+    Attributes:
+      command: "stylize", "texture" or "reconstruct".
+      options: the options, with the defaults filled in that do not depend on a picture.
+      preset: the recipe that they change.
+      preset_given: whether they name it.
+      spec: what is compared.
+      solver: the method.
+      learning_rate: of the solver, or None for its own.
+      num_steps: of the solver.
+      noise: standard deviation of the noise in the start, or None for the start's own.
+    """
+
+    command: str
+    options: dict[str, Any]
+    preset: Preset
+    preset_given: bool
+    spec: LossSpec
+    solver: Solver
+    learning_rate: float | None
+    num_steps: int
+    noise: float | None
+
+
+def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
+    """Fills what the options leave open.
+
+    Args:
+      command: "stylize", "texture" or "reconstruct".
+      options: as `jaxstyle.options` parses them.
+
+    Raises:
+      ValueError: if they contradict each other.
+    """
+    preset = get_preset(options.get("preset", "default"))
+    init = preset.init if command == "stylize" else "noise"
+    defaults: dict[str, Any] = {"preset": preset.name, "network": "auto", "size": 512, "seed": 0}
+    defaults |= {"init": init, "steps": preset.num_steps}
+    if command == "reconstruct":
+        defaults["layer"] = "relu4_2"
+    filled = defaults | dict(options)
+    # A noise that belongs to the recipe's own start belongs to no other.
+    own_start = command == "stylize" and filled["init"] == preset.init
+    return Recipe(
+        command=command,
+        options=filled,
+        preset=preset,
+        preset_given="preset" in options,
+        spec=_make_spec(command, preset.spec, filled),
+        solver=_make_solver(preset, filled),
+        learning_rate=filled.get("learning_rate"),
+        num_steps=filled["steps"],
+        noise=filled.get("init_noise", preset.noise if own_start else None),
+    )
+
+
+def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
+    changes = {name: options[name] for name in ("pooling", "padding") if name in options}
+    if "tv" in options:
+        changes["total_variation"] = options["tv"]
+    for name in ("content_layers", "style_layers"):
+        if name in options:
+            changes[name] = tuple(options[name])
+    if command == "texture":
+        changes["content_layers"] = ()
+    if command == "reconstruct":
+        changes |= {"content_layers": (options["layer"],), "style_layers": ()}
+    return dataclasses.replace(spec, **changes)
+
+
+def _make_solver(preset: Preset, options: Mapping[str, Any]) -> Solver:
+    given = [name for name in ("history", "learning_rate") if name in options]
+    flags = [f"--{name.replace('_', '-')}" for name in given]
+    if "solver" not in options:
+        if given:
+            raise ValueError(f"{flags[0]} needs --solver beside it")
+        return preset.solver()
+    name = options["solver"]
+    valid = inspect.signature(solvers.SOLVERS[name]).parameters
+    for flag, setting in zip(flags, given, strict=True):
+        if setting not in valid:
+            raise ValueError(f"{flag} is not for --solver {name}; leave it out")
+    # The learning rate stays out of the solver: as an array it compiles nothing anew.
+    history = {"history": options["history"]} if "history" in options else {}
+    return solvers.make_solver(name, **history)
+
+
+def find_network(
+    recipe: Recipe, images: Sequence[Array], *, download: bool = True
+) -> tuple[Recipe, Network]:
+    """The network that a recipe asks for, and the recipe as it suits that network.
+
+    Args:
+      recipe: from `make_recipe`.
+      images: what a network other than Oxford's is normalised over, for want of photographs.
+      download: whether it may be downloaded.
+
+    Raises:
+      ValueError: if the network lacks a layer; and what `jaxstyle.weights.load_network` raises.
+    """
+    name, preset = recipe.options["network"], recipe.preset
+    network = load_network(
+        preset.network if name == "auto" else name,
+        # A file of the user's is taken as it is, where the recipe does not ask for more.
+        normalized=preset.normalized or (False if name in ("auto", COMPACT) else None),
+        images=images,
+        fallback=COMPACT if name == "auto" else None,
+        download=download,
+    )
+    network = network._replace(params=dict(preset.prepare(network.params)))
+    vgg.check_layers(recipe.spec.layers, vgg.network_widths(network.params))
+    if network.name == COMPACT and not recipe.preset_given:
+        preset = get_preset(COMPACT)  # the layers, steps and solver are the default's
+        options = recipe.options | {"preset": preset.name}
+        recipe = recipe._replace(preset=preset, options=options)
+    return recipe, network
+
+
+def make_weights(recipe: Recipe, params: Params, shape: tuple[int, int]) -> LossWeights:
+    """The recipe's weights, resolved.
+
+    Args:
+      recipe: with the preset that fits the network.
+      params: the network's parameters.
+      shape: height and width of the picture.
+    """
+    widths = vgg.network_widths(params)
+    weights = _preset_weights(recipe.preset.name, recipe.spec, widths, shape)
+    options = recipe.options
+    changes: dict[str, Any] = {}
+    for kind in ("content", "style"):
+        layers = options.get(f"{kind}_layers", {})
+        factors = [layers.get(layer, 1.0) for layer in getattr(recipe.spec, f"{kind}_layers")]
+        factor = options.get(f"{kind}_weight", 1.0) * jnp.asarray(factors, jnp.float32)
+        changes[kind] = getattr(weights, kind) * factor
+    if "tv_weight" in options:
+        changes["total_variation"] = options["tv_weight"]
+    if "range_weight" in options:
+        changes["out_of_range"] = options["range_weight"]
+    return dataclasses.replace(weights, **changes).resolve(recipe.spec)
+
+
+@functools.lru_cache(maxsize=64)
+def _preset_weights(
+    name: str, spec: LossSpec, widths: vgg.Widths, shape: tuple[int, int]
+) -> LossWeights:
+    # It depends on the widths alone, and tracing the network for each of many jobs would add up.
+    params = jax.eval_shape(lambda key: vgg.init_params(key, widths), jax.random.key(0))
+    return get_preset(name).weights(params, shape, spec).resolve(spec)
