@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import numpy as np
@@ -46,11 +47,11 @@ def load_snapshot(
       ValueError: if other settings made it.
     """
     try:
-        with np.load(path) as archive:
+        with path.open("rb") as file, np.load(file) as archive:
             arrays = [archive[f"arr_{i}"] for i in range(len(archive.files))]
         notes = json.loads(arrays[0].tobytes())
         kept, step, rows = notes["settings"], notes["step"], notes["rows"]
-    except (OSError, ValueError, KeyError, EOFError, IndexError, TypeError) as error:
+    except (OSError, ValueError, LookupError, EOFError, TypeError, BadZipFile) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise FileFormatError(

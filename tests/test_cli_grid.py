@@ -114,7 +114,9 @@ def test_a_killed_run_resumes(cli, network):
         f"{STYLIZE} --content-layers relu2_1 --style-layers relu1_1 --size 32 --network {network}"
     )
     line += " --steps 400 --resume --snapshot-every 1 --quiet --trace trace.csv"
-    process = subprocess.Popen([sys.executable, "-m", "jaxstyle", *line.split()])
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "jaxstyle", *line.split()]
+    process = subprocess.Popen(command, env=environment)
     deadline = time.monotonic() + 120
     while not Path("out.png.snapshot").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
