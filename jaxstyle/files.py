@@ -1,12 +1,16 @@
-"""Files that appear under their name only once they are complete."""
+"""Files: those that appear under their name only once complete, and pictures by pattern."""
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 StrPath = str | os.PathLike[str]
+# How files begin that are not complete yet.
+PARTIAL = ".jaxstyle-"
+# What a folder given as pictures is searched for.
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".ppm"}
 
 
 @contextmanager
@@ -50,6 +54,29 @@ def check_writable(path: StrPath) -> None:
     _create_beside(_output_target(path), path).unlink()
 
 
+def find_pictures(given: Sequence[str]) -> list[Path]:
+    """The files that names stand for: a file, all pictures of a folder, or a pattern.
+
+    Raises:
+      ValueError: if a folder or a pattern has no pictures.
+    """
+    found: list[Path] = []
+    for name in given:
+        path = Path(name)
+        if path.is_dir():
+            some = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
+        elif not path.exists() and any(mark in name for mark in "*?["):
+            root = Path(path.anchor or ".")
+            some = sorted(root.glob(str(path.relative_to(path.anchor))))
+        else:
+            some = [path]
+        if not some:
+            what = "is a folder without pictures" if path.is_dir() else "no pictures there"
+            raise ValueError(f"{name}: {what}; give a file, a folder or a pattern")
+        found += some
+    return found
+
+
 def _output_target(path: StrPath) -> Path:
     """The file that `path` stands for, behind symbolic links."""
     target = Path(os.path.realpath(path))
@@ -62,7 +89,7 @@ def _output_target(path: StrPath) -> Path:
 
 def _create_beside(target: Path, path: StrPath) -> Path:
     """An empty hidden file in the target's folder; `path` is the name that errors mention."""
-    temporary = target.with_name(f".jaxstyle-{secrets.token_hex(8)}{target.suffix}")
+    temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}{target.suffix}")
     folder = Path(path).parent
     try:
         # Not `tempfile`: its files are closed to others, and stay so when they are renamed.

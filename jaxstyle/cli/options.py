@@ -11,7 +11,7 @@ from jaxstyle.options import Parser, add_recipe_options, positive, whole
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; `run` in its namespace is what to call."""
-    from jaxstyle.cli import demo, networks, pictures
+    from jaxstyle.cli import demo, networks, pictures, sweeps
 
     parser = Parser(
         prog="jaxstyle",
@@ -77,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
     reconstruct.add_argument("content", metavar="CONTENT", help="the photograph")
     _add_picture_options(reconstruct, "reconstruct")
 
+    _add_sweep(commands, sweeps)
+
     weights = _command(
         commands, "weights", networks.list_networks, "Find, download, convert, check networks."
     )
@@ -110,6 +112,37 @@ def _add_picture_options(parser: Any, command: str) -> None:
     add("--dry-run", action="store_true", help="print what would be done, and the memory it takes")
     add("--json", action="store_true", help="print a machine-readable summary")
     add("--quiet", action="store_true", help="no progress bar, no summary")
+
+
+def _add_sweep(commands: Any, sweeps: Any) -> None:
+    parser = _command(
+        commands, "sweep", sweeps.sweep, "Pictures of many settings, from a TOML file; resumable."
+    )
+    add = parser.add_argument
+    add("spec", metavar="SPEC.toml", help="what to vary")
+    add("-o", "--output", metavar="DIR", required=True, help="the folder to write; a rerun goes on")
+    add("--retry-failed", action="store_true", help="run jobs again that failed before")
+    add("--width", type=whole(1), metavar="N", help="pictures at once (default: as memory admits)")
+    add("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts, I from 0")
+    add(
+        "--distributed",
+        action="store_true",
+        help="the part of this process among those that JAX knows: Slurm, Kubernetes, TPU pods",
+    )
+    add("--coordinator", metavar="HOST:PORT", help="of --distributed, where it is not detected")
+    add("--processes", type=whole(1), metavar="N", help="of --distributed")
+    add("--process-id", type=whole(0), metavar="I", help="of --distributed")
+    add("--no-download", action="store_true", help="never download a network")
+    add("--dry-run", action="store_true", help="print what would be done, and the memory it takes")
+    add("--json", action="store_true", help="print a machine-readable summary")
+    add("--quiet", action="store_true", help="no progress bar, no summary")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(f"should be like 0/4, I from 0 to N - 1, got {text}")
+    return int(index), int(count)
 
 
 def _add_network_actions(actions: Any, networks: Any) -> None:

@@ -20,13 +20,12 @@ from jaxstyle.options import option_names
 from jaxstyle.snapshot import load_snapshot, save_snapshot
 
 Arguments = dict[str, Any]
-_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".ppm"}
 
 
 def stylize(arguments: Arguments) -> int:
     """`jaxstyle stylize CONTENT STYLE [STYLE ...] -o OUT`."""
     given = [arguments["content"], *arguments.get("more_contents", [])]
-    contents, styles = find_pictures(given), find_pictures(arguments["style"])
+    contents, styles = files.find_pictures(given), files.find_pictures(arguments["style"])
     output, options = Path(arguments["output"]), _recipe_options("stylize", arguments)
     if len(contents) == len(styles) == 1 and not output.is_dir():
         return _run([jobs.make_job("stylize", contents[0], styles[0], output, options)], arguments)
@@ -68,29 +67,6 @@ def reconstruct(arguments: Arguments) -> int:
     content, output = Path(arguments["content"]), Path(arguments["output"])
     options = _recipe_options("reconstruct", arguments)
     return _run([jobs.make_job("reconstruct", content, None, output, options)], arguments)
-
-
-def find_pictures(given: list[str]) -> list[Path]:
-    """The files that names stand for: a file, all pictures of a folder, or a pattern.
-
-    Raises:
-      ValueError: if a folder or a pattern has no pictures.
-    """
-    found: list[Path] = []
-    for name in given:
-        path = Path(name)
-        if path.is_dir():
-            some = sorted(p for p in path.iterdir() if p.suffix.lower() in _EXTENSIONS)
-        elif not path.exists() and any(mark in name for mark in "*?["):
-            root = Path(path.anchor or ".")
-            some = sorted(root.glob(str(path.relative_to(path.anchor))))
-        else:
-            some = [path]
-        if not some:
-            what = "is a folder without pictures" if path.is_dir() else "no pictures there"
-            raise ValueError(f"{name}: {what}; give a file, a folder or a pattern")
-        found += some
-    return found
 
 
 def _recipe_options(command: str, arguments: Arguments) -> Arguments:

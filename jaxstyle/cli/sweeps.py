@@ -1,0 +1,92 @@
+"""`jaxstyle sweep`: many settings, from a description to a folder."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxstyle import files
+from jaxstyle.sweep import Spec, read_spec, run_sweep
+from jaxstyle.sweep.run import plan_sweep
+
+_DISTRIBUTED = {
+    "coordinator": "coordinator_address",
+    "processes": "num_processes",
+    "process_id": "process_id",
+}
+
+
+def sweep(arguments: dict[str, Any]) -> int:
+    """`jaxstyle sweep SPEC.toml -o DIR`."""
+    output = Path(arguments["output"])
+    spec = read_spec(Path(arguments["spec"]))
+    download = "no_download" not in arguments
+    if "dry_run" in arguments:
+        return _print_plan(spec, output, arguments, download)
+    if output.exists() and not output.is_dir():
+        raise NotADirectoryError(f"{output}: is a file; name a folder for the sweep")
+    files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
+    shard = _shard(arguments)
+    result = run_sweep(
+        spec,
+        output,
+        retry_failed="retry_failed" in arguments,
+        shard=shard,
+        width=arguments.get("width"),
+        download=download,
+        quiet="quiet" in arguments,
+    )
+    if "json" in arguments:
+        print(json.dumps({"output": str(output), **result._asdict()}))
+    elif "quiet" not in arguments:
+        missing = f", {result.missing} to do" if result.missing else ""
+        print(
+            f"{output}: {result.done} done, {result.failed} failed{missing}; {result.made} in this "
+            f"run; look at {output / 'contact_sheet.png'}"
+        )
+    if result.failed:
+        print(
+            f"jaxstyle: error: {output}: {result.failed} failed, see {output / 'summary.csv'}; "
+            "--retry-failed runs them again",
+            file=sys.stderr,
+        )
+    return 1 if result.failed else 0
+
+
+def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
+    """Which part of the sweep is this process's."""
+    given = {name: arguments[name] for name in _DISTRIBUTED if name in arguments}
+    if "distributed" not in arguments:
+        if given:
+            raise ValueError(f"--{next(iter(given)).replace('_', '-')} needs --distributed")
+        index, count = arguments.get("shard", (0, 1))
+        return index, count
+    if "shard" in arguments:
+        raise ValueError("--shard and --distributed exclude each other; give one of them")
+    try:
+        jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
+    except ValueError as error:
+        raise ValueError(
+            f"--distributed: {error}; give --coordinator, --processes and --process-id"
+        ) from None
+    shard = jax.process_index(), jax.process_count()
+    # All that was wanted is who we are. Left running, the service would end every process when
+    # one is lost.
+    jax.distributed.shutdown()  # type: ignore[no-untyped-call]
+    return shard
+
+
+def _print_plan(spec: Spec, output: Path, arguments: dict[str, Any], download: bool) -> int:
+    for plan in plan_sweep(spec, output, download):
+        if "json" in arguments:
+            print(json.dumps(plan))
+        else:
+            print(
+                f"{plan['pictures']} of {plan['width']}×{plan['height']} pixels, {plan['steps']} "
+                f"steps with {plan['network']}, {plan['lanes']} at once: "
+                f"{plan['bytes'] / 2**20:.0f} MiB, {plan['bytes_per_lane'] / 2**20:.0f} MiB for "
+                "each more"
+            )
+    return 0

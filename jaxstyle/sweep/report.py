@@ -1,0 +1,196 @@
+"""What people look at: a contact sheet, a table, and the curves of the losses."""
+
+import csv
+import importlib
+import importlib.util
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from jaxstyle import files
+from jaxstyle.sweep.manifest import Entry
+
+_CELL, _GAP, _TEXT = 192, 8, 13
+_MOST_ROWS, _MOST_COLUMNS = 12, 10
+# Curves beyond this many get no names: the legend would hide them.
+_NAMED_CURVES = 12
+
+
+class _Table(NamedTuple):
+    """Where each picture of a sheet goes.
+
+    Attributes:
+      columns: the heading of each column.
+      rows: the heading of each row.
+      cells: `cells[row][column]`, an entry or None.
+    """
+
+    columns: list[str]
+    rows: list[str]
+    cells: list[list[Entry | None]]
+
+
+def write(output: Path, entries: Sequence[Entry]) -> None:
+    """Writes `summary.csv`, `contact_sheet.png` (and -2, -3, … when large) and `losses.png`.
+
+    Args:
+      output: the sweep's folder.
+      entries: of the manifest, in the sweep's order.
+    """
+    varied = varied_settings(entries)
+    _write_summary(output / "summary.csv", entries, varied)
+    for i, page in enumerate(_pages(_arrange(entries, varied)), 1):
+        path = output / ("contact_sheet.png" if i == 1 else f"contact_sheet-{i}.png")
+        with files.atomic_write(path) as partial:
+            _draw(page, output, list(varied)).save(partial)
+    done = [entry for entry in entries if entry["status"] == "done"]
+    if done and importlib.util.find_spec("matplotlib") is not None:
+        _plot(output, done, varied)
+
+
+def settings_of(entry: Entry) -> dict[str, str]:
+    """What identifies a picture: photograph, painting and options."""
+    names = {kind: Path(entry[kind]).stem for kind in ("content", "style")}
+    options: dict[str, str] = entry["options"]
+    return names | options
+
+
+def varied_settings(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """The settings that differ within a sweep, and their values in the order of appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        for name, value in settings_of(entry).items():
+            values.setdefault(name, {})[value] = None
+    absent = {n for e in entries for n in values if n not in settings_of(e)}
+    return {n: list(v) for n, v in values.items() if len(v) > 1 or n in absent}
+
+
+def _label(entry: Entry, names: Sequence[str]) -> str:
+    settings = settings_of(entry)
+    return "  ".join(f"{name} {_short(settings.get(name, '-'))}" for name in names)
+
+
+def _short(value: str) -> str:
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value if len(value) <= 24 else f"{value[:23]}…"
+
+
+def _arrange(entries: Sequence[Entry], varied: dict[str, list[str]]) -> _Table:
+    """Columns for the setting with the fewest values that fill a row, rows for all others."""
+    names = list(varied)
+    grid = len(entries) == _product(len(values) for values in varied.values())
+    if grid and names:
+        across = max(
+            names, key=lambda name: (len(varied[name]) <= _MOST_COLUMNS, len(varied[name]))
+        )
+        down = [name for name in names if name != across]
+        columns = [f"{across} {_short(value)}" for value in varied[across]]
+        places: dict[str, list[Entry | None]] = {}
+        for entry in entries:
+            row = places.setdefault(_label(entry, down), [None] * len(columns))
+            row[varied[across].index(settings_of(entry)[across])] = entry
+        return _Table(columns, list(places), list(places.values()))
+    width = min(len(entries), _MOST_COLUMNS // 2) or 1
+    cells: list[list[Entry | None]] = [
+        [*entries[i : i + width]] for i in range(0, len(entries), width)
+    ]
+    return _Table([""] * width, [""] * len(cells), cells)
+
+
+def _product(numbers: Any) -> int:
+    result = 1
+    for number in numbers:
+        result *= number
+    return result
+
+
+def _pages(table: _Table) -> list[_Table]:
+    """The table cut into pages."""
+    pages = []
+    for top, left in itertools.product(
+        range(0, len(table.rows), _MOST_ROWS), range(0, len(table.columns), _MOST_COLUMNS)
+    ):
+        rows, columns = slice(top, top + _MOST_ROWS), slice(left, left + _MOST_COLUMNS)
+        cells = [row[columns] for row in table.cells[rows]]
+        pages.append(_Table(table.columns[columns], table.rows[rows], cells))
+    return pages
+
+
+def _draw(table: _Table, output: Path, names: Sequence[str]) -> Image.Image:
+    """One page: headings above, a caption under every row, and under each cell if need be."""
+    font = ImageFont.load_default(_TEXT)
+    line = _TEXT + 6
+    alone = not any(table.columns)
+    under = line * (len(names) if alone else 0)
+    pictures = [[_thumbnail(entry, output) for entry in row] for row in table.cells]
+    heights = [max((p.height for p in row if p), default=_CELL // 2) for row in pictures]
+    captions = [line if label else 0 for label in table.rows]
+    width = _GAP + len(table.columns) * (_CELL + _GAP)
+    height = (
+        _GAP
+        + (0 if alone else line)
+        + sum(h + under + caption + _GAP for h, caption in zip(heights, captions, strict=True))
+    )
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    top = _GAP
+    if not alone:
+        for i, heading in enumerate(table.columns):
+            draw.text((_GAP + i * (_CELL + _GAP), top), heading, "black", font)
+        top += line
+    for row, label, entries, tall in zip(pictures, table.rows, table.cells, heights, strict=True):
+        if label:
+            draw.text((_GAP, top), label, "black", font)
+            top += line
+        for i, (picture, entry) in enumerate(zip(row, entries, strict=True)):
+            left = _GAP + i * (_CELL + _GAP)
+            if picture is not None:
+                sheet.paste(picture, (left, top))
+            elif entry is not None:
+                draw.text((left, top), "failed", "red", font)
+            if alone and entry is not None:
+                for j, name in enumerate(names):
+                    draw.text((left, top + tall + j * line), _label(entry, [name]), "black", font)
+        top += tall + under + _GAP
+    return sheet
+
+
+def _thumbnail(entry: Entry | None, output: Path) -> Image.Image | None:
+    if entry is None or entry["file"] is None:
+        return None
+    with Image.open(output / entry["file"]) as picture:
+        small = picture.convert("RGB")
+        small.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
+        return small
+
+
+def _write_summary(path: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) -> None:
+    terms = list(dict.fromkeys(term for entry in entries for term in entry.get("terms", {})))
+    columns = [*varied, "loss", *terms, "steps", "evaluations", "file", "error"]
+    columns = ["id", "status", *columns]
+    with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", restval="")
+        writer.writeheader()
+        for entry in entries:
+            writer.writerow(entry | settings_of(entry) | entry.get("terms", {}))
+
+
+def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) -> None:
+    figures = importlib.import_module("matplotlib.figure")
+
+    figure = figures.Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
+    for entry in entries:
+        with (output / "traces" / f"{entry['id']}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        steps, losses = ([float(row[name]) for row in rows] for name in ("step", "loss"))
+        axes.plot(steps, losses, linewidth=1, label=_label(entry, list(varied)))
+    if varied and len(entries) <= _NAMED_CURVES:
+        axes.legend(fontsize="small")
+    with files.atomic_write(output / "losses.png") as partial:
+        figure.savefig(partial, dpi=150)

@@ -1,0 +1,245 @@
+"""What a sweep is made of: the description, and the points that it comes to."""
+
+import dataclasses
+import itertools
+import math
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from jaxstyle import options as recipe_options
+from jaxstyle.checks import check_choice
+from jaxstyle.errors import FileFormatError
+from jaxstyle.files import find_pictures
+
+Combine = Literal["grid", "zip", "random"]
+_KEYS = ("content", "style", "combine", "count", "seed", "options")
+_RANGES = ("from", "to", "count", "scale", "whole")
+_DRAWS = ("low", "high", "count", "scale", "whole")
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """A range that values of an option are taken from.
+
+    Attributes:
+      low: the least.
+      high: the greatest.
+      logarithmic: whether ratios count, not differences.
+      whole: whether they are rounded to whole numbers.
+    """
+
+    low: float
+    high: float
+    logarithmic: bool
+    whole: bool
+
+    def at(self, fraction: float) -> float | int:
+        """The value at a fraction of the way from `low` to `high`."""
+        if self.logarithmic:
+            value = math.exp((1 - fraction) * math.log(self.low) + fraction * math.log(self.high))
+            value = min(max(value, self.low), self.high)
+        else:
+            value = (1 - fraction) * self.low + fraction * self.high
+        return round(value) if self.whole else float(f"{value:.6g}")
+
+
+class Point(NamedTuple):
+    """One job of a sweep.
+
+    Attributes:
+      content: the photograph.
+      style: the painting.
+      options: all options that the sweep sets, by name.
+    """
+
+    content: Path
+    style: Path
+    options: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """A sweep.
+
+    Attributes:
+      contents: the photographs.
+      styles: the paintings.
+      axes: the values of each option that varies; `Draws` where each job draws its own.
+      fixed: the options that do not vary.
+      combine: "grid" for every combination, "zip" for values that count up together, "random" for
+        as many jobs as `count` says, each with a value of every axis drawn at random.
+      count: the number of jobs of "random".
+      seed: of everything drawn.
+    """
+
+    contents: tuple[Path, ...]
+    styles: tuple[Path, ...]
+    axes: dict[str, list[Any] | Draws]
+    fixed: dict[str, Any]
+    combine: Combine
+    count: int | None
+    seed: int
+
+    def points(self) -> list[Point]:
+        """The jobs, in order.
+
+        Raises:
+          ValueError: if the axes of "zip" have different lengths.
+        """
+        if self.combine == "random":
+            return self._draw()
+        axes = {"content": list(self.contents), "style": list(self.styles), **self.axes}
+        columns = [values for values in axes.values() if isinstance(values, list)]
+        rows: Iterable[tuple[Any, ...]]
+        if self.combine == "grid":
+            rows = itertools.product(*columns)
+        else:
+            lengths = {name: len(column) for name, column in zip(axes, columns, strict=True)}
+            count = max(lengths.values())
+            odd = {name: n for name, n in lengths.items() if n not in (1, count)}
+            if odd:
+                given = ", ".join(f"{name} {n}" for name, n in lengths.items())
+                raise ValueError(f'combine = "zip" needs as many values of each, got {given}')
+            rows = zip(*(c * (count // len(c)) for c in columns), strict=True)
+        return [self._point(dict(zip(axes, row, strict=True))) for row in rows]
+
+    def _draw(self) -> list[Point]:
+        rng = np.random.default_rng(self.seed)
+        points = []
+        for _ in range(self.count or 0):
+            row: dict[str, Any] = {}
+            for name, values in (
+                ("content", list(self.contents)), ("style", list(self.styles)), *self.axes.items()
+            ):  # fmt: skip
+                fraction = rng.random()
+                if isinstance(values, Draws):
+                    row[name] = values.at(fraction)
+                else:
+                    row[name] = values[int(fraction * len(values))]
+            points.append(self._point(row))
+        return points
+
+    def _point(self, row: dict[str, Any]) -> Point:
+        content, style = row.pop("content"), row.pop("style")
+        return Point(content, style, self.fixed | row)
+
+
+def read_spec(path: Path) -> Spec:
+    """A sweep from a TOML file; the names of pictures in it are relative to its folder.
+
+    Raises:
+      FileFormatError: if the file is not TOML.
+      ValueError: if it does not describe a sweep.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path}: not TOML ({error})") from None
+    try:
+        return make_spec(content, root=path.parent)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
+    """A sweep from a mapping, as a TOML file would give it.
+
+    Args:
+      description: `content` and `style`, each a file, a folder, a pattern or a list of them;
+        `combine` ("grid", "zip" or "random"), `count` for "random", `seed`; and `options`, those
+        of `jaxstyle stylize` by name. An option's value is one value; a list of values; an even
+        range `{from, to, count}`; or random draws `{low, high, count}`; the last two with `scale`
+        ("linear" or "log") and `whole` (true for whole numbers) if wanted. In a "random" sweep
+        each job draws from lists and ranges alike.
+      root: the folder that names of pictures are relative to.
+
+    Raises:
+      ValueError: if something is missing, unknown or contradictory.
+
+    Example:
+      >>> spec = make_spec({"content": "a.jpg", "style": "b.jpg", "options": {
+      ...     "steps": 100,
+      ...     "style-weight": {"from": 0.1, "to": 10, "count": 3, "scale": "log"},
+      ...     "seed": [0, 1]}})
+      >>> [point.options["style-weight"] for point in spec.points()]
+      [0.1, 0.1, 1.0, 1.0, 10.0, 10.0]
+    """
+    _check_keys("the sweep", description, _KEYS)
+    combine = description.get("combine", "grid")
+    check_choice("combine", combine, get_args(Combine))
+    count, seed = description.get("count"), description.get("seed", 0)
+    if combine == "random" and not _is_count(count):
+        raise ValueError(f'combine = "random" needs count, the number of jobs, got {count}')
+    if combine != "random" and count is not None:
+        raise ValueError(f'count is for combine = "random", not for "{combine}"')
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed should be a whole number of at least 0, got {seed!r}")
+    pictures = {}
+    for kind in ("content", "style"):
+        given = description.get(kind, [])
+        given = [given] if isinstance(given, str) else given
+        if not given or not all(isinstance(name, str) for name in given):
+            raise ValueError(f"{kind} should be a file, a folder, a pattern or a list of them")
+        pictures[kind] = tuple(find_pictures([str(root / name) for name in given]))
+    axes: dict[str, list[Any] | Draws] = {}
+    fixed: dict[str, Any] = {}
+    given = description.get("options", {})
+    if not isinstance(given, Mapping):
+        raise ValueError(f"options should be a table, got {given!r}")
+    for i, (name, value) in enumerate(given.items()):
+        rng = np.random.default_rng([seed, i])
+        values = _values(name, value, combine, rng)
+        if values is None:
+            fixed[name] = value
+        else:
+            axes[name] = values
+    spec = Spec(pictures["content"], pictures["style"], axes, fixed, combine, count, seed)
+    # Wrong options should be found before hours of work.
+    for point in spec.points():
+        recipe_options.parse("stylize", point.options)
+    return spec
+
+
+def _values(
+    name: str, value: Any, combine: Combine, rng: np.random.Generator
+) -> list[Any] | Draws | None:
+    """The values of an option that varies, or None for one that does not."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if not value:
+            raise ValueError(f"{name} has no values")
+        return list(value)
+    if not isinstance(value, Mapping) or not {"from", "to", "low", "high"} & set(value):
+        return None
+    drawn = "low" in value or "high" in value
+    _check_keys(name, value, _DRAWS if drawn else _RANGES)
+    low, high = (value.get(key, math.nan) for key in (_DRAWS if drawn else _RANGES)[:2])
+    if not all(isinstance(x, int | float) and math.isfinite(x) for x in (low, high)):
+        ends = "low and high" if drawn else "from and to"
+        raise ValueError(f"{name} needs {ends}, both numbers")
+    scale = value.get("scale", "linear")
+    check_choice(f"scale of {name}", scale, ("linear", "log"))
+    if scale == "log" and min(low, high) <= 0:
+        raise ValueError(f"{name}: a logarithmic scale needs numbers greater than 0")
+    draws = Draws(low, high, scale == "log", bool(value.get("whole", False)))
+    if combine == "random":
+        return draws
+    count = value.get("count", 0)
+    if not _is_count(count):
+        raise ValueError(f"{name} needs count, the number of its values")
+    if drawn:
+        return [draws.at(fraction) for fraction in np.asarray(rng.random(count)).tolist()]
+    return [draws.at(fraction) for fraction in np.linspace(0, 1, count).tolist()]
+
+
+def _is_count(count: Any) -> bool:
+    return isinstance(count, int) and count >= 1
+
+
+def _check_keys(what: str, given: Mapping[str, Any], valid: Sequence[str]) -> None:
+    for key in given:
+        if key not in valid:
+            raise ValueError(f"{what} has no {key!r}; valid: {', '.join(valid)}")
