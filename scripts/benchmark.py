@@ -5,18 +5,22 @@
     python scripts/benchmark.py range       # what saving as 8 bits does to the objective
     python scripts/benchmark.py history     # L-BFGS with 10 to 100 pairs remembered
     python scripts/benchmark.py compact     # how much faster than VGG-19 the compact network is
+    python scripts/benchmark.py batch       # pictures a minute in batches of 1 to 32
+    python scripts/benchmark.py memory      # measured peaks against the plans of plan_memory
 
 Pictures come from the folder DATA (with subfolders content and style), the network by name, from
 a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what it ran on.
 """
 
 import argparse
+import ctypes
 import dataclasses
 import itertools
 import json
+import multiprocessing
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ import numpy as np
 
 import jaxstyle
 from jaxstyle import images, solvers
+from jaxstyle.batch import Lane, choose_width, descend_lanes
 from jaxstyle.objective import LossWeights, Targets
 from jaxstyle.presets import get_preset
 from jaxstyle.transfer import initial_image
@@ -50,6 +55,7 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace):
         self.data, self.size = arguments.data, arguments.size
+        self.network = arguments.network
         self.steps, self.count = arguments.steps, arguments.pairs
         preset = get_preset(arguments.preset)
         network = load_network(arguments.network, normalized=preset.normalized or None)
@@ -189,7 +195,97 @@ def compact(bench: Bench) -> Iterator[Case]:
     yield {"vgg19_to_compact": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
 
 
+def batch(bench: Bench) -> Iterator[Case]:
+    """Pictures a minute by the width of the batch, against one after another, alternating."""
+    content, style = bench.images(*PAIRS[0])
+    lane = Lane(
+        content,
+        jaxstyle.compute_targets(bench.params, content, style, bench.spec),
+        bench.weights.resolve(bench.spec),
+    )
+    options: Any = {"spec": bench.spec, "num_steps": bench.steps, "every": bench.steps}
+
+    def seconds(count: int, width: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(0, count, width):
+            for _ in descend_lanes(bench.params, [lane] * width, width=width, **options):
+                pass
+        return time.perf_counter() - begin
+
+    chosen = choose_width(bench.params, (bench.size, bench.size), spec=bench.spec)
+    widths = [1, 2, 4, 8] if jax.default_backend() == "cpu" else [1, 2, 4, 8, 16, 32]
+    for width in widths:
+        seconds(width, width)  # compiles
+    seconds(1, 1)
+    for width in widths:
+        many = max(width, 4)
+        ratios = [seconds(many, 1) / seconds(many, width) for _ in range(3)]
+        yield {
+            "width": width,
+            "chosen_width": chosen,
+            "pictures_a_minute": round(60 * many / seconds(many, width), 2),
+            "to_one_after_another": round(float(np.median(ratios)), 3),
+        }
+
+
+def memory(bench: Bench) -> Iterator[Case]:
+    """The peak of a run against its plan, each in a process of its own."""
+    sizes = (bench.size, 3 * bench.size // 2)
+    return memory_cases(("compact", "vgg19"), sizes, (1, 2), bench.network, bench.steps)
+
+
+def memory_cases(
+    networks: Sequence[str], sizes: Sequence[int], lanes: Sequence[int], vgg19: str, steps: int
+) -> Iterator[Case]:
+    """As `memory`, for some networks, sizes of pictures and numbers of lanes."""
+    for network, size, count in itertools.product(networks, sizes, lanes):
+        place = vgg19 if network == "vgg19" else network
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            planned, measured = pool.apply(measure_memory, (place, size, count, steps))
+        yield {
+            "network": network,
+            "picture": size,
+            "lanes": count,
+            "planned_mib": round(planned / 2**20, 1),
+            "measured_mib": round(measured / 2**20, 1),
+            "planned_to_measured": round(planned / measured, 3),
+        }
+
+
+def measure_memory(network: str, size: int, lanes: int, steps: int) -> tuple[int, int]:
+    """Bytes that a run was planned to take and bytes that it took, on a CPU or a GPU."""
+    params = load_network(network, normalized=True).params
+    content, style = jax.random.uniform(jax.random.key(0), (2, size, size, 3))
+    plan = jaxstyle.plan_memory(params, (size, size))
+    targets = jaxstyle.compute_targets(params, content, style)
+    lane = Lane(content, targets, LossWeights().resolve(jaxstyle.LossSpec()))
+
+    def run() -> None:
+        for _ in descend_lanes(params, [lane] * lanes, width=lanes, num_steps=steps, every=steps):
+            pass
+
+    device = jax.devices()[0]
+    run()  # compiles
+    if stats := device.memory_stats():
+        return plan.total(lanes), int(stats["peak_bytes_in_use"])
+    # What the compiler left free would hide what the run takes.
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves((params, lane)))
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = resident("VmRSS")
+    run()
+    return plan.total(lanes), resident("VmHWM") - before + held
+
+
+def resident(name: str) -> int:
+    """A number of bytes that Linux keeps for this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
 BENCHMARKS = {
+    "batch": (batch, 256, 20),
+    "memory": (memory, 512, 3),
     "compact": (compact, 512, 10),
     "lbfgs": (lbfgs, 256, 300),
     "robustness": (robustness, 192, 100),

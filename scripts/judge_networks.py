@@ -5,10 +5,12 @@
 Every network stylises 3 photographs with 7 paintings, from the photograph; the pictures as saved
 are judged by VGG-19 with its published weights and max pooling: at each style layer, the style
 loss that is left as a fraction of the photograph's own, and the content loss. One line of JSON for
-each picture, then a table; SHEETS gets the pictures, the networks' side by side.
+each picture, then a table. SHEETS gets the pictures, those of a pair side by side, and the lines;
+a rerun makes only what is missing there.
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -26,6 +28,40 @@ from jaxstyle.weights import load_network
 
 SPEC = LossSpec(padding="zero")
 EVEN = LossWeights(content=1.0, style=1.0, out_of_range=0.0)
+
+
+class Sheets:
+    """The pictures and lines of a folder that are made once; without a folder, of this run."""
+
+    def __init__(self, folder: Path | None):
+        self._folder = folder
+        self._known: dict[str, dict[str, Any]] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            lines = folder / "cases.jsonl"
+            for line in lines.read_text().splitlines() if lines.exists() else ():
+                case = json.loads(line)
+                self._known[case["key"]] = case
+
+    def find(self, key: str) -> tuple[jax.Array, dict[str, Any]] | None:
+        """The picture and the line of a key, if they were kept."""
+        if self._folder is None or key not in self._known:
+            return None
+        path = self._folder / f"{key}.png"
+        return (jaxstyle.load_image(path), self._known[key]) if path.exists() else None
+
+    def keep(self, case: dict[str, Any], image: jax.Array) -> None:
+        """Prints the line of a picture, and writes both into the folder."""
+        print(json.dumps(case), flush=True)
+        if self._folder is not None:
+            jaxstyle.save_image(self._folder / f"{case['key']}.png", image)
+            with (self._folder / "cases.jsonl").open("a") as file:
+                file.write(json.dumps(case) + "\n")
+
+    def row(self, name: str, row: list[jax.Array]) -> None:
+        """Keeps pictures side by side."""
+        if self._folder:
+            jaxstyle.save_image(self._folder / f"{name}.png", images.side_by_side(row))
 
 
 class Judge:
@@ -60,6 +96,16 @@ def make(name: str, params: vgg.Params, pair: tuple[Any, Any], arguments: Any) -
     return images.quantize(result.image)
 
 
+def fingerprint(params: vgg.Params, name: str, arguments: Any) -> str:
+    """What a picture depends on besides its pair."""
+    recipe = arguments.recipes.get(name, "default")
+    weights = get_preset(recipe).weights(params, (64, 64)).resolve(get_preset(recipe).spec)
+    digest = hashlib.sha256(f"{recipe} {arguments.size} {arguments.steps}".encode())
+    for leaf in jax.tree.leaves((params, weights)):
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()[:8]
+
+
 def summary(cases: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     """Geometric means over the pairs, and the ratios to the first network."""
     mean = {n: np.array([c["mean"] for c in cases if c["network"] == n]) for n in names}
@@ -92,7 +138,7 @@ def main() -> None:
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=200)
     add("--pairs", type=int, help="only the first so many of the benchmark's own pairs")
-    add("-o", "--output", type=Path, help="folder for the pictures")
+    add("-o", "--output", type=Path, help="folder for the pictures and lines")
     arguments = parser.parse_args()
     arguments.recipes = dict(pair.split("=") for pair in arguments.recipe)
 
@@ -107,7 +153,11 @@ def main() -> None:
         else:
             networks[name] = load_network(name).params
 
-    cases = []
+    keys = {
+        name: f"{Path(name).stem}-{fingerprint(params, name, arguments)}"
+        for name, params in networks.items()
+    }
+    cases, sheets = [], Sheets(arguments.output)
     pairs = list(itertools.product(PHOTOGRAPHS, PAINTINGS))
     if arguments.pairs is not None:
         pairs = PAIRS[: arguments.pairs]
@@ -117,24 +167,27 @@ def main() -> None:
             for folder, name in (("content", content_name), ("style", style_name))
         )
         judged, row = Judge(judge, *pair), list(pair)
+        stem = f"{Path(content_name).stem}--{Path(style_name).stem}"
         for name, params in networks.items():
-            image = make(name, params, pair, arguments)
-            left, content_loss = judged(image)
-            case = {
-                "network": name,
-                "content": content_name,
-                "style": style_name,
-                "left": [round(x, 4) for x in left],
-                "mean": float(np.mean(left)),
-                "content_loss": content_loss,
-            }
-            cases.append(case)
+            key = f"{stem}--{keys[name]}"
+            found = sheets.find(key)
+            if found is None:
+                image = make(name, params, pair, arguments)
+                left, content_loss = judged(image)
+                case = {
+                    "key": key,
+                    "content": content_name,
+                    "style": style_name,
+                    "left": [round(x, 4) for x in left],
+                    "mean": float(np.mean(left)),
+                    "content_loss": content_loss,
+                }
+                sheets.keep(case, image)
+            else:
+                image, case = found
+            cases.append(case | {"network": name})
             row.append(image)
-            print(json.dumps(case), flush=True)
-        if arguments.output:
-            arguments.output.mkdir(parents=True, exist_ok=True)
-            sheet = f"{Path(content_name).stem}--{Path(style_name).stem}.png"
-            jaxstyle.save_image(arguments.output / sheet, images.side_by_side(row))
+        sheets.row(stem, row)
     print(json.dumps(summary(cases, list(networks)), indent=2))
 
 
