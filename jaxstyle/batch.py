@@ -151,14 +151,15 @@ def stylize_grid(
         targets = Targets(content_maps[c], style_grams[s])
         return Lane(image, targets, resolved[k], settings[k].learning_rate)
 
-    devices = jax.local_devices() if devices is None else devices
+    if devices is None and len(jax.local_devices()) > 1:
+        devices = jax.local_devices()
     if isinstance(contents[0] + jnp.zeros(()), jax.core.Tracer):
         # Inside jit, where to lay arrays is the caller's to say.
-        width, devices = width or count, devices[:1]
+        width, devices = width or count, None
     elif width is None:
         width = choose_width(params, height_and_width, spec=spec, solver=solver, devices=devices)
     images, infos = [], []
-    width, parts = split(count, width, len(devices))
+    width, parts = split(count, width, 1 if devices is None else len(devices))
     for part in parts:
         [end] = descend_lanes(
             params, [lane(index) for index in part], width=width, devices=devices, spec=spec,
@@ -190,7 +191,7 @@ def descend_lanes(
       lanes: the batch, its images of one size.
       width: of the compiled program. Where there are fewer lanes, copies of the last one fill it
         up. A width of one is the program of a single picture.
-      devices: over which the lanes are spread; the width is a multiple of their number, or one.
+      devices: over which the lanes are spread: the largest number of them that divides the width.
       spec: what is compared.
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
       num_steps: steps of the solver.
@@ -208,6 +209,8 @@ def descend_lanes(
     options: Any = {"spec": spec, "solver": solver, "num_steps": num_steps, "every": every}
     if width == 1:
         image, targets, weights, rate = lanes[0]
+        if devices is not None:
+            image, targets, weights, rate = jax.device_put(lanes[0], devices[0])
         for progress in descent.descend(
             image, params, targets, weights=weights, learning_rate=rate, **options
         ):
@@ -216,8 +219,9 @@ def descend_lanes(
         return
     full = [*lanes, *[lanes[-1]] * (width - len(lanes))]
     batch: Lane = jax.tree.map(lambda *leaves: jnp.stack(leaves), *full)
-    if devices is not None and len(devices) > 1:
-        batch = jax.device_put(batch, sharding.over("lanes", devices))
+    if devices is not None:
+        number = max(n for n in range(1, len(devices) + 1) if width % n == 0)
+        batch = jax.device_put(batch, sharding.over("lanes", devices[:number]))
     for progress in descent.descend(
         batch.image, params, batch.targets, weights=batch.weights,
         learning_rate=batch.learning_rate, **options,
@@ -232,7 +236,7 @@ def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:
     Args:
       count: the number of lanes.
       most: the greatest width.
-      devices: their number; the width is a multiple of it, or one where that is the greatest.
+      devices: their number; the width is a multiple of it where the greatest admits that.
 
     Returns:
       The width, and the lanes of each batch; the last may have fewer.
@@ -245,8 +249,10 @@ def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:
     """
     if most < 1:
         raise ValueError(f"the width of a batch should be at least 1, got {most}")
+    if most > devices:
+        most -= most % devices
     width = math.ceil(count / math.ceil(count / most))
-    if devices > 1 and width > 1:
+    if width > 1 and devices <= most:
         width = math.ceil(width / devices) * devices
     return width, [range(i, min(i + width, count)) for i in range(0, count, width)]
 

@@ -54,20 +54,24 @@ def check_writable(path: StrPath) -> None:
     _create_beside(_output_target(path), path).unlink()
 
 
-def find_pictures(given: Sequence[str]) -> list[Path]:
+def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
     """The files that names stand for: a file, all pictures of a folder, or a pattern.
+
+    Args:
+      given: the names.
+      root: the folder that they are relative to.
 
     Raises:
       ValueError: if a folder or a pattern has no pictures.
     """
     found: list[Path] = []
     for name in given:
-        path = Path(name)
+        path = root / name
         if path.is_dir():
             some = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
         elif not path.exists() and any(mark in name for mark in "*?["):
-            root = Path(path.anchor or ".")
-            some = sorted(root.glob(str(path.relative_to(path.anchor))))
+            start = Path(Path(name).anchor) if Path(name).is_absolute() else root
+            some = sorted(start.glob(str(Path(name).relative_to(Path(name).anchor))))
         else:
             some = [path]
         if not some:

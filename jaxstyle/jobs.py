@@ -81,6 +81,8 @@ class Studio:
     def __init__(self, *, download: bool = True, split_rows: bool = False):
         self._download, self._split_rows = download, split_rows
         self._networks: dict[tuple[Any, ...], tuple[Recipe, Network]] = {}
+        self._failed: dict[tuple[Any, ...], Exception] = {}
+        self._shapes = functools.cache(self._measure)
         # Enough for the pictures of some batches: jobs come ordered by content, then style.
         self._load = functools.lru_cache(maxsize=64)(io.load_picture)
         self._content_targets = functools.lru_cache(maxsize=8)(self._compute_content_targets)
@@ -92,15 +94,16 @@ class Studio:
         Raises:
           ValueError: if one is too small, or there is no such start; what reading them raises.
         """
-        recipe, spec = job.recipe, job.recipe.spec
-        content, style = self.content(job), self.style(job)
-        if content is not None and job.content is not None:
-            _check_size(content, spec, spec.layers, job.content)
-        if style is not None and job.style is not None:
-            _check_size(style, spec, spec.style_layers, job.style)
-        first = content or style
-        assert first is not None
-        height, width = recipe.options.get("output_size", first.image.shape[:2])
+        spec, options = job.recipe.spec, job.recipe.options
+        shapes = []
+        for path, size, layers in (
+            (job.content, options["size"], spec.layers),
+            (job.style, options.get("style_size", options["size"]), spec.style_layers),
+        ):
+            if path is not None:
+                shapes.append(self._shapes(path, size))
+                _check_size(*shapes[-1], spec, layers, path)
+        height, width = options.get("output_size", shapes[0][0])
         try:
             vgg.check_size((height, width), spec.layers, spec.padding)
         except ValueError as error:
@@ -129,6 +132,8 @@ class Studio:
           others: whose pictures too a network may be normalised over.
         """
         key = _network_key(job.recipe)
+        if key in self._failed:
+            raise self._failed[key]
         if key not in self._networks:
             known = {
                 id(picture): jnp.asarray(picture.image)
@@ -136,9 +141,13 @@ class Studio:
                 for picture in (self.content(each), self.style(each))
                 if picture is not None
             }
-            self._networks[key] = find_network(
-                job.recipe, list(known.values()), download=self._download
-            )
+            try:
+                self._networks[key] = find_network(
+                    job.recipe, list(known.values()), download=self._download
+                )
+            except Exception as error:
+                self._failed[key] = error  # not tried again for every job of a sweep
+                raise
         suited, network = self._networks[key]
         preset = suited.preset
         vgg.check_layers(job.recipe.spec.layers, vgg.network_widths(network.params))
@@ -206,6 +215,10 @@ class Studio:
         _, network = self.network(job)
         return choose_width(network.params, program.shape, spec=program.spec, solver=program.solver)
 
+    def batch_width(self, program: Program, jobs: Sequence[Job], most: int | None = None) -> int:
+        """The width that divides jobs of a program best, at most what fits or `most`."""
+        return split(len(jobs), most or self.width(program, jobs[0]), len(jax.local_devices()))[0]
+
     def memory(self, program: Program, job: Job) -> MemoryPlan:
         """How much memory a program needs."""
         _, network = self.network(job)
@@ -234,8 +247,9 @@ class Studio:
             return
         _, network = self.network(jobs[0])
         lanes = [self.lane(job) for job in jobs]
+        several = jax.local_devices() if len(jax.local_devices()) > 1 else None
         for progress in descend_lanes(
-            network.params, lanes, width=width, devices=jax.local_devices(), spec=program.spec,
+            network.params, lanes, width=width, devices=several, spec=program.spec,
             solver=program.solver, num_steps=program.num_steps, every=every,
         ):  # fmt: skip
             info = jax.device_get(progress.info)
@@ -286,6 +300,11 @@ class Studio:
             raise ValueError(f"--init {init}: no such file; use {', '.join(names)} or a picture")
         return jnp.asarray(self._load(Path(init), shape=shape).image)
 
+    def _measure(self, path: Path, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Height and width of a picture at a size, and of its file."""
+        picture = self._load(path, size=size)
+        return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape
+
     def _compute_content_targets(
         self, path: Path | None, size: int, spec: LossSpec, key: tuple[Any, ...]
     ) -> dict[str, Array]:
@@ -314,36 +333,38 @@ def group(studio: Studio, jobs: Iterable[Job]) -> dict[Program, list[Job]]:
 
 
 def batches(
-    studio: Studio,
-    groups: dict[Program, list[Job]],
-    choose: Callable[[Program, Job], int] | None = None,
+    groups: dict[Program, list[Job]], width_of: Callable[[Program, list[Job]], int]
 ) -> Iterator[tuple[Program, list[Job], int]]:
     """The batches of all programs: which jobs, and the width that they are compiled for.
 
     Args:
-      studio: what reads the networks.
       groups: from `group`.
-      choose: the greatest width of a program; `Studio.width` by default.
+      width_of: the width of a program's batches.
     """
     for program, jobs in groups.items():
-        most = (choose or studio.width)(program, jobs[0])
-        width, parts = split(len(jobs), most, len(jax.local_devices()))
-        for part in parts:
-            yield program, [jobs[i] for i in part], width
+        width = width_of(program, jobs)
+        for start in range(0, len(jobs), width):
+            yield program, jobs[start : start + width], width
 
 
 def _network_key(recipe: Recipe) -> tuple[Any, ...]:
     return recipe.options["network"], recipe.preset.name, recipe.preset_given
 
 
-def _check_size(picture: Picture, spec: LossSpec, layers: tuple[str, ...], path: Path) -> None:
+def _check_size(
+    shape: tuple[int, int],
+    source: tuple[int, int],
+    spec: LossSpec,
+    layers: tuple[str, ...],
+    path: Path,
+) -> None:
     """Refuses a picture too small for the layers, also one that only enlarging made big enough."""
     remedies = {
-        picture.source_shape: "use a larger picture, or layers of earlier blocks",
-        picture.image.shape: "use a larger --size, or layers of earlier blocks",
+        source: "use a larger picture, or layers of earlier blocks",
+        shape: "use a larger --size, or layers of earlier blocks",
     }
-    for shape, remedy in remedies.items():
+    for each, remedy in remedies.items():
         try:
-            vgg.check_size(shape, layers, spec.padding)
+            vgg.check_size(each, layers, spec.padding)
         except ValueError as error:
             raise ValueError(f"{path}: {error}; {remedy}") from None

@@ -87,7 +87,7 @@ class Monitor:
         with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.rows[0].keys())
             writer.writeheader()
-            writer.writerows(self.rows[: self.step + 1])
+            writer.writerows(self.rows[: self.good_steps + 1])
 
 
 def snapshot_path(output: Path, step: int) -> Path:

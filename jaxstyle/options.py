@@ -83,11 +83,15 @@ def _recipe_parser(command: str) -> argparse.ArgumentParser:
 def as_text(value: Any) -> str:
     """A parsed option as it could be written on the command line."""
     if isinstance(value, Mapping):
-        return ",".join(f"{layer}={weight:.17g}" for layer, weight in value.items())
+        return ",".join(f"{layer}={_number_as_text(w)}" for layer, w in value.items())
     if isinstance(value, tuple):
         height, width = value
         return f"{width}x{height}"
     return str(value)
+
+
+def _number_as_text(value: Any) -> str:
+    return f"{value:.17g}" if isinstance(value, int | float) else str(value)
 
 
 def add_recipe_options(parser: Any, command: str) -> None:

@@ -182,9 +182,9 @@ _ALL = (
     ),
     Preset(
         name="compact",
-        description="the default recipe for the compact network",
+        description="the default recipe with total variation, for the compact network",
         spec=LossSpec(),
-        weigh=lambda sizes: LossWeights(),
+        weigh=lambda sizes: LossWeights(total_variation=40.0),
         network="compact",
         normalized=True,
         num_steps=300,

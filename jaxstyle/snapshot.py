@@ -6,6 +6,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle import files
@@ -69,5 +70,6 @@ def load_snapshot(
     leaves, structure = jax.tree.flatten(like)
     if [(a.shape, a.dtype) for a in arrays[1:]] != [(b.shape, b.dtype) for b in leaves]:
         raise FileFormatError(f"{path}: does not fit this run; remove it to begin anew")
-    state, info = jax.tree.unflatten(structure, jax.device_put(arrays[1:]))
+    # Copies: JAX may otherwise compute on NumPy's memory, which is aligned by chance.
+    state, info = jax.tree.unflatten(structure, [jnp.array(array) for array in arrays[1:]])
     return Progress(step, state, jax.tree.map(lambda leaf: leaf[None], info)), rows

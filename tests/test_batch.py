@@ -160,7 +160,7 @@ def test_the_compiled_step_calls_the_network_once_whatever_the_width(params):
 @pytest.mark.parametrize(
     ("count", "most", "devices", "width", "last"),
     [(10, 4, 1, 4, 2), (9, 4, 1, 3, 3), (1, 32, 1, 1, 1), (33, 32, 1, 17, 16), (9, 8, 8, 8, 1),
-     (3, 8, 8, 8, 3), (20, 16, 8, 16, 4), (5, 1, 8, 1, 1)],
+     (3, 8, 8, 8, 3), (5, 5, 4, 4, 1), (20, 16, 8, 16, 4), (5, 1, 8, 1, 1)],
 )  # fmt: skip
 def test_split(count, most, devices, width, last):
     found, parts = split(count, most, devices)

@@ -48,6 +48,13 @@ def test_photographs_of_several_sizes_in_wide_batches(cli):
         assert np.abs(first.astype(int) - second).max() <= 1
 
 
+def test_a_folder_with_one_photograph_is_a_grid_of_one(cli):
+    Path("photos").mkdir()
+    write_picture("photos/a.png", 3)
+    done(cli("stylize photos style.png -o made"))
+    assert os.listdir("made") == ["a--style.png"]
+
+
 def test_a_plan_without_a_run(cli):
     ran = done(cli(STYLIZE, dry_run=True, json=True))
     facts = json.loads(ran.out)
@@ -65,6 +72,8 @@ def test_a_plan_without_a_run(cli):
         ("stylize content.png style.png --content style.png -o out.png", "OUT should be a folder"),
         ("stylize content.png style.png --content style.png -o made --trace t.csv", "--trace is"),
         ("stylize content.png style.png --content style.png -o made --resume", "--resume is"),
+        ("stylize content.png style.png -o made.png --resume --split-rows", "exclude each other"),
+        ("stylize content.png style.png -o made.png --split-rows --width 2", "leave --width out"),
     ],
 )
 def test_wrong_grids_are_refused(cli, line, says):
@@ -76,7 +85,7 @@ def test_wrong_grids_are_refused(cli, line, says):
     assert not Path("made").exists()
 
 
-@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+@pytest.mark.parametrize("solver", ["lbfgs", pytest.param("adam", marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_bit_for_bit_as_one_that_was_never_stopped(cli, monkeypatch, solver):
     options = {"solver": solver, "steps": 9, "init": "noise", "snapshot_every": 2}
     done(cli(STYLIZE, **options, trace="whole.csv"))

@@ -62,7 +62,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     """All that must be the same however often a sweep was killed: all but times and places."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in (".lock", "manifest.jsonl"):
+        record = path.name.startswith(".lock") or path.name in ("manifest.jsonl", "programs.json")
+        if path.is_file() and not record:
             found[str(path.relative_to(folder))] = path.read_bytes()
     return found
 
@@ -79,6 +80,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
          [2, 4, 6, 8, 10]),
         ({"options": {"seed": {"from": 1, "to": 100, "count": 3, "scale": "log", "whole": True}}},
          3, [1, 10, 100]),
+        ({"options": {"seed": {"from": 100, "to": 1, "count": 3, "scale": "log", "whole": True}}},
+         3, [100, 10, 1]),
         ({"content": "*.png", "options": {"seed": 7}}, 4, [7, 7, 7, 7]),
     ],
 )  # fmt: skip
@@ -155,6 +158,9 @@ def test_a_sweep_is_made_once_and_then_only_what_is_missing(describe, folder):
     (folder / "out/manifest.jsonl").write_text("".join(x for x in lines if victim not in x))
     (folder / "out" / entries[victim]["file"]).unlink()
     assert run_sweep(description, "out", quiet=True) == (8, 0, 0, 1)
+    assert files_of(folder / "out") == first
+    (folder / "out" / entries[victim]["file"]).unlink()  # gone, though it was done
+    assert run_sweep(description, "out", quiet=True).made == 1
     assert files_of(folder / "out") == first
 
 
@@ -259,6 +265,33 @@ def test_wide_batches_are_made_again_as_they_were(describe, folder):
     assert files_of(folder / "out") == first
 
 
+def test_batches_and_networks_do_not_change_under_way(describe, folder, network):
+    description = describe(options={"seed": list(range(4)), "init": "noise"})
+    run_sweep(description, "out", quiet=True, width=2, shard=(0, 2))
+    with pytest.raises(ValueError, match="begun with width 2"):
+        run_sweep(description, "out", quiet=True, width=3)
+    programs = folder / "out/programs.json"
+    programs.write_text(programs.read_text().replace('"net ', '"another '))
+    with pytest.raises(ValueError, match="begun with the network another"):
+        run_sweep(description, "out", quiet=True)
+
+
+def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, monkeypatch):
+    keep, count = manifest.append, [0]
+
+    def interrupted(path, entries):
+        keep(path, entries)
+        count[0] += 1
+        if count[0] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(manifest, "append", interrupted)
+    description = describe(options={"seed": list(range(4)), "init": "noise"})
+    with pytest.raises(KeyboardInterrupt, match="2 of 4 jobs of out have ended; the same command"):
+        run_sweep(description, "out", quiet=True, width=1)
+    assert len(table_of("out/summary.csv")) == 2
+
+
 def test_what_people_look_at(describe, folder):
     description = describe(
         style=["style.png", "paint.png"],
@@ -273,6 +306,7 @@ def test_what_people_look_at(describe, folder):
     assert [row["style"] for row in table] == ["style"] * 6 + ["paint"] * 6
     assert {row["style-weight"] for row in table} == {"0.1", "1.0", "10.0"}
     assert all(float(row["loss"]) > 0 for row in table)
+    assert [row["steps"] for row in table] == ["3"] * 12
     many = describe(options={"seed": list(range(25)), "tv-weight": [0, 1], "steps": 1})
     run_sweep(many, "many", quiet=True)
     pages = sorted(path.name for path in Path("many").glob("contact_sheet*.png"))

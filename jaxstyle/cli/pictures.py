@@ -14,6 +14,7 @@ import jax
 from tqdm import tqdm
 
 from jaxstyle import descent, files, io, jobs
+from jaxstyle.convert import sha256
 from jaxstyle.jobs import Job, Program, Studio
 from jaxstyle.monitor import Monitor, describe, snapshot_path
 from jaxstyle.options import option_names
@@ -27,7 +28,8 @@ def stylize(arguments: Arguments) -> int:
     given = [arguments["content"], *arguments.get("more_contents", [])]
     contents, styles = files.find_pictures(given), files.find_pictures(arguments["style"])
     output, options = Path(arguments["output"]), _recipe_options("stylize", arguments)
-    if len(contents) == len(styles) == 1 and not output.is_dir():
+    named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["style"])]
+    if len(contents) == len(styles) == 1 and named and not output.is_dir():
         return _run([jobs.make_job("stylize", contents[0], styles[0], output, options)], arguments)
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
@@ -75,6 +77,10 @@ def _recipe_options(command: str, arguments: Arguments) -> Arguments:
 
 
 def _run(listed: list[Job], arguments: Arguments) -> int:
+    if "split_rows" in arguments and arguments.get("width", 1) > 1:
+        raise ValueError("--split-rows is for one picture at a time; leave --width out")
+    if "split_rows" in arguments and "resume" in arguments:
+        raise ValueError("--resume and --split-rows exclude each other; give one of them")
     for job in listed:
         io.check_output_path(job.output)
     if "trace" in arguments:
@@ -83,8 +89,8 @@ def _run(listed: list[Job], arguments: Arguments) -> int:
     # Pictures before the network: a wrong file name should not wait for a download.
     groups = jobs.group(studio, listed)
     studio.network(listed[0], listed[1:])
-    choose = (lambda *_: arguments["width"]) if "width" in arguments else None
-    batches = list(jobs.batches(studio, groups, choose))
+    most = arguments.get("width")
+    batches = list(jobs.batches(groups, lambda *each: studio.batch_width(each[0], each[1], most)))
     if "dry_run" in arguments:
         _print_plan(studio, batches, arguments)
         return 0
@@ -138,6 +144,8 @@ def _make(
         else:
             studio.run(program, batch, width, monitors, _every(arguments, "save_every"))
         _keep(studio, batch, monitors, arguments)
+        if "resume" in arguments and monitors[0].finite:
+            _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
         kept = _keep(studio, batch, monitors, arguments)
         raise KeyboardInterrupt(_interrupted(batch, monitors, kept, total)) from None
@@ -146,6 +154,10 @@ def _make(
         bar.clear()
         _report(studio, program, job, monitor, seconds, arguments)
         yield 0 if monitor.finite else 1
+
+
+def _snapshot_of(job: Job) -> Path:
+    return job.output.with_name(f"{job.output.name}.snapshot")
 
 
 def _every(arguments: Arguments, option: str) -> int:
@@ -158,9 +170,14 @@ def _run_resumable(
     studio: Studio, program: Program, job: Job, monitor: Monitor, arguments: Arguments
 ) -> None:
     """Runs a job from its snapshot, if there is one, and keeps one on the way."""
-    path = job.output.with_name(f"{job.output.name}.snapshot")
+    path, resume = _snapshot_of(job), None
     often = arguments.get("snapshot_every", 50)
-    settings, resume = studio.settings(job), None
+    every = math.gcd(_every(arguments, "save_every"), often)
+    # Other chunks of steps, or other pictures under the same names, would not give the same bits.
+    settings = studio.settings(job) | {
+        "steps between reports": every,
+        "pictures": [path and sha256(path) for path in (job.content, job.style)],
+    }
     if path.exists():
         lane, (_, network) = studio.lane(job), studio.network(job)
         forms = descent.start_forms(
@@ -168,12 +185,16 @@ def _run_resumable(
         )
         resume, rows = load_snapshot(path, forms, settings)
         monitor.go_on(resume.step, resume.state.image, rows)
-    every = math.gcd(_every(arguments, "save_every"), often)
-    for progress in studio.run_one(program, job, monitor, every, resume):
-        if progress.step % often == 0 and progress.step < program.num_steps and monitor.finite:
+    progress = None
+    try:
+        for progress in studio.run_one(program, job, monitor, every, resume):
+            if progress.step % often == 0 and progress.step < program.num_steps and monitor.finite:
+                save_snapshot(path, progress, monitor.rows, settings)
+    except KeyboardInterrupt:
+        # The monitor may have been told of a step more.
+        if progress is not None and monitor.finite and progress.step == monitor.step:
             save_snapshot(path, progress, monitor.rows, settings)
-    if monitor.finite:
-        path.unlink(missing_ok=True)
+        raise
 
 
 def _keep(

@@ -79,7 +79,7 @@ def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
 
 
 def _print_plan(spec: Spec, output: Path, arguments: dict[str, Any], download: bool) -> int:
-    for plan in plan_sweep(spec, output, download):
+    for plan in plan_sweep(spec, output, arguments.get("width"), download):
         if "json" in arguments:
             print(json.dumps(plan))
         else:

@@ -1,6 +1,7 @@
 """The record of a sweep: a line for each job that ended, whatever happens to the process."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -11,18 +12,20 @@ with contextlib.suppress(ImportError):  # not on Windows
     import fcntl
 
 Entry = dict[str, Any]
+# What file systems without locks answer; a sweep there is for one process at a time.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextlib.contextmanager
 def locked(file: IO[Any]) -> Iterator[None]:
     """Keeps other processes of this sweep from writing meanwhile."""
-    if "fcntl" not in globals():
+    if not lock(file):
         yield
         return
-    fcntl.flock(file, fcntl.LOCK_EX)
     try:
         yield
     finally:
+        file.flush()
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
@@ -55,17 +58,24 @@ def read(path: Path) -> dict[str, Entry]:
     return entries
 
 
-def lock(file: IO[Any], *, alone: bool) -> bool:
-    """Marks this process as at work on a sweep, until the file is closed.
+def lock(file: IO[Any], *, shared: bool = False, wait: bool = True) -> bool:
+    """Locks a file against other processes, until it is closed.
 
     Args:
-      file: the sweep's lock file, open for writing.
-      alone: whether to succeed only if no other process is at work.
+      file: open for reading and writing: network file systems want that.
+      shared: whether others may hold it likewise.
+      wait: whether to wait for others.
+
+    Returns:
+      Whether the lock was had; False too where there are no locks.
     """
     if "fcntl" not in globals():
         return False
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
-    except BlockingIOError:
-        return False
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or error.errno in _NO_LOCKS:
+            return False
+        raise
     return True

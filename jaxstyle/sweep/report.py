@@ -4,6 +4,7 @@ import csv
 import importlib
 import importlib.util
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,8 @@ def write(output: Path, entries: Sequence[Entry]) -> None:
     """
     varied = varied_settings(entries)
     _write_summary(output / "summary.csv", entries, varied)
+    for old in output.glob("contact_sheet-*.png"):
+        old.unlink()
     for i, page in enumerate(_pages(_arrange(entries, varied)), 1):
         path = output / ("contact_sheet.png" if i == 1 else f"contact_sheet-{i}.png")
         with files.atomic_write(path) as partial:
@@ -74,10 +77,9 @@ def _label(entry: Entry, names: Sequence[str]) -> str:
 
 
 def _short(value: str) -> str:
-    try:
+    if re.fullmatch(r"-?\d+\.\d+(e[+-]?\d+)?", value):
         return f"{float(value):.4g}"
-    except ValueError:
-        return value if len(value) <= 24 else f"{value[:23]}…"
+    return value if len(value) <= 24 else f"{value[:23]}…"
 
 
 def _arrange(entries: Sequence[Entry], varied: dict[str, list[str]]) -> _Table:
@@ -90,11 +92,16 @@ def _arrange(entries: Sequence[Entry], varied: dict[str, list[str]]) -> _Table:
         )
         down = [name for name in names if name != across]
         columns = [f"{across} {_short(value)}" for value in varied[across]]
-        places: dict[str, list[Entry | None]] = {}
+        places: dict[tuple[str | None, ...], list[Entry | None]] = {}
+        labels = []
         for entry in entries:
-            row = places.setdefault(_label(entry, down), [None] * len(columns))
-            row[varied[across].index(settings_of(entry)[across])] = entry
-        return _Table(columns, list(places), list(places.values()))
+            settings = settings_of(entry)
+            place = tuple(settings.get(name) for name in down)
+            if place not in places:
+                places[place] = [None] * len(columns)
+                labels.append(_label(entry, down))
+            places[place][varied[across].index(settings[across])] = entry
+        return _Table(columns, labels, list(places.values()))
     width = min(len(entries), _MOST_COLUMNS // 2) or 1
     cells: list[list[Entry | None]] = [
         [*entries[i : i + width]] for i in range(0, len(entries), width)
@@ -172,12 +179,14 @@ def _thumbnail(entry: Entry | None, output: Path) -> Image.Image | None:
 def _write_summary(path: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) -> None:
     terms = list(dict.fromkeys(term for entry in entries for term in entry.get("terms", {})))
     columns = [*varied, "loss", *terms, "steps", "evaluations", "file", "error"]
-    columns = ["id", "status", *columns]
+    columns = list(dict.fromkeys(["id", "status", *columns]))
     with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", restval="")
         writer.writeheader()
         for entry in entries:
-            writer.writerow(entry | settings_of(entry) | entry.get("terms", {}))
+            settings = settings_of(entry)
+            made = {name: entry[name] for name in entry if name not in ("content", "style")}
+            writer.writerow(settings | made | entry.get("terms", {}))
 
 
 def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) -> None:

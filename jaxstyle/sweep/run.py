@@ -5,11 +5,12 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from tqdm import tqdm
 
 from jaxstyle import files, jobs, options
@@ -115,26 +116,52 @@ def run_sweep(
     planned = _plan(spec, output)
     record = output / "manifest.jsonl"
     with _remove_what_was_killed(output):
-        before = manifest.read(record)
-        todo = {
-            name
-            for name in planned
-            if name not in before or (retry_failed and before[name]["status"] == "failed")
-        }
-        made = _run(studio, planned, todo, record, shard, _Widths(output, width), quiet)
-    entries = manifest.read(record)
-    mine = [entries[name] for name in planned if name in entries]
-    report.write(output, mine)
+        todo = _todo(planned, output, retry_failed)
+        try:
+            made = _run(studio, planned, todo, record, shard, _Pinned(output, width), quiet)
+        except KeyboardInterrupt:
+            done = len(_report(output, planned))
+            raise KeyboardInterrupt(
+                f"interrupted; {done} of {len(planned)} jobs of {output} have ended; "
+                "the same command goes on"
+            ) from None
+        mine = _report(output, planned)
     done = sum(entry["status"] == "done" for entry in mine)
     return Summary(done, len(mine) - done, len(planned) - len(mine), made)
 
 
-def plan_sweep(spec: Spec, output: Path, download: bool = True) -> list[dict[str, Any]]:
+def _todo(planned: dict[str, _Planned], output: Path, retry_failed: bool) -> set[str]:
+    """The jobs that did not end yet, or whose files are gone."""
+    before = manifest.read(output / "manifest.jsonl")
+
+    def ended(name: str) -> bool:
+        entry = before.get(name)
+        if entry is None or (retry_failed and entry["status"] == "failed"):
+            return False
+        trace = output / "traces" / f"{name}.csv"
+        return entry["file"] is None or ((output / entry["file"]).is_file() and trace.is_file())
+
+    return {name for name in planned if not ended(name)}
+
+
+def _report(output: Path, planned: dict[str, _Planned]) -> list[Entry]:
+    """Writes what people look at; returns the entries of the jobs that ended, in their order."""
+    with (output / ".lock-report").open("a+") as file, manifest.locked(file):
+        entries = manifest.read(output / "manifest.jsonl")
+        mine = [entries[name] for name in planned if name in entries]
+        report.write(output, mine)
+    return mine
+
+
+def plan_sweep(
+    spec: Spec, output: Path, most: int | None = None, download: bool = True
+) -> list[dict[str, Any]]:
     """What a sweep would do, for each compiled program: how many jobs, and the memory it takes.
 
     Args:
       spec: the sweep.
       output: its folder, which is not written.
+      most: how many jobs may run at once; as many as fit by default.
       download: whether networks may be downloaded.
     """
     studio = Studio(download=download)
@@ -142,7 +169,8 @@ def plan_sweep(spec: Spec, output: Path, download: bool = True) -> list[dict[str
     plans = []
     for program, names in good.items():
         job = _job(names[0])
-        width, memory = studio.width(program, job), studio.memory(program, job)
+        width = studio.batch_width(program, [_job(name) for name in names], most)
+        memory = studio.memory(program, job)
         plans.append({
             "pictures": len(names),
             "height": program.shape[0],
@@ -159,17 +187,18 @@ def plan_sweep(spec: Spec, output: Path, download: bool = True) -> list[dict[str
 def _plan(spec: Spec, output: Path) -> dict[str, _Planned]:
     """The jobs by id; a point that is given twice is one job."""
     planned: dict[str, _Planned] = {}
-    digests: dict[Path, str | None] = {}
+    digests: dict[Path, str] = {}
     for point in spec.points():
         for path in (point.content, point.style):
             if path not in digests:
-                digests[path] = sha256(path) if path.is_file() else None
+                with contextlib.suppress(OSError):  # the job itself will say what is wrong
+                    digests[path] = sha256(path)
         each = _plan_point(point, digests, output)
         planned.setdefault(each.entry["id"], each)
     return planned
 
 
-def _plan_point(point: Point, digests: dict[Path, str | None], output: Path) -> _Planned:
+def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planned:
     parsed = options.parse("stylize", point.options)
     error, job, settings = None, None, parsed
     try:
@@ -178,7 +207,11 @@ def _plan_point(point: Point, digests: dict[Path, str | None], output: Path) -> 
     except ValueError as reason:  # options that contradict each other
         error = str(reason)
     texts = {name.replace("_", "-"): options.as_text(v) for name, v in sorted(settings.items())}
-    sources = [[path.name, digests[path]] for path in (point.content, point.style)]
+    sources = [[path.name, digests.get(path)] for path in (point.content, point.style)]
+    for other in (Path(str(settings.get(name, ""))) for name in ("init", "network")):
+        if other.is_file():
+            digests[other] = digests.get(other) or sha256(other)
+            sources.append([other.name, digests[other]])
     name = hashlib.sha256(json.dumps([sources, texts]).encode()).hexdigest()[:12]
     picture = f"pictures/{point.content.stem}--{point.style.stem}--{name}.png"
     entry = {
@@ -217,7 +250,7 @@ def _run(
     todo: set[str],
     record: Path,
     shard: tuple[int, int],
-    widths: "_Widths",
+    pinned: "_Pinned",
     quiet: bool,
 ) -> int:
     """Runs a shard's batches in which something is to do; returns how many jobs ended."""
@@ -231,7 +264,7 @@ def _run(
     by_job = {id(each.job): each for group in good.values() for each in group}
     groups = {program: [_job(each) for each in group] for program, group in good.items()}
     every_batch = list(
-        jobs.batches(studio, groups, lambda program, job: widths.of(studio, program, job))
+        jobs.batches(groups, lambda program, group: pinned.width(studio, program, group))
     )
     mine = [
         (program, [by_job[id(job)] for job in batch], width)
@@ -318,35 +351,58 @@ def _job(planned: _Planned) -> Job:
     return planned.job
 
 
-class _Widths:
-    """The width of each program, kept in the folder: all processes must make the same batches."""
+class _Pinned:
+    """What decides a program's batches and pictures, kept in the folder by who came first.
+
+    All processes and reruns must make the same batches, with the same network.
+    """
 
     def __init__(self, output: Path, width: int | None):
-        self._path, self._width = output / "widths.json", width
+        self._path, self._width = output / "programs.json", width
 
-    def of(self, studio: Studio, program: Program, job: Job) -> int:
-        """How many lanes of a program run at once: what was written first."""
-        solver = [job.recipe.options.get(name) for name in ("preset", "solver", "history")]
+    def width(self, studio: Studio, program: Program, group: Sequence[Job]) -> int:
+        """How many lanes of a program run at once.
+
+        Raises:
+          ValueError: if another width was asked for, or another network was found.
+        """
+        recipe, network = studio.network(group[0])
+        solver = [recipe.options.get(name) for name in ("preset", "solver", "history")]
         # A solver's own repr has addresses.
         key = repr([[part for part in program if part is not program.solver], solver])
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
-        with self._path.open("a+") as file, manifest.locked(file):
-            file.seek(0)
-            known: dict[str, int] = json.loads(file.read() or "{}")
+        numbers = hashlib.sha256()
+        for leaf in jax.tree.leaves(network.params):
+            numbers.update(np.asarray(leaf).tobytes())
+        found = f"{network.name} {numbers.hexdigest()[:12]}"
+        with (self._path.parent / ".lock-programs").open("a+") as file, manifest.locked(file):
+            known = json.loads(self._path.read_text()) if self._path.exists() else {}
             if name not in known:
-                known[name] = self._width or studio.width(program, job)
-                file.truncate(0)
-                file.write(json.dumps(known) + "\n")
-            return known[name]
+                width = studio.batch_width(program, group, self._width)
+                known[name] = {"width": width, "network": found, "asked": self._width}
+                with files.atomic_write(self._path) as partial:
+                    partial.write_text(json.dumps(known, indent=2) + "\n")
+        pinned = known[name]
+        if self._width not in (None, pinned["asked"], pinned["width"]):
+            raise ValueError(
+                f"{self._path}: the sweep was begun with width {pinned['width']}, which decides "
+                "its batches; leave --width out, or remove that file to go on with others"
+            )
+        if pinned["network"] != found:
+            raise ValueError(
+                f"{self._path}: the sweep was begun with the network {pinned['network']}, and this "
+                f"is {found}; name the same one, or another folder"
+            )
+        return int(pinned["width"])
 
 
 @contextlib.contextmanager
 def _remove_what_was_killed(output: Path) -> Iterator[None]:
     """Removes files that a killed process left half-written, unless another one is at work."""
-    with (output / ".lock").open("w") as lock:
-        if manifest.lock(lock, alone=True):
+    with (output / ".lock").open("a+") as lock:
+        if manifest.lock(lock, wait=False):
             for folder in (output, output / "pictures", output / "traces"):
                 for partial in folder.glob(f"{files.PARTIAL}*"):
                     partial.unlink(missing_ok=True)
-        manifest.lock(lock, alone=False)
+        manifest.lock(lock, shared=True)
         yield

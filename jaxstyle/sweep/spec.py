@@ -41,7 +41,7 @@ class Draws:
         """The value at a fraction of the way from `low` to `high`."""
         if self.logarithmic:
             value = math.exp((1 - fraction) * math.log(self.low) + fraction * math.log(self.high))
-            value = min(max(value, self.low), self.high)
+            value = min(max(value, min(self.low, self.high)), max(self.low, self.high))
         else:
             value = (1 - fraction) * self.low + fraction * self.high
         return round(value) if self.whole else float(f"{value:.6g}")
@@ -181,10 +181,14 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
     pictures = {}
     for kind in ("content", "style"):
         given = description.get(kind, [])
-        given = [given] if isinstance(given, str) else given
-        if not given or not all(isinstance(name, str) for name in given):
+        given = [given] if isinstance(given, str | Path) else given
+        if (
+            not isinstance(given, Sequence)
+            or not given
+            or not all(isinstance(name, str | Path) for name in given)
+        ):
             raise ValueError(f"{kind} should be a file, a folder, a pattern or a list of them")
-        pictures[kind] = tuple(find_pictures([str(root / name) for name in given]))
+        pictures[kind] = tuple(find_pictures([str(name) for name in given], root))
     axes: dict[str, list[Any] | Draws] = {}
     fixed: dict[str, Any] = {}
     given = description.get("options", {})
@@ -192,9 +196,9 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
         raise ValueError(f"options should be a table, got {given!r}")
     for i, (name, value) in enumerate(given.items()):
         rng = np.random.default_rng([seed, i])
-        values = _values(name, value, combine, rng)
+        values = _values(name, _from_root(name, value, root), combine, rng)
         if values is None:
-            fixed[name] = value
+            fixed[name] = _from_root(name, value, root)
         else:
             axes[name] = values
     spec = Spec(pictures["content"], pictures["style"], axes, fixed, combine, count, seed)
@@ -233,6 +237,15 @@ def _values(
     if drawn:
         return [draws.at(fraction) for fraction in np.asarray(rng.random(count)).tolist()]
     return [draws.at(fraction) for fraction in np.linspace(0, 1, count).tolist()]
+
+
+def _from_root(name: str, value: Any, root: Path) -> Any:
+    """Names of files, in options that may be one, relative to the folder of the description."""
+    if name not in ("init", "network"):
+        return value
+    if isinstance(value, list):
+        return [_from_root(name, each, root) for each in value]
+    return str(root / value) if isinstance(value, str) and (root / value).is_file() else value
 
 
 def _is_count(count: Any) -> bool:
