@@ -353,6 +353,10 @@ def test_version_in_a_process(network):
     assert run.returncode == 0
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    reason="interrupts are ignored here, as in a background job of a script",
+)
 def test_interrupt_keeps_the_last_picture(cli, network):
     line = f"{STYLIZE} --steps 1000000 --save-every 5 --trace trace.csv"
     with process(line, network, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
@@ -361,7 +365,11 @@ def test_interrupt_keeps_the_last_picture(cli, network):
                 break
             time.sleep(0.1)
         run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=60)
+        try:
+            out, err = run.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            raise
     assert run.returncode == 130
     assert out == ""
     told = re.fullmatch(r"jaxstyle: interrupted; out.png holds step (\d+) of 1000000\n", err)
