@@ -16,8 +16,9 @@ from jax.typing import ArrayLike
 
 from jaxstyle import descent, sharding, transfer
 from jaxstyle.memory import free_memory, plan_memory
-from jaxstyle.objective import LossSpec, LossWeights, Targets
 from jaxstyle.solvers import Info, Solver
+from jaxstyle.spec import LossSpec, LossWeights
+from jaxstyle.targets import Targets, measure_content, measure_own, measure_style
 from jaxstyle.vgg import Params
 
 # What a batch of this width leaves idle is little, and a killed sweep loses no more than that.
@@ -135,8 +136,9 @@ def stylize_grid(
             transfer.check_pictures(params, spec, content=content, style=style)
     settings = _settings(weights, noise, keys, learning_rates)
     resolved = [setting.weights.resolve(spec) for setting in settings]
-    content_maps = [transfer.content_targets(params, content, spec) for content in contents]
-    style_grams = [transfer.style_targets(params, style, spec) for style in styles]
+    content_maps = [measure_content(params, content, spec=spec) for content in contents]
+    own = [measure_own(params, content, spec=spec) for content in contents]
+    style_statistics = [measure_style(params, style, spec=spec) for style in styles]
     shape = (len(contents), len(styles), len(settings))
     count = math.prod(shape)
     height_and_width = contents[0].shape[0], contents[0].shape[1]
@@ -148,7 +150,7 @@ def stylize_grid(
             init, height_and_width, params, content=contents[c], style=styles[s],
             noise=settings[k].noise, key=settings[k].key,
         )  # fmt: skip
-        targets = Targets(content_maps[c], style_grams[s])
+        targets = Targets(content_maps[c], style_statistics[s], own=own[c])
         return Lane(image, targets, resolved[k], settings[k].learning_rate)
 
     if devices is None and len(jax.local_devices()) > 1:
@@ -215,7 +217,7 @@ def descend_lanes(
             image, params, targets, weights=weights, learning_rate=rate, **options
         ):
             info = jax.tree.map(lambda leaf: leaf[:, None], progress.info)
-            yield BatchProgress(progress.step, progress.state.image[None], info)
+            yield BatchProgress(progress.step, targets.seen(progress.state.image)[None], info)
         return
     full = [*lanes, *[lanes[-1]] * (width - len(lanes))]
     batch: Lane = jax.tree.map(lambda *leaves: jnp.stack(leaves), *full)
@@ -227,7 +229,8 @@ def descend_lanes(
         learning_rate=batch.learning_rate, **options,
     ):  # fmt: skip
         info = jax.tree.map(lambda leaf: leaf[:, : len(lanes)], progress.info)
-        yield BatchProgress(progress.step, progress.state.image[: len(lanes)], info)
+        image = batch.targets.seen(progress.state.image)[: len(lanes)]
+        yield BatchProgress(progress.step, image, info)
 
 
 def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:

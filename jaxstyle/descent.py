@@ -43,6 +43,8 @@ class Result(NamedTuple):
 class Progress(NamedTuple):
     """How far a descent has come: all that is needed to go on from here.
 
+    The picture is `targets.seen(state.image)`.
+
     Attributes:
       step: steps done.
       state: the solver's state, with the image. For lanes, every leaf has a leading axis.
@@ -105,8 +107,8 @@ def optimize(
     ):  # fmt: skip
         infos.append(progress.info)
         if callback is not None:
-            callback(progress.step, progress.state.image, progress.info)
-    return Result(progress.state.image, _concatenate(infos))
+            callback(progress.step, targets.seen(progress.state.image), progress.info)
+    return Result(targets.seen(progress.state.image), _concatenate(infos))
 
 
 def descend(

@@ -19,11 +19,12 @@ from jaxstyle.descent import Progress
 from jaxstyle.io import Picture
 from jaxstyle.memory import MemoryPlan, plan_memory
 from jaxstyle.monitor import Monitor
-from jaxstyle.objective import LossSpec, Targets
 from jaxstyle.options import INITS
 from jaxstyle.recipe import Recipe, find_network, make_recipe, make_weights
 from jaxstyle.settings import settings_of
 from jaxstyle.solvers import Solver
+from jaxstyle.spec import LossSpec
+from jaxstyle.targets import Targets, measure_content, measure_style
 from jaxstyle.weights import Network
 
 
@@ -286,7 +287,7 @@ class Studio:
             learning_rate=lane.learning_rate, spec=program.spec, solver=program.solver,
             num_steps=program.num_steps, every=every, resume=resume,
         ):  # fmt: skip
-            monitor(progress.step, progress.state.image, progress.info)
+            monitor(progress.step, lane.targets.seen(progress.state.image), progress.info)
             yield progress
             if not monitor.finite:
                 return
@@ -313,7 +314,9 @@ class Studio:
         image = jnp.asarray(self._load(path, size=size).image)
         if self._split_rows:
             image = sharding.shard_rows(image)
-        return transfer.content_targets(self._networks[key][1].params, image, spec)
+        params = self._networks[key][1].params
+        targets: dict[str, Array] = measure_content(params, image, spec=spec)
+        return targets
 
     def _compute_style_targets(
         self, path: Path | None, size: int, spec: LossSpec, key: tuple[Any, ...]
@@ -321,7 +324,9 @@ class Studio:
         if path is None:
             return {}
         image = jnp.asarray(self._load(path, size=size).image)
-        return transfer.style_targets(self._networks[key][1].params, image, spec)
+        params = self._networks[key][1].params
+        targets: dict[str, Any] = measure_style(params, image, spec=spec)
+        return targets
 
 
 def group(studio: Studio, jobs: Iterable[Job]) -> dict[Program, list[Job]]:

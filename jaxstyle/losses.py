@@ -11,38 +11,43 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def gram_matrix(features: Array) -> Array:
+def gram_matrix(features: Array, mass: Array | None = None) -> Array:
     r"""Correlations between the channels of one feature map.
 
     .. math:: G_{cd} = \frac{1}{hw} \sum_{ij} F_{ijc} F_{ijd}
 
-    Departure: the paper divides in the loss, by :math:`4 c^2 (hw)^2`; dividing by hw here lets
-    content and style differ in size.
+    or, of a region, with :math:`m_{ij}` for :math:`1/hw`. Departure: the paper divides in the loss,
+    by :math:`4 c^2 (hw)^2`; dividing by hw here lets content and style differ in size.
 
     Args:
       features: `[h, w, c]` activations of one layer for one image.
+      mass: `[h, w]` that sums to one, how much each position counts; None is all the same.
 
     Returns:
       `[c, c]` float32, symmetric and positive semi-definite.
 
     Raises:
-      ValueError: if `features` is not of rank 3.
+      ValueError: if `features` is not of rank 3, or `mass` is of another size.
 
     Example:
       >>> gram_matrix(jnp.ones((4, 4, 2))).shape
       (2, 2)
 
-    Reference: Gatys et al., CVPR 2016, eq. 3.
+    References: Gatys et al., CVPR 2016, eq. 3; for regions Gatys et al., CVPR 2017, eq. 7, whose
+    guides are the square roots of the mass.
     """
     if features.ndim != 3:
         raise ValueError(f"features should have shape [h, w, c], got {list(features.shape)}")
     h, w, c = features.shape
+    if mass is not None:
+        if mass.shape != (h, w):
+            raise ValueError(f"mass should have shape {[h, w]}, got {list(mass.shape)}")
+        # Not the square root of the mass on both sides: its slope at zero is infinite.
+        weighted = features.astype(jnp.float32) * mass[:, :, None]
+        product = _second_moments(weighted.reshape(h * w, c), features.reshape(h * w, c))
+        return (product + product.T) / 2  # symmetric in spite of rounding
     flat = features.reshape(h * w, c)
-    # Accelerators multiply in lower precision by default, which a sum over 10⁵ positions shows.
-    product = jnp.matmul(
-        flat.T, flat, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
-    )
-    return product / (h * w)
+    return _second_moments(flat, flat) / (h * w)
 
 
 def content_loss(features: Array, target: Array) -> Array:
@@ -137,6 +142,50 @@ def l1_total_variation(image: Array) -> Array:
     return _total_variation(image, _absolute)
 
 
+def isotropic_total_variation(image: Array) -> Array:
+    r"""Mean length of the gradient: edges cost the same in every direction.
+
+    .. math:: \mathrm{mean} \sqrt{(I_{i+1,j} - I_{ij})^2 + (I_{i,j+1} - I_{ij})^2 + \epsilon^2}
+        - \epsilon
+
+    with :math:`\epsilon = 1/255`, one step of a file, below which flat regions are not pulled at.
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      A scalar; an image of one row or column counts as zero.
+
+    Example:
+      >>> float(isotropic_total_variation(jnp.ones((4, 4, 3))))
+      0.0
+
+    Reference: Rudin, Osher and Fatemi, Physica D, 1992.
+    """
+    step = 1 / 255
+    return _joint_total_variation(image, lambda s: jnp.sqrt(s + step**2) - step)
+
+
+def power_total_variation(image: Array) -> Array:
+    r"""Mean of the squared gradient's power 1.25, as in Keras' style transfer example.
+
+    .. math:: \mathrm{mean} ((I_{i+1,j} - I_{ij})^2 + (I_{i,j+1} - I_{ij})^2)^{1.25}
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      A scalar; an image of one row or column counts as zero.
+
+    Example:
+      >>> float(power_total_variation(jnp.ones((4, 4, 3))))
+      0.0
+
+    Reference: Mahendran and Vedaldi, CVPR 2015, eq. 6, with beta = 2.5.
+    """
+    return _joint_total_variation(image, lambda s: s**1.25)
+
+
 def range_penalty(image: Array) -> Array:
     r"""Mean squared distance of the pixels from [0, 1], the range that a file can hold.
 
@@ -156,6 +205,13 @@ def range_penalty(image: Array) -> Array:
     return jnp.mean(jnp.square(image - jnp.clip(image, 0.0, 1.0)))
 
 
+def _second_moments(a: Array, b: Array) -> Array:
+    # Accelerators multiply in lower precision by default, which a sum over 10⁵ positions shows.
+    return jnp.matmul(
+        a.T, b, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
+    )
+
+
 def _mean_squared_difference(a: Array, b: Array) -> Array:
     if a.shape != b.shape:
         raise ValueError(f"shapes should be equal, got {list(a.shape)} and {list(b.shape)}")
@@ -171,3 +227,10 @@ def _total_variation(image: Array, penalty: Callable[[Array], Array]) -> Array:
     image = image.astype(jnp.float32)
     differences = (image[1:] - image[:-1], image[:, 1:] - image[:, :-1])
     return sum((jnp.mean(penalty(d)) for d in differences if d.size), start=jnp.float32(0.0))
+
+
+def _joint_total_variation(image: Array, penalty: Callable[[Array], Array]) -> Array:
+    image = image.astype(jnp.float32)
+    corner = image[:-1, :-1]
+    squares = jnp.square(image[1:, :-1] - corner) + jnp.square(image[:-1, 1:] - corner)
+    return jnp.mean(penalty(squares)) if squares.size else jnp.float32(0.0)

@@ -6,7 +6,7 @@ search, `jax.grad`.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict, Unpack, get_args
 
 import jax
@@ -17,8 +17,9 @@ from jax.typing import ArrayLike
 from jaxstyle import images, vgg
 from jaxstyle.checks import check_choice, check_image
 from jaxstyle.descent import Callback, Result, optimize
-from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets
 from jaxstyle.solvers import Solver
+from jaxstyle.spec import LossSpec, LossWeights
+from jaxstyle.targets import Targets, measure_content, measure_own, measure_style
 from jaxstyle.vgg import Params
 
 Init = Literal["content", "noise", "style"]
@@ -84,7 +85,11 @@ def stylize(
         init, _height_and_width(content), params, content=content, style=style, noise=noise, key=key
     )
     start = _laid_out_like(start, content)
-    targets = Targets(content_targets(params, content, spec), style_targets(params, style, spec))
+    targets = Targets(
+        content=measure_content(params, content, spec=spec),
+        style=measure_style(params, style, spec=spec),
+        own=measure_own(params, content, spec=spec),
+    )
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -128,7 +133,7 @@ def reconstruct_content(
         init, _height_and_width(content), params, content=content, noise=noise, key=key
     )
     start = _laid_out_like(start, content)
-    targets = Targets(content_targets(params, content, spec), {})
+    targets = Targets(measure_content(params, content, spec=spec), {})
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -171,7 +176,7 @@ def synthesize_texture(
     check_pictures(params, spec, style=style)
     shape = _height_and_width(style) if shape is None else shape
     start = initial_image(init, shape, params, style=style, noise=noise, key=key)
-    targets = Targets({}, style_targets(params, style, spec))
+    targets = Targets({}, measure_style(params, style, spec=spec))
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -214,7 +219,9 @@ def initial_image(
         check_choice("init", init, get_args(Init))
         if init == "noise":
             scale = images.WHITE_NOISE_SCALE if noise is None else noise
-            return images.white_noise(key, shape, mean=params["mean"], scale=scale)
+            # A network of the user's own may have no mean colour.
+            mean = params.get("mean", 0.5) if isinstance(params, Mapping) else 0.5
+            return images.white_noise(key, shape, mean=mean, scale=scale)
         image = content if init == "content" else style
         if image is None:
             raise ValueError(f"init {init!r} needs a {init} image; there is none here")
@@ -232,27 +239,6 @@ def initial_image(
     return image if noise is None else images.white_noise(key, shape, mean=image, scale=noise)
 
 
-def content_targets(params: Params, content: Array, spec: LossSpec) -> dict[str, Array]:
-    """The content half of `compute_targets`, compiled; empty if `spec` has no content layers."""
-    if not spec.content_layers:
-        return {}
-    spec = dataclasses.replace(spec, style_layers=())
-    targets: Targets = _compiled_targets(params, content, None, spec=spec)
-    return targets.content
-
-
-def style_targets(params: Params, style: Array, spec: LossSpec) -> dict[str, Array]:
-    """The style half of `compute_targets`, compiled; empty if `spec` has no style layers."""
-    if not spec.style_layers:
-        return {}
-    spec = dataclasses.replace(spec, content_layers=())
-    targets: Targets = _compiled_targets(params, None, style, spec=spec)
-    return targets.style
-
-
-_compiled_targets = jax.jit(compute_targets, static_argnames="spec")
-
-
 def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
     """Raises before anything is traced, where errors would come with a page about tracebacks.
 
@@ -264,9 +250,12 @@ def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
     Raises:
       ValueError: if a layer is unknown, or an image has another shape or is too small.
     """
-    vgg.check_layers(spec.layers, vgg.network_widths(params))
+    if spec.network is None:
+        vgg.check_layers(spec.layers, vgg.network_widths(params))
     for name, picture in pictures.items():
         check_image(picture, name)
+        if spec.network is not None:
+            continue
         layers = spec.layers if name == "content" else spec.style_layers
         vgg.check_size(picture.shape, layers, spec.padding)
 
