@@ -1,23 +1,17 @@
-"""The command line on many pictures at once, its plans, and runs that go on after a kill."""
+"""The command line on many pictures at once, its plans, and runs that go on."""
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import test_cli
+from command_line import STYLIZE, done, pixels, rows, write_picture
 from PIL import Image
-from test_cli import STYLIZE, done, pixels, rows, write_picture
 
 from jaxstyle import snapshot
-from jaxstyle.cli import main
 
-network, cli, _compile_faster = test_cli.network, test_cli.cli, test_cli._compile_faster
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 
 def test_folders_and_patterns_make_a_grid(cli):
@@ -116,26 +110,3 @@ def test_a_damaged_snapshot_is_refused(cli):
     ran = cli(STYLIZE, resume=True)
     assert ran.status == 1
     assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin anew" in ran.err
-
-
-def test_a_killed_run_resumes(cli, network):
-    line = (
-        f"{STYLIZE} --content-layers relu2_1 --style-layers relu1_1 --size 32 --network {network}"
-    )
-    line += " --steps 400 --resume --snapshot-every 1 --quiet --trace trace.csv"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", "jaxstyle", *line.split()]
-    process = subprocess.Popen(command, env=environment)
-    deadline = time.monotonic() + 120
-    while not Path("out.png.snapshot").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not Path("out.png").exists()
-    with np.load("out.png.snapshot") as archive:
-        before = json.loads(archive["arr_0"].tobytes())["rows"]
-    assert len(before) < 400
-    assert main(line.split()) == 0
-    assert len(rows()) == 401
-    assert rows()[: len(before)] == before
-    assert pixels("out.png").shape == (21, 32, 3)
