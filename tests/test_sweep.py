@@ -1,17 +1,24 @@
 """Sweeps in this process: what is made, what is recorded, what people look at."""
 
 import csv
+import errno
 import json
+import shutil
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from command_line import files_of, write_picture, write_toml
 from PIL import Image
 
+from jaxstyle import io, jobs
 from jaxstyle.cli import main
+from jaxstyle.errors import DownloadError
 from jaxstyle.io import read_settings
-from jaxstyle.sweep import manifest, run_sweep
+from jaxstyle.memory import MemoryPlan
+from jaxstyle.sweep import make_spec, manifest, run_sweep
+from jaxstyle.sweep.run import plan_sweep
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
@@ -121,6 +128,84 @@ def test_failures_are_recorded_and_do_not_stop_the_others(describe, folder, caps
     assert [row["status"] for row in table].count("done") == 2
 
 
+def test_a_job_that_fails_alone_leaves_its_batch_as_it_was(describe, folder):
+    def make(output):
+        description = describe(style=["paint.png", "style.png"], options={"seed": [0, 1]})
+        result = run_sweep(description, output, quiet=True, width=4)
+        return result, list(manifest.read(folder / output / "manifest.jsonl").values())
+
+    def pictures(entries, output):
+        files = [folder / output / e["file"] for e in entries if e["style"] == "style.png"]
+        return [path.read_bytes() for path in files]
+
+    result, entries = make("good")
+    assert result == (4, 0, 0, 4)
+    Path("paint.png").write_text("no picture")
+    result, others = make("bad")
+    assert result == (2, 2, 0, 4)
+    assert all("paint.png: not an image" in e["error"] for e in others if e["file"] is None)
+    assert pictures(others, "bad") == pictures(entries, "good")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_one_process_cannot_have_is_its_own_matter(describe, folder, monkeypatch, first):
+    shutil.copy(describe()["options"]["network"], "other.safetensors")
+    networks = ["other.safetensors", describe()["options"]["network"]]
+    options = {"network": networks, "seed": [0, 1, 2, 3]}
+    description = describe(style=["style.png", "paint.png"], options=options)
+    load, find = io.load_picture, jobs.find_network
+
+    def load_some(path, **options):
+        if Path(path).name == "paint.png":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return load(path, **options)
+
+    def find_some(recipe, *arguments, **options):
+        if recipe.options["network"] == "other.safetensors":
+            raise DownloadError("no network here")
+        return find(recipe, *arguments, **options)
+
+    for index in (first, 1 - first):
+        with monkeypatch.context() as patch:
+            if index == 1:
+                patch.setattr(io, "load_picture", load_some)
+                patch.setattr(jobs, "find_network", find_some)
+            run_sweep(description, "out", quiet=True, shard=(index, 2), width=2)
+    entries = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    of_the_other = [e for e in entries if e["options"]["network"] == "other.safetensors"]
+    rest = [e for e in entries if e not in of_the_other]
+    # Each once, in batches of two that the two processes share.
+    assert len({e["id"] for e in rest}) == len(rest) == 8
+    failed = [(e["style"], e["options"]["seed"]) for e in rest if e["status"] == "failed"]
+    assert failed == [("paint.png", "0"), ("paint.png", "1")]
+    assert "no network here" in {e["error"] for e in of_the_other}
+
+
+@pytest.mark.parametrize("shard", [(0, 1), (1, 2)])
+def test_a_network_is_normalised_over_the_pictures_of_all_jobs(
+    describe, folder, monkeypatch, shard
+):
+    given = []
+
+    def find(recipe, images, **_):
+        assert images  # which reads none
+        given.append(list(images))
+        assert len(images) == len(given[-1])
+        raise ValueError("none of this is to be run")
+
+    monkeypatch.setattr(jobs, "find_network", find)
+    Path("text.png").write_text("no picture")
+    description = describe(
+        content=["text.png", "content.png", "other.png"], style=["style.png", "paint.png"],
+        options={"seed": [0, 1], "style-size": 20},
+    )  # fmt: skip
+    run_sweep(description, "out", quiet=True, shard=shard)
+    names = {"style.png": 20, "paint.png": 20, "content.png": 32, "other.png": 32}
+    [images] = given
+    for image, (name, size) in zip(images, names.items(), strict=True):
+        np.testing.assert_array_equal(image, io.load_image(name, size))
+
+
 def test_contradictory_options_fail_alone(describe, folder):
     description = describe(options={"solver": ["adam", "lbfgs"], "history": 5})
     assert run_sweep(description, "out", quiet=True) == (1, 1, 0, 2)
@@ -160,6 +245,33 @@ def test_batches_and_networks_do_not_change_under_way(describe, folder, network)
     programs.write_text(programs.read_text().replace('"net ', '"another '))
     with pytest.raises(ValueError, match="begun with the network another"):
         run_sweep(description, "out", quiet=True)
+
+
+def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
+    memory = MemoryPlan(0, 1)
+    monkeypatch.setattr(jobs, "plan_memory", lambda *_, **__: memory)  # which compiles each time
+    description = describe(
+        content=["content.png", "other.png"], options={"style-weight": [1.0, 2.0, 1e38]}
+    )
+    spec, output = make_spec(description), folder / "out"
+
+    def planned(**options):
+        facts, errors = plan_sweep(spec, output, **options)
+        return [(program["pictures"], program["lanes"]) for program in facts], errors
+
+    assert planned(width=4) == ([(6, 3)], [])
+    assert planned(width=4, shard=(1, 2)) == ([(3, 3)], [])
+    assert not output.exists()
+    run_sweep(spec, output, quiet=True, width=2, shard=(0, 2))
+    assert planned() == ([(2, 2)], [])  # of batches as wide as those that were made
+    assert planned(shard=(0, 2)) == ([], [])
+    assert planned(shard=(0, 2), retry_failed=True) == ([(1, 2)], [])
+    Path("other.png").unlink()
+    assert planned(shard=(1, 2)) == ([(1, 2)], [])
+    facts, errors = planned(shard=(0, 2))
+    assert facts == []
+    assert len(errors) == 3
+    assert all("other.png" in error for error in errors)
 
 
 def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, monkeypatch):
