@@ -1,6 +1,8 @@
 """The command line on many pictures at once, its plans, and runs that go on."""
 
+import itertools
 import json
+import operator
 import os
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from command_line import STYLIZE, done, pixels, rows, write_picture
 from PIL import Image
 
 from jaxstyle import snapshot
+from jaxstyle.cli import pictures
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
@@ -110,3 +113,30 @@ def test_a_damaged_snapshot_is_refused(cli):
     ran = cli(STYLIZE, resume=True)
     assert ran.status == 1
     assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin anew" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("where", "call", "says"),
+    [
+        ("Studio.lane", 1, "0 of 3 pictures are done"),
+        ("_report", 1, "1 of 3 pictures are done"),
+        ("Monitor.__call__", 5, "1 of 3 pictures are done; step 1 of 3 in made/content--b.png"),
+        ("_make", 3, "2 of 3 pictures are done"),
+    ],
+)
+def test_an_interrupted_grid_says_what_is_there(cli, monkeypatch, where, call, says):
+    for name in "abc":
+        write_picture(f"{name}.png", 3)
+    original = operator.attrgetter(where)(pictures)
+    calls = itertools.count(1)
+
+    def interrupted(*arguments):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(f"jaxstyle.cli.pictures.{where}", interrupted)
+    ran = cli("stylize content.png a.png b.png c.png -o made", width=1)
+    assert (ran.status, ran.err) == (130, f"jaxstyle: interrupted; {says}\n")
+    count = len(os.listdir("made")) if Path("made").exists() else 0
+    assert count == int(says[0]) + ("step" in says)

@@ -103,9 +103,13 @@ def _run(listed: list[Job], arguments: Arguments) -> int:
         return 0
     bar = _progress_bar(listed, arguments)
     statuses: list[int] = []
-    with bar:
-        for program, batch, width in batches:
-            statuses += _make(studio, program, batch, width, bar, arguments, len(listed))
+    written: dict[Path, Monitor] = {}
+    try:
+        with bar:
+            for program, batch, width in batches:
+                statuses += _make(studio, program, batch, width, bar, arguments, written)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_interrupted(listed, written)) from None
     return max(statuses)
 
 
@@ -128,9 +132,12 @@ def _make(
     width: int,
     bar: Any,
     arguments: Arguments,
-    total: int,
+    written: dict[Path, Monitor],
 ) -> Iterator[int]:
-    """Makes the pictures of one batch and writes them; yields the exit status of each."""
+    """Makes the pictures of one batch and writes them; yields the exit status of each.
+
+    `written` gets the files, whole or interrupted, and their monitors.
+    """
     quality = arguments.get("quality", 95)
 
     def monitor_of(job: Job) -> Monitor:
@@ -150,12 +157,12 @@ def _make(
             _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
             studio.run(program, batch, width, monitors, _every(arguments, "save_every"))
-        _keep(studio, batch, monitors, arguments)
+        written |= _keep(studio, batch, monitors, arguments)
         if "resume" in arguments and monitors[0].finite:
             _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
-        kept = _keep(studio, batch, monitors, arguments)
-        raise KeyboardInterrupt(_interrupted(batch, monitors, kept, total)) from None
+        written |= _keep(studio, batch, monitors, arguments)
+        raise
     seconds = (time.monotonic() - start) / len(batch)
     for job, monitor in zip(batch, monitors, strict=True):
         bar.clear()
@@ -206,9 +213,9 @@ def _run_resumable(
 
 def _keep(
     studio: Studio, batch: list[Job], monitors: list[Monitor], arguments: Arguments
-) -> list[Job]:
+) -> dict[Path, Monitor]:
     """Writes the last good images, and the trace if there should be one; returns which."""
-    kept = []
+    kept = {}
     for job, monitor in zip(batch, monitors, strict=True):
         if monitor.good_steps:
             assert monitor.image is not None
@@ -216,19 +223,26 @@ def _keep(
             studio.save(job, monitor.image, monitor.good_steps, job.output, quality)
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
-            kept.append(job)
+            kept[job.output] = monitor
     return kept
 
 
-def _interrupted(batch: list[Job], monitors: list[Monitor], kept: list[Job], total: int) -> str:
-    job, monitor = batch[0], monitors[0]
-    if not kept:
-        return f"interrupted before the first step; {job.output} was not written"
-    if total == 1:
-        step = f"step {monitor.good_steps} of {monitor.num_steps}"
-        return f"interrupted; {job.output} holds {step}"
-    names = ", ".join(str(job.output) for job in kept)
-    return f"interrupted; step {monitor.good_steps} of {monitor.num_steps} in {names}"
+def _interrupted(listed: list[Job], written: dict[Path, Monitor]) -> str:
+    """What an interrupted run leaves."""
+    if len(listed) == 1:
+        output = listed[0].output
+        if output not in written:
+            return f"interrupted before the first step; {output} was not written"
+        step = f"step {written[output].good_steps} of {written[output].num_steps}"
+        return f"interrupted; {output} holds {step}"
+    steps: dict[str, list[str]] = {}
+    for output, monitor in written.items():
+        if monitor.finite and monitor.step < monitor.num_steps:
+            step = f"step {monitor.good_steps} of {monitor.num_steps}"
+            steps.setdefault(step, []).append(str(output))
+    done = len(written) - sum(map(len, steps.values()))
+    unfinished = [f"{step} in {', '.join(names)}" for step, names in steps.items()]
+    return "; ".join([f"interrupted; {done} of {len(listed)} pictures are done", *unfinished])
 
 
 def _report(
