@@ -155,7 +155,8 @@ def stylize_grid(
 
     if devices is None and len(jax.local_devices()) > 1:
         devices = jax.local_devices()
-    if isinstance(contents[0] + jnp.zeros(()), jax.core.Tracer):
+    known = jax.tree.leaves((content_maps, style_statistics, settings))
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in known):
         # Inside jit, where to lay arrays is the caller's to say.
         width, devices = width or count, None
     elif width is None:

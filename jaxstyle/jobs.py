@@ -1,13 +1,13 @@
-"""From files to files: pictures to make, grouped into batches of one program.
+"""From files to files: a `Studio` reads what jobs need, each thing once, and runs batches of them.
 
-A `Job` is one picture to make. A `Studio` reads what jobs need, each thing once, and runs batches
-of them; who watches is told by `Monitor`s.
+Who watches is told by `Monitor`s. What jobs and batches are, `jaxstyle.schedule` says.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -17,70 +17,29 @@ from jaxstyle import descent, io, sharding, transfer, vgg
 from jaxstyle.batch import Lane, choose_width, descend_lanes, split
 from jaxstyle.descent import Progress
 from jaxstyle.io import Picture
-from jaxstyle.memory import MemoryPlan, plan_memory
+from jaxstyle.memory import plan_memory
 from jaxstyle.monitor import Monitor
 from jaxstyle.options import INITS
-from jaxstyle.recipe import Recipe, find_network, make_recipe, make_weights
+from jaxstyle.recipe import Recipe, find_network, make_weights
+from jaxstyle.schedule import Batch, Job, OnError, Program
 from jaxstyle.settings import settings_of
-from jaxstyle.solvers import Solver
 from jaxstyle.spec import LossSpec
 from jaxstyle.targets import Targets, measure_content, measure_style
 from jaxstyle.weights import Network
-
-
-class Job(NamedTuple):
-    """One picture to make.
-
-    Attributes:
-      content: the photograph's file, if the command takes one.
-      style: the painting's file, if the command takes one.
-      output: the file to write.
-      recipe: how.
-    """
-
-    content: Path | None
-    style: Path | None
-    output: Path
-    recipe: Recipe
-
-
-class Program(NamedTuple):
-    """What jobs must share to run in one compiled program.
-
-    Attributes:
-      network: the key of the network in its `Studio`.
-      spec: what is compared.
-      solver: the method.
-      own_rate: whether the solver keeps its own learning rate.
-      num_steps: steps of the solver.
-      shape: height and width of the pictures.
-    """
-
-    network: tuple[Any, ...]
-    spec: LossSpec
-    solver: Solver
-    own_rate: bool
-    num_steps: int
-    shape: tuple[int, int]
-
-
-def make_job(
-    command: str, content: Path | None, style: Path | None, output: Path, options: dict[str, Any]
-) -> Job:
-    """A job from parsed options; see `jaxstyle.recipe.make_recipe`."""
-    return Job(content, style, output, make_recipe(command, options))
 
 
 class Studio:
     """Reads pictures and networks, and makes lanes of jobs.
 
     Args:
+      jobs: all that are to be made. A network whose mean activations nobody published is normalised
+        over the pictures of all those that use it, whichever of them run first, or here.
       download: whether networks may be downloaded.
       split_rows: whether the rows of each picture are spread over all local devices.
     """
 
-    def __init__(self, *, download: bool = True, split_rows: bool = False):
-        self._download, self._split_rows = download, split_rows
+    def __init__(self, jobs: Iterable[Job], *, download: bool = True, split_rows: bool = False):
+        self._jobs, self._download, self._split_rows = list(jobs), download, split_rows
         self._networks: dict[tuple[Any, ...], tuple[Recipe, Network]] = {}
         self._failed: dict[tuple[Any, ...], Exception] = {}
         self._shapes = functools.cache(self._measure)
@@ -89,62 +48,49 @@ class Studio:
         self._content_targets = functools.lru_cache(maxsize=8)(self._compute_content_targets)
         self._style_targets = functools.lru_cache(maxsize=256)(self._compute_style_targets)
 
-    def check(self, job: Job) -> tuple[int, int]:
-        """Reads a job's pictures, and returns height and width of the one to make.
+    def shape(self, job: Job) -> tuple[int, int]:
+        """Height and width of the picture to make: nothing but its photograph is read for them."""
+        path, size = job.sources[0]
+        given: tuple[int, int] | None = job.recipe.options.get("output_size")
+        return given or self._shapes(path, size)[0]
+
+    def check(self, job: Job) -> None:
+        """Reads a job's pictures.
 
         Raises:
           ValueError: if one is too small, or there is no such start; what reading them raises.
         """
-        spec, options = job.recipe.spec, job.recipe.options
-        shapes = []
-        for path, size, layers in (
-            (job.content, options["size"], spec.layers),
-            (job.style, options.get("style_size", options["size"]), spec.style_layers),
+        spec = job.recipe.spec
+        for (path, size), layers in zip(
+            job.sources, (spec.layers, spec.style_layers), strict=False
         ):
-            if path is not None:
-                shapes.append(self._shapes(path, size))
-                _check_size(*shapes[-1], spec, layers, path)
-        height, width = options.get("output_size", shapes[0][0])
+            _check_size(*self._shapes(path, size), spec, layers, path)
+        height, width = shape = self.shape(job)
         try:
-            vgg.check_size((height, width), spec.layers, spec.padding)
+            vgg.check_size(shape, spec.layers, spec.padding)
         except ValueError as error:
             raise ValueError(f"--output-size {width}x{height}: {error}") from None
-        self._start(job, (height, width))
-        return height, width
+        self._start(job, shape)
 
     def content(self, job: Job) -> Picture | None:
         """The job's photograph, if it has one."""
-        if job.content is None:
-            return None
-        return self._load(job.content, size=job.recipe.options["size"])
+        return None if job.content is None else self._load(job.content, size=job.sources[0][1])
 
     def style(self, job: Job) -> Picture | None:
         """The job's painting, if it has one."""
-        if job.style is None:
-            return None
-        options = job.recipe.options
-        return self._load(job.style, size=options.get("style_size", options["size"]))
+        return None if job.style is None else self._load(job.style, size=job.sources[-1][1])
 
-    def network(self, job: Job, others: Iterable[Job] = ()) -> tuple[Recipe, Network]:
-        """The network of a job, found once, and the job's recipe as it suits that network.
-
-        Args:
-          job: the job.
-          others: whose pictures too a network may be normalised over.
-        """
-        key = _network_key(job.recipe)
+    def network(self, job: Job) -> tuple[Recipe, Network]:
+        """The network of a job, found once, and the job's recipe as it suits that network."""
+        key = job.network_key
         if key in self._failed:
             raise self._failed[key]
         if key not in self._networks:
-            known = {
-                id(picture): jnp.asarray(picture.image)
-                for each in (job, *others)
-                for picture in (self.content(each), self.style(each))
-                if picture is not None
-            }
+            sharing = [each for each in self._jobs if each.network_key == key]
+            named = dict.fromkeys(source for each in sharing or [job] for source in each.sources)
             try:
                 self._networks[key] = find_network(
-                    job.recipe, list(known.values()), download=self._download
+                    job.recipe, _Pictures(self, list(named)), download=self._download
                 )
             except Exception as error:
                 self._failed[key] = error  # not tried again for every job of a sweep
@@ -155,22 +101,11 @@ class Studio:
         options = job.recipe.options | {"preset": preset.name}
         return job.recipe._replace(preset=preset, options=options), network
 
-    def program(self, job: Job) -> Program:
-        """Which compiled program the job runs in."""
-        recipe = job.recipe
-        return Program(
-            network=_network_key(recipe),
-            spec=recipe.spec,
-            solver=recipe.solver,
-            own_rate=recipe.learning_rate is None,
-            num_steps=recipe.num_steps,
-            shape=self.check(job),
-        )
-
     def lane(self, job: Job) -> Lane:
         """The job as a lane of a batch: its start, targets and weights."""
+        self.check(job)
         recipe, network = self.network(job)
-        shape = self.check(job)
+        shape = self.shape(job)
         content, style = (p and jnp.asarray(p.image) for p in (self.content(job), self.style(job)))
         start = transfer.initial_image(
             self._start(job, shape), shape, network.params, content=content, style=style,
@@ -178,7 +113,7 @@ class Studio:
         )  # fmt: skip
         if self._split_rows:
             start = sharding.shard_rows(start)
-        key, spec = _network_key(job.recipe), recipe.spec
+        key, spec = job.network_key, recipe.spec
         options = recipe.options
         targets = Targets(
             self._content_targets(job.content, options["size"], spec, key),
@@ -209,21 +144,40 @@ class Studio:
                 raise
             raise OSError(error.errno, error.strerror, str(path)) from error
 
-    def width(self, program: Program, job: Job) -> int:
-        """How many lanes of a program run at once on the local devices."""
-        if self._split_rows:
-            return 1
-        _, network = self.network(job)
-        return choose_width(network.params, program.shape, spec=program.spec, solver=program.solver)
-
-    def batch_width(self, program: Program, jobs: Sequence[Job], most: int | None = None) -> int:
+    def width(self, program: Program, jobs: Sequence[Job], most: int | None = None) -> int:
         """The width that divides jobs of a program best, at most what fits or `most`."""
-        return split(len(jobs), most or self.width(program, jobs[0]), len(jax.local_devices()))[0]
+        if most is None and self._split_rows:
+            most = 1
+        if most is None:
+            _, network = self.network(jobs[0])
+            most = choose_width(
+                network.params, program.shape, spec=program.spec, solver=program.solver
+            )
+        return split(len(jobs), most, len(jax.local_devices()))[0]
 
-    def memory(self, program: Program, job: Job) -> MemoryPlan:
-        """How much memory a program needs."""
-        _, network = self.network(job)
-        return plan_memory(network.params, program.shape, spec=program.spec, solver=program.solver)
+    def plan(self, batches: Iterable[Batch]) -> list[dict[str, Any]]:
+        """What batches come to: of each program, how many pictures, and the memory they take."""
+        programs: dict[tuple[Program, int], list[Job]] = {}
+        for program, jobs, width in batches:
+            programs.setdefault((program, width), []).extend(jobs)
+        facts = []
+        for (program, width), jobs in programs.items():
+            _, network = self.network(jobs[0])
+            memory = plan_memory(
+                network.params, program.shape, spec=program.spec, solver=program.solver
+            )
+            facts.append({
+                "pictures": len(jobs),
+                "width": program.shape[1],
+                "height": program.shape[0],
+                "steps": program.num_steps,
+                "network": network.name,
+                "lanes": width,
+                "bytes": memory.total(width),
+                "bytes_per_lane": memory.per_lane,
+                "devices": len(jax.local_devices()),
+            })  # fmt: skip
+        return facts
 
     def run(
         self,
@@ -232,6 +186,7 @@ class Studio:
         width: int,
         monitors: Sequence[Monitor],
         every: int,
+        on_error: OnError | None = None,
     ) -> None:
         """Runs one batch, until its last step or until no lane's loss is finite.
 
@@ -241,26 +196,36 @@ class Studio:
           width: of the compiled program.
           monitors: one for each job; each is told of its lane's progress.
           every: steps between reports.
+          on_error: told of a job that has no lane, and why; a copy of another lane stands in for
+            it, so that the others' pictures are what they would have been. By default the error
+            is raised.
         """
-        if width == 1:
-            for _ in self.run_one(program, jobs[0], monitors[0], every):
-                pass
+        lanes: dict[int, Lane] = {}
+        for i, job in enumerate(jobs):
+            try:
+                lanes[i] = self.lane(job)
+            except Exception as error:
+                if on_error is None:
+                    raise
+                on_error(job, error)
+        if not lanes:
             return
-        _, network = self.network(jobs[0])
-        lanes = [self.lane(job) for job in jobs]
-        several = jax.local_devices() if len(jax.local_devices()) > 1 else None
+        first = next(iter(lanes))
+        _, network = self.network(jobs[first])
+        several = jax.local_devices() if width > 1 and len(jax.local_devices()) > 1 else None
         for progress in descend_lanes(
-            network.params, lanes, width=width, devices=several, spec=program.spec,
-            solver=program.solver, num_steps=program.num_steps, every=every,
+            network.params, [lanes.get(i, lanes[first]) for i in range(len(jobs))], width=width,
+            devices=several, spec=program.spec, solver=program.solver,
+            num_steps=program.num_steps, every=every,
         ):  # fmt: skip
             info = jax.device_get(progress.info)
-            for i, monitor in enumerate(monitors):
-                monitor(
+            for i in lanes:
+                monitors[i](
                     progress.step,
                     progress.image[i],
                     jax.tree.map(lambda leaf, lane=i: leaf[:, lane], info),
                 )
-            if not any(monitor.finite for monitor in monitors):
+            if not any(monitors[i].finite for i in lanes):
                 break
 
     def run_one(
@@ -329,31 +294,34 @@ class Studio:
         return targets
 
 
-def group(studio: Studio, jobs: Iterable[Job]) -> dict[Program, list[Job]]:
-    """The jobs of each compiled program, in their order."""
-    groups: dict[Program, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(studio.program(job), []).append(job)
-    return groups
+class _Pictures(Sequence[Array]):
+    """The pictures that can be read of those named, each read when it is its turn.
 
-
-def batches(
-    groups: dict[Program, list[Job]], width_of: Callable[[Program, list[Job]], int]
-) -> Iterator[tuple[Program, list[Job], int]]:
-    """The batches of all programs: which jobs, and the width that they are compiled for.
-
-    Args:
-      groups: from `group`.
-      width_of: the width of a program's batches.
+    A sweep may have thousands, and most networks ask for none of them.
     """
-    for program, jobs in groups.items():
-        width = width_of(program, jobs)
-        for start in range(0, len(jobs), width):
-            yield program, jobs[start : start + width], width
 
+    def __init__(self, studio: Studio, named: list[tuple[Path, int]]):
+        self._studio, self._named = studio, named
 
-def _network_key(recipe: Recipe) -> tuple[Any, ...]:
-    return recipe.options["network"], recipe.preset.name, recipe.preset_given
+    def __bool__(self) -> bool:
+        return bool(self._named)
+
+    def __len__(self) -> int:
+        return len(self._readable)
+
+    def __getitem__(self, index: Any) -> Any:
+        path, size = self._readable[index]
+        return jnp.asarray(self._studio._load(path, size=size).image)
+
+    @functools.cached_property
+    def _readable(self) -> list[tuple[Path, int]]:
+        readable = []
+        for source in self._named:
+            # Whose job it is will say so.
+            with contextlib.suppress(OSError, ValueError):
+                self._studio._shapes(*source)
+                readable.append(source)
+        return readable
 
 
 def _check_size(

@@ -96,12 +96,12 @@ def make(name: str, params: vgg.Params, pair: tuple[Any, Any], arguments: Any) -
     return images.quantize(result.image)
 
 
-def fingerprint(params: vgg.Params, name: str, arguments: Any) -> str:
-    """What a picture depends on besides its pair."""
+def fingerprint(params: vgg.Params, judge: vgg.Params, name: str, arguments: Any) -> str:
+    """What a picture and its judgement depend on besides the pair."""
     recipe = arguments.recipes.get(name, "default")
     weights = get_preset(recipe).weights(params, (64, 64)).resolve(get_preset(recipe).spec)
     digest = hashlib.sha256(f"{recipe} {arguments.size} {arguments.steps}".encode())
-    for leaf in jax.tree.leaves((params, weights)):
+    for leaf in jax.tree.leaves((params, weights, judge)):
         digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()[:8]
 
@@ -154,7 +154,7 @@ def main() -> None:
             networks[name] = load_network(name).params
 
     keys = {
-        name: f"{Path(name).stem}-{fingerprint(params, name, arguments)}"
+        name: f"{Path(name).stem}-{fingerprint(params, judge, name, arguments)}"
         for name, params in networks.items()
     }
     cases, sheets = [], Sheets(arguments.output)

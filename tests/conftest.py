@@ -3,8 +3,19 @@
 import os
 from pathlib import Path
 
+import jax
 import pytest
+from command_line import COMMANDS, LAYERS, Ran, write_network, write_picture
 
+from jaxstyle import registry, weights
+from jaxstyle.cli import main
+
+SMALL = {
+    "size": 32,
+    "steps": 3,
+    "content-layers": "relu2_1",
+    "style-layers": "relu1_1",
+}
 SHARED = Path(os.environ.get("JAXSTYLE_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -14,3 +25,65 @@ def shared_file(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"{path} is absent (set JAXSTYLE_SHARED to the folder that holds it)")
     return path
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory):
+    return write_network(tmp_path_factory.mktemp("network") / "net.safetensors")
+
+
+@pytest.fixture(scope="module")
+def compile_faster():
+    """For modules that compile much and run little."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capsys, network):
+    """Runs a command line in a folder of its own, which holds a photograph and a painting."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.delenv("JAXSTYLE_PARAMS", raising=False)
+    for module in (registry, weights):
+        for place in ("shipped", "cache"):
+            monkeypatch.setattr(module, place, lambda place=place: tmp_path / place)
+    write_picture(work / "content.png", 1)
+    write_picture(work / "style.png", 2)
+
+    def run(line: str, **options: object) -> Ran:
+        args = line.split()
+        if args and args[0] in COMMANDS:
+            options = {"network": network, "size": 32, "steps": 3} | options
+            if not {"content_layers", "style_layers", "layer", "settings_from"} & set(options):
+                args += LAYERS[args[0]].split()
+        args += [
+            f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+            for name, value in options.items()
+            if value is not None
+        ]
+        capsys.readouterr()
+        status = main(args)
+        return Ran(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def folder(cli):
+    """The folder of the command line's tests, with two photographs and two paintings."""
+    write_picture("other.png", 3)
+    write_picture("paint.png", 4)
+    return Path.cwd()
+
+
+@pytest.fixture
+def describe(folder, network):
+    def describe(**changes):
+        options = SMALL | {"network": str(network)} | changes.pop("options", {})
+        return {"content": "content.png", "style": "style.png", "options": options} | changes
+
+    return describe

@@ -118,6 +118,24 @@ def test_a_grid_inside_jit(grid, params, contents, styles):
     np.testing.assert_allclose(made.image, wanted.image, atol=1e-5)
 
 
+@pytest.mark.parametrize("traced", ["params", "contents", "styles", "weights", "nothing"])
+def test_inside_jit_all_lanes_run_at_once(monkeypatch, params, contents, styles, traced):
+    widths, descend = [], batch.descend_lanes
+
+    def record(*arguments, width, **options):
+        widths.append(width)
+        return descend(*arguments, width=width, **options)
+
+    monkeypatch.setattr(batch, "descend_lanes", record)
+    given = {"params": params, "contents": contents, "styles": styles, "weights": WEIGHTS}
+
+    def make(changes):
+        return stylize_grid(**given | changes, spec=SPEC, num_steps=1)
+
+    jax.eval_shape(make, {name: given[name] for name in given if name == traced})
+    assert widths == [12]
+
+
 @pytest.fixture(scope="module")
 def compilations():
     """The names of the programs that XLA compiles."""

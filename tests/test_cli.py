@@ -1,133 +1,37 @@
-"""The command line where all is well: mostly in this process, on tiny pictures and networks."""
+"""The command line where all is well: in this process, on tiny pictures and networks."""
 
-import csv
-import fcntl
 import json
 import os
-import pty
 import re
-import signal
-import struct
-import subprocess
 import sys
-import termios
-import time
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
-import layouts
 import numpy as np
 import pytest
+from command_line import (
+    COMMANDS,
+    RECONSTRUCT,
+    STYLIZE,
+    TEXTURE,
+    done,
+    pixels,
+    rows,
+    start,
+    write_picture,
+)
 from PIL import Image
 
 from jaxstyle import registry, samples, weights
-from jaxstyle.cli import main
 from jaxstyle.io import load_picture, read_settings
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
 
-STYLIZE = "stylize content.png style.png -o out.png"
-TEXTURE = "texture style.png -o out.png"
-RECONSTRUCT = "reconstruct content.png -o out.png"
-# The first layers alone: they compile in a second or two.
-LAYERS = {
-    "stylize": "--content-layers relu2_1 --style-layers relu1_1",
-    "texture": "--style-layers relu1_1",
-    "reconstruct": "--layer relu2_1",
-}
-COMMANDS = {"stylize": STYLIZE, "texture": TEXTURE, "reconstruct": RECONSTRUCT}
+pytestmark = pytest.mark.usefixtures("compile_faster")
 KINDS = {"o.png": "PNG", "o.jpg": "JPEG", "o.jpeg": "JPEG", "o.webp": "WEBP", "O.TIF": "TIFF"}
 # A line search takes long to compile: every day for one command, with -m slow for all.
 LINE_SEARCH = ("lbfgs-zoom", "optax-lbfgs")
 RARE = {(c, s): s in LINE_SEARCH and c != "stylize" for c in COMMANDS for s in SOLVERS}
 SOLVED = [pytest.param(*pair, marks=pytest.mark.slow if RARE[pair] else ()) for pair in RARE]
-
-
-class Ran(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-def write_network(path: Path, scale: float = 1.0) -> Path:
-    """A narrow random network whose activations keep their size from layer to layer."""
-    params = layouts.random_params()
-    for layer in layouts.LAYERS:
-        params[layer]["kernel"] *= scale * np.sqrt(2 / (9 * params[layer]["kernel"].shape[2]))
-        params[layer]["bias"] *= 0.1
-    weights.save_params(path, params, {"normalized": "true"})
-    return path
-
-
-def write_picture(path: Path | str, seed: int, mode: str = "RGB") -> None:
-    shape = (32, 48, len(mode))
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8)).save(path)
-
-
-def pixels(path: str) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def rows(path: str = "trace.csv") -> list[dict[str, float]]:
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    return write_network(tmp_path_factory.mktemp("network") / "net.safetensors")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compile_faster():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.fixture
-def cli(tmp_path, monkeypatch, capsys, network):
-    """Runs a command line in a folder of its own, which holds a photograph and a painting."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    monkeypatch.delenv("JAXSTYLE_PARAMS", raising=False)
-    for module in (registry, weights):
-        for place in ("shipped", "cache"):
-            monkeypatch.setattr(module, place, lambda place=place: tmp_path / place)
-    write_picture(work / "content.png", 1)
-    write_picture(work / "style.png", 2)
-
-    def run(line: str, **options: object) -> Ran:
-        args = line.split()
-        if args and args[0] in COMMANDS:
-            options = {"network": network, "size": 32, "steps": 3} | options
-            if not {"content_layers", "style_layers", "layer", "settings_from"} & set(options):
-                args += LAYERS[args[0]].split()
-        args += [
-            f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
-            for name, value in options.items()
-            if value is not None
-        ]
-        capsys.readouterr()
-        status = main(args)
-        return Ran(status, *capsys.readouterr())
-
-    return run
-
-
-def done(ran: Ran) -> Ran:
-    assert (ran.status, ran.err) == (0, "")
-    return ran
-
-
-def start(cli, line: str = STYLIZE, **options: object) -> dict[str, float]:
-    """Loss terms of the picture that a run starts from."""
-    done(cli(line, trace="trace.csv", steps=1, **options))
-    return rows()[0]
 
 
 def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, network):
@@ -336,80 +240,6 @@ def test_progress_bar_can_be_silenced(cli, monkeypatch):
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
     assert "loss=" in cli(STYLIZE).err
     assert done(cli(STYLIZE, quiet=True)).err == ""
-
-
-# ---- Runs in processes of their own ------------------------------------------------------------
-def process(line: str, network: Path, **streams) -> subprocess.Popen:
-    root = str(Path(__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": root, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    layers = f"{LAYERS['stylize']} --size 32 --network {network}" if "stylize" in line else ""
-    args = [sys.executable, "-m", "jaxstyle", *line.split(), *layers.split()]
-    return subprocess.Popen(args, env=environment, text=True, **streams)
-
-
-def test_version_in_a_process(network):
-    with process("--version", network, stdout=subprocess.PIPE) as run:
-        assert re.fullmatch(r"jaxstyle \S.*\n", run.communicate()[0])
-    assert run.returncode == 0
-
-
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
-    reason="interrupts are ignored here, as in a background job of a script",
-)
-def test_interrupt_keeps_the_last_picture(cli, network):
-    line = f"{STYLIZE} --steps 1000000 --save-every 5 --trace trace.csv"
-    with process(line, network, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        for _ in range(600):
-            if Path("out-000005.png").exists() or run.poll() is not None:
-                break
-            time.sleep(0.1)
-        run.send_signal(signal.SIGINT)
-        try:
-            out, err = run.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            run.kill()
-            raise
-    assert run.returncode == 130
-    assert out == ""
-    told = re.fullmatch(r"jaxstyle: interrupted; out.png holds step (\d+) of 1000000\n", err)
-    step = int(told[1])
-    assert step >= 5
-    assert read_settings("out.png")["step"] == step
-    assert len(rows()) == step + 1
-    assert not [name for name in os.listdir() if name.startswith(".")]
-
-
-@pytest.mark.parametrize(
-    ("line", "status"),  # argparse ignores that nobody reads its help
-    [(f"{STYLIZE} --steps 1", 1), ("weights list", 1), ("stylize --help", 0)],
-)
-def test_nobody_reads_the_output(cli, network, line, status):
-    reader, writer = os.pipe()
-    os.close(reader)
-    with process(line, network, stdout=writer, stderr=subprocess.PIPE) as run:
-        os.close(writer)
-        err = run.communicate()[1]
-    assert (run.returncode, err) == (status, "")
-    assert Path("out.png").exists() == ("-o" in line)
-
-
-def test_progress_bar_in_a_terminal(cli, network):
-    terminal, stderr = pty.openpty()
-    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
-    with process(f"{STYLIZE} --steps 9", network, stdout=subprocess.PIPE, stderr=stderr) as run:
-        os.close(stderr)
-        shown = b""
-        try:
-            while chunk := os.read(terminal, 4096):
-                shown += chunk
-        except OSError:  # how Linux says that the other end was closed
-            pass
-        assert "9 steps" in run.communicate()[0]
-    os.close(terminal)
-    last = shown.decode().split("\r")[-2]
-    assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
-    assert re.search(r"loss=\S+, content=\S+, .*style=", last)
 
 
 def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, caplog):

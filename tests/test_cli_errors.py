@@ -13,17 +13,16 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
-import test_cli
+from command_line import COMMANDS, RECONSTRUCT, STYLIZE, TEXTURE, done, pixels, rows, write_network
 from PIL import Image
 from safetensors.numpy import load_file, save_file
-from test_cli import COMMANDS, RECONSTRUCT, STYLIZE, TEXTURE, done, rows, write_network
 
 from jaxstyle import descent, download, registry
 from jaxstyle.io import read_settings, save_image
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
 
-cli, network, compile_faster = test_cli.cli, test_cli.network, test_cli._compile_faster
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 LAYER_NAMES = ("unknown layer", "conv1_1", "relu5_4", "pool5")
 INF_AND_SUCH = ("-1", "nan", "inf", "-inf", "1e999", "much")
@@ -281,7 +280,7 @@ def test_loss_that_ceases_to_be_finite(cli):
     done(
         cli("stylize content.png style.png -o same.png", **unstable | {"steps": step}, init="noise")
     )
-    assert (test_cli.pixels("out.png") == test_cli.pixels("same.png")).all()
+    assert (pixels("out.png") == pixels("same.png")).all()
 
 
 def test_interrupt_before_the_first_step(cli, monkeypatch):

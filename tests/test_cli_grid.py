@@ -1,23 +1,20 @@
-"""The command line on many pictures at once, its plans, and runs that go on after a kill."""
+"""The command line on many pictures at once, its plans, and runs that go on."""
 
+import itertools
 import json
+import operator
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import test_cli
+from command_line import STYLIZE, done, pixels, rows, write_picture
 from PIL import Image
-from test_cli import STYLIZE, done, pixels, rows, write_picture
 
 from jaxstyle import snapshot
-from jaxstyle.cli import main
+from jaxstyle.cli import pictures
 
-network, cli, _compile_faster = test_cli.network, test_cli.cli, test_cli._compile_faster
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 
 def test_folders_and_patterns_make_a_grid(cli):
@@ -118,24 +115,28 @@ def test_a_damaged_snapshot_is_refused(cli):
     assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin anew" in ran.err
 
 
-def test_a_killed_run_resumes(cli, network):
-    line = (
-        f"{STYLIZE} --content-layers relu2_1 --style-layers relu1_1 --size 32 --network {network}"
-    )
-    line += " --steps 400 --resume --snapshot-every 1 --quiet --trace trace.csv"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", "jaxstyle", *line.split()]
-    process = subprocess.Popen(command, env=environment)
-    deadline = time.monotonic() + 120
-    while not Path("out.png.snapshot").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not Path("out.png").exists()
-    with np.load("out.png.snapshot") as archive:
-        before = json.loads(archive["arr_0"].tobytes())["rows"]
-    assert len(before) < 400
-    assert main(line.split()) == 0
-    assert len(rows()) == 401
-    assert rows()[: len(before)] == before
-    assert pixels("out.png").shape == (21, 32, 3)
+@pytest.mark.parametrize(
+    ("where", "call", "says"),
+    [
+        ("Studio.lane", 1, "0 of 3 pictures are done"),
+        ("_report", 1, "1 of 3 pictures are done"),
+        ("Monitor.__call__", 5, "1 of 3 pictures are done; step 1 of 3 in made/content--b.png"),
+        ("_make", 3, "2 of 3 pictures are done"),
+    ],
+)
+def test_an_interrupted_grid_says_what_is_there(cli, monkeypatch, where, call, says):
+    for name in "abc":
+        write_picture(f"{name}.png", 3)
+    original = operator.attrgetter(where)(pictures)
+    calls = itertools.count(1)
+
+    def interrupted(*arguments):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(f"jaxstyle.cli.pictures.{where}", interrupted)
+    ran = cli("stylize content.png a.png b.png c.png -o made", width=1)
+    assert (ran.status, ran.err) == (130, f"jaxstyle: interrupted; {says}\n")
+    count = len(os.listdir("made")) if Path("made").exists() else 0
+    assert count == int(says[0]) + ("step" in says)

@@ -1,52 +1,26 @@
-"""Sweeps: what they come to, what is recorded, what survives a kill, what people look at."""
+"""Sweeps in this process: what is made, what is recorded, what people look at."""
 
 import csv
+import errno
 import json
-import os
-import random
-import signal
-import socket
-import subprocess
-import sys
-import time
+import shutil
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-import test_cli
+from command_line import files_of, write_picture, write_toml
 from PIL import Image
-from test_cli import write_picture
 
+from jaxstyle import io, jobs
 from jaxstyle.cli import main
+from jaxstyle.errors import DownloadError
 from jaxstyle.io import read_settings
+from jaxstyle.memory import MemoryPlan
 from jaxstyle.sweep import make_spec, manifest, run_sweep
+from jaxstyle.sweep.run import plan_sweep
 
-network, cli = test_cli.network, test_cli.cli
-ROOT = Path(__file__).parents[1]
-SMALL = {
-    "size": 32,
-    "steps": 3,
-    "content-layers": "relu2_1",
-    "style-layers": "relu1_1",
-}
-
-
-@pytest.fixture
-def folder(cli):
-    """The folder of the command line's tests, with two photographs and two paintings."""
-    write_picture("other.png", 3)
-    write_picture("paint.png", 4)
-    return Path.cwd()
-
-
-@pytest.fixture
-def describe(folder, network):
-    def describe(**changes):
-        options = SMALL | {"network": str(network)} | changes.pop("options", {})
-        return {"content": "content.png", "style": "style.png", "options": options} | changes
-
-    return describe
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 
 def run(line: str) -> int:
@@ -56,87 +30,6 @@ def run(line: str) -> int:
 def table_of(path: str) -> list[dict[str, str]]:
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """All that must be the same however often a sweep was killed: all but times and places."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        record = path.name.startswith(".lock") or path.name in ("manifest.jsonl", "programs.json")
-        if path.is_file() and not record:
-            found[str(path.relative_to(folder))] = path.read_bytes()
-    return found
-
-
-@pytest.mark.parametrize(
-    ("change", "count", "values"),
-    [
-        ({"options": {"seed": [3, 4, 5]}}, 3, [3, 4, 5]),
-        ({"options": {"seed": [3, 4], "tv-weight": [0.1, 0.2]}}, 4, [3, 3, 4, 4]),
-        ({"options": {"seed": [3, 4]}, "style": ["style.png", "paint.png"]}, 4, [3, 4, 3, 4]),
-        ({"options": {"seed": [3, 4]}, "style": ["style.png", "paint.png"], "combine": "zip"}, 2,
-         [3, 4]),
-        ({"options": {"seed": {"from": 2, "to": 10, "count": 5, "whole": True}}}, 5,
-         [2, 4, 6, 8, 10]),
-        ({"options": {"seed": {"from": 1, "to": 100, "count": 3, "scale": "log", "whole": True}}},
-         3, [1, 10, 100]),
-        ({"options": {"seed": {"from": 100, "to": 1, "count": 3, "scale": "log", "whole": True}}},
-         3, [100, 10, 1]),
-        ({"content": "*.png", "options": {"seed": 7}}, 4, [7, 7, 7, 7]),
-    ],
-)  # fmt: skip
-def test_points(describe, change, count, values):
-    points = make_spec(describe(**change)).points()
-    assert len(points) == count
-    assert [point.options["seed"] for point in points] == values
-
-
-def test_random_points(describe):
-    options = {
-        "style-weight": {"low": 0.1, "high": 10.0, "scale": "log"},
-        "seed": {"low": 0, "high": 1000, "whole": True},
-        "init": ["content", "noise"],
-    }
-    spec = make_spec(describe(options=options, combine="random", count=200, seed=1))
-    points = spec.points()
-    assert points == spec.points()
-    weights = np.array([point.options["style-weight"] for point in points])
-    assert weights.min() >= 0.1
-    assert weights.max() <= 10
-    assert 0.35 < np.mean(weights < 1) < 0.65, "half of the draws below the geometric mean"
-    assert {point.options["init"] for point in points} == {"content", "noise"}
-    assert all(isinstance(point.options["seed"], int) for point in points)
-    other = make_spec(describe(options=options, combine="random", count=200, seed=2))
-    assert other.points() != points
-    drawn = {"tv-weight": {"low": 0.0, "high": 1.0, "count": 4}}
-    grid = make_spec(describe(options=drawn)).points()
-    assert len({point.options["tv-weight"] for point in grid}) == 4
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"content": []}, "content should be a file"),
-        ({"content": "none*.png"}, "no pictures there"),
-        ({"styles": "a.png"}, "the sweep has no 'styles'; valid: content, style"),
-        ({"combine": "all"}, "unknown combine 'all'; valid: grid, zip, random"),
-        ({"combine": "random"}, "needs count, the number of jobs"),
-        ({"count": 3}, 'count is for combine = "random"'),
-        ({"seed": -1}, "seed should be"),
-        ({"options": {"style-wait": 1}}, "unknown option 'style-wait'; valid: content-layers"),
-        ({"options": {"steps": [10, 0]}}, "--steps: should be a whole number"),
-        ({"options": {"steps": []}}, "steps has no values"),
-        ({"options": {"tv-weight": {"from": 0, "to": 1}}}, "tv-weight needs count"),
-        ({"options": {"tv-weight": {"from": 0, "count": 3}}}, "needs from and to, both numbers"),
-        ({"options": {"tv-weight": {"from": 0, "to": 1, "count": 3, "scale": "log"}}}, "greater"),
-        ({"options": {"tv-weight": {"low": 0, "to": 1}}}, "has no 'to'; valid: low, high"),
-        ({"combine": "zip", "options": {"seed": [1, 2], "steps": [1, 2, 3]}}, "as many values of"),
-        ({"output": "elsewhere"}, "the sweep has no 'output'"),
-    ],
-)
-def test_wrong_descriptions_are_refused(describe, change, message):
-    with pytest.raises(ValueError, match=message):
-        make_spec(describe(**change))
 
 
 def test_a_sweep_is_made_once_and_then_only_what_is_missing(describe, folder):
@@ -235,6 +128,84 @@ def test_failures_are_recorded_and_do_not_stop_the_others(describe, folder, caps
     assert [row["status"] for row in table].count("done") == 2
 
 
+def test_a_job_that_fails_alone_leaves_its_batch_as_it_was(describe, folder):
+    def make(output):
+        description = describe(style=["paint.png", "style.png"], options={"seed": [0, 1]})
+        result = run_sweep(description, output, quiet=True, width=4)
+        return result, list(manifest.read(folder / output / "manifest.jsonl").values())
+
+    def pictures(entries, output):
+        files = [folder / output / e["file"] for e in entries if e["style"] == "style.png"]
+        return [path.read_bytes() for path in files]
+
+    result, entries = make("good")
+    assert result == (4, 0, 0, 4)
+    Path("paint.png").write_text("no picture")
+    result, others = make("bad")
+    assert result == (2, 2, 0, 4)
+    assert all("paint.png: not an image" in e["error"] for e in others if e["file"] is None)
+    assert pictures(others, "bad") == pictures(entries, "good")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_one_process_cannot_have_is_its_own_matter(describe, folder, monkeypatch, first):
+    shutil.copy(describe()["options"]["network"], "other.safetensors")
+    networks = ["other.safetensors", describe()["options"]["network"]]
+    options = {"network": networks, "seed": [0, 1, 2, 3]}
+    description = describe(style=["style.png", "paint.png"], options=options)
+    load, find = io.load_picture, jobs.find_network
+
+    def load_some(path, **options):
+        if Path(path).name == "paint.png":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return load(path, **options)
+
+    def find_some(recipe, *arguments, **options):
+        if recipe.options["network"] == "other.safetensors":
+            raise DownloadError("no network here")
+        return find(recipe, *arguments, **options)
+
+    for index in (first, 1 - first):
+        with monkeypatch.context() as patch:
+            if index == 1:
+                patch.setattr(io, "load_picture", load_some)
+                patch.setattr(jobs, "find_network", find_some)
+            run_sweep(description, "out", quiet=True, shard=(index, 2), width=2)
+    entries = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    of_the_other = [e for e in entries if e["options"]["network"] == "other.safetensors"]
+    rest = [e for e in entries if e not in of_the_other]
+    # Each once, in batches of two that the two processes share.
+    assert len({e["id"] for e in rest}) == len(rest) == 8
+    failed = [(e["style"], e["options"]["seed"]) for e in rest if e["status"] == "failed"]
+    assert failed == [("paint.png", "0"), ("paint.png", "1")]
+    assert "no network here" in {e["error"] for e in of_the_other}
+
+
+@pytest.mark.parametrize("shard", [(0, 1), (1, 2)])
+def test_a_network_is_normalised_over_the_pictures_of_all_jobs(
+    describe, folder, monkeypatch, shard
+):
+    given = []
+
+    def find(recipe, images, **_):
+        assert images  # which reads none
+        given.append(list(images))
+        assert len(images) == len(given[-1])
+        raise ValueError("none of this is to be run")
+
+    monkeypatch.setattr(jobs, "find_network", find)
+    Path("text.png").write_text("no picture")
+    description = describe(
+        content=["text.png", "content.png", "other.png"], style=["style.png", "paint.png"],
+        options={"seed": [0, 1], "style-size": 20},
+    )  # fmt: skip
+    run_sweep(description, "out", quiet=True, shard=shard)
+    names = {"style.png": 20, "paint.png": 20, "content.png": 32, "other.png": 32}
+    [images] = given
+    for image, (name, size) in zip(images, names.items(), strict=True):
+        np.testing.assert_array_equal(image, io.load_image(name, size))
+
+
 def test_contradictory_options_fail_alone(describe, folder):
     description = describe(options={"solver": ["adam", "lbfgs"], "history": 5})
     assert run_sweep(description, "out", quiet=True) == (1, 1, 0, 2)
@@ -274,6 +245,33 @@ def test_batches_and_networks_do_not_change_under_way(describe, folder, network)
     programs.write_text(programs.read_text().replace('"net ', '"another '))
     with pytest.raises(ValueError, match="begun with the network another"):
         run_sweep(description, "out", quiet=True)
+
+
+def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
+    memory = MemoryPlan(0, 1)
+    monkeypatch.setattr(jobs, "plan_memory", lambda *_, **__: memory)  # which compiles each time
+    description = describe(
+        content=["content.png", "other.png"], options={"style-weight": [1.0, 2.0, 1e38]}
+    )
+    spec, output = make_spec(description), folder / "out"
+
+    def planned(**options):
+        facts, errors = plan_sweep(spec, output, **options)
+        return [(program["pictures"], program["lanes"]) for program in facts], errors
+
+    assert planned(width=4) == ([(6, 3)], [])
+    assert planned(width=4, shard=(1, 2)) == ([(3, 3)], [])
+    assert not output.exists()
+    run_sweep(spec, output, quiet=True, width=2, shard=(0, 2))
+    assert planned() == ([(2, 2)], [])  # of batches as wide as those that were made
+    assert planned(shard=(0, 2)) == ([], [])
+    assert planned(shard=(0, 2), retry_failed=True) == ([(1, 2)], [])
+    Path("other.png").unlink()
+    assert planned(shard=(1, 2)) == ([(1, 2)], [])
+    facts, errors = planned(shard=(0, 2))
+    assert facts == []
+    assert len(errors) == 3
+    assert all("other.png" in error for error in errors)
 
 
 def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, monkeypatch):
@@ -325,25 +323,6 @@ def test_the_losses_are_plotted_where_matplotlib_is(describe):
         assert plot.size[0] > 500
 
 
-TOML = """
-content = "content.png"
-style = "style.png"
-[options]
-network = "{network}"
-size = 32
-steps = {steps}
-init = "noise"
-content-layers = "relu2_1"
-style-layers = "relu1_1"
-seed = {{ from = 0, to = {last}, count = {count}, whole = true }}
-"""
-
-
-def write_toml(network, steps=3, count=4):
-    text = TOML.format(network=network, steps=steps, last=count - 1, count=count)
-    Path("sweep.toml").write_text(text)
-
-
 def test_the_command(folder, network, capsys):
     write_toml(network)
     assert run("sweep sweep.toml -o out --dry-run --json") == 0
@@ -375,77 +354,3 @@ def test_the_command(folder, network, capsys):
         error = capsys.readouterr().err
         assert says in error
         assert error.count("\n") == 1
-
-
-def process(line: str) -> subprocess.Popen:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    return subprocess.Popen([sys.executable, "-m", "jaxstyle", *line.split()], env=environment)
-
-
-def finished(folder: Path) -> int:
-    path = folder / "manifest.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def survives(kills: int, count: int, start, network) -> None:
-    """Kills a sweep at random instants, and compares what it ends with with one left alone."""
-    write_toml(network, count=count)
-    process("sweep sweep.toml -o alone --quiet").wait()
-    rng, before = random.Random(0), 0
-    for _ in range(kills):
-        running = start()
-        deadline = time.monotonic() + 60
-        # At a random moment of its work, not of its start.
-        while finished(Path("out")) <= before and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(rng.random() * 0.1)
-        running[0].send_signal(signal.SIGKILL)
-        for each in running:
-            each.wait()
-        after = finished(Path("out"))
-        assert after > before
-        before = after
-        for path in Path("out/pictures").glob("*.png"):
-            if not path.name.startswith("."):
-                test_cli.pixels(str(path))
-    for each in start():
-        assert each.wait() == 0
-    assert process("sweep sweep.toml -o out --quiet").wait() == 0
-    assert files_of(Path("out")) == files_of(Path("alone"))
-    names = [json.loads(x)["id"] for x in Path("out/manifest.jsonl").read_text().splitlines()]
-    assert len(names) == len(set(names)) == count
-
-
-def test_a_sweep_survives_kills(folder, network):
-    survives(2, 40, lambda: [process("sweep sweep.toml -o out --quiet")], network)
-
-
-@pytest.mark.slow
-def test_a_sweep_of_200_survives_20_kills(folder, network):
-    survives(20, 200, lambda: [process("sweep sweep.toml -o out --quiet")], network)
-
-
-@pytest.mark.slow
-def test_a_sweep_of_two_processes_survives_the_loss_of_one(folder, network):
-    def start():
-        return [process(f"sweep sweep.toml -o out --quiet --shard {i}/2") for i in range(2)]
-
-    survives(3, 60, start, network)
-
-
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_processes_that_jax_knows(folder, network, count):
-    write_toml(network, count=5)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    line = f"sweep sweep.toml -o out --quiet --distributed --coordinator 127.0.0.1:{port}"
-    running = [process(f"{line} --processes {count} --process-id {i}") for i in range(count)]
-    assert [each.wait(timeout=300) for each in running] == [0] * count
-    process("sweep sweep.toml -o alone --quiet").wait()
-    assert finished(Path("out")) == 5
-    assert files_of(Path("out")) == files_of(Path("alone"))

@@ -13,11 +13,13 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from jaxstyle import descent, files, io, jobs
+from jaxstyle import descent, files, io, schedule
+from jaxstyle.cli.plan import print_plan
 from jaxstyle.convert import sha256
-from jaxstyle.jobs import Job, Program, Studio
+from jaxstyle.jobs import Studio
 from jaxstyle.monitor import Monitor, describe, snapshot_path
 from jaxstyle.options import option_names
+from jaxstyle.schedule import Job, Program
 from jaxstyle.snapshot import load_snapshot, save_snapshot
 
 Arguments = dict[str, Any]
@@ -30,7 +32,9 @@ def stylize(arguments: Arguments) -> int:
     output, options = Path(arguments["output"]), _recipe_options("stylize", arguments)
     named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["style"])]
     if len(contents) == len(styles) == 1 and named and not output.is_dir():
-        return _run([jobs.make_job("stylize", contents[0], styles[0], output, options)], arguments)
+        return _run(
+            [schedule.make_job("stylize", contents[0], styles[0], output, options)], arguments
+        )
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
     double = next((name for name in names if names.count(name) > 1), None)
@@ -44,7 +48,7 @@ def stylize(arguments: Arguments) -> int:
     for option in ("trace", "resume"):
         if option in arguments and len(names) > 1:
             raise ValueError(f"--{option} is for a single picture; give one content and one style")
-    make = functools.partial(jobs.make_job, "stylize", options=options)
+    make = functools.partial(schedule.make_job, "stylize", options=options)
     listed = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
     if output.is_dir():
         return _run(listed, arguments)
@@ -61,14 +65,14 @@ def texture(arguments: Arguments) -> int:
     """`jaxstyle texture STYLE -o OUT`."""
     style, output = Path(arguments["style"]), Path(arguments["output"])
     options = _recipe_options("texture", arguments)
-    return _run([jobs.make_job("texture", None, style, output, options)], arguments)
+    return _run([schedule.make_job("texture", None, style, output, options)], arguments)
 
 
 def reconstruct(arguments: Arguments) -> int:
     """`jaxstyle reconstruct CONTENT -o OUT`."""
     content, output = Path(arguments["content"]), Path(arguments["output"])
     options = _recipe_options("reconstruct", arguments)
-    return _run([jobs.make_job("reconstruct", content, None, output, options)], arguments)
+    return _run([schedule.make_job("reconstruct", content, None, output, options)], arguments)
 
 
 def _recipe_options(command: str, arguments: Arguments) -> Arguments:
@@ -85,20 +89,27 @@ def _run(listed: list[Job], arguments: Arguments) -> int:
         io.check_output_path(job.output)
     if "trace" in arguments:
         files.check_writable(arguments["trace"])
-    studio = Studio(download="no_download" not in arguments, split_rows="split_rows" in arguments)
+    studio = Studio(
+        listed, download="no_download" not in arguments, split_rows="split_rows" in arguments
+    )
     # Pictures before the network: a wrong file name should not wait for a download.
-    groups = jobs.group(studio, listed)
-    studio.network(listed[0], listed[1:])
-    most = arguments.get("width")
-    batches = list(jobs.batches(groups, lambda *each: studio.batch_width(each[0], each[1], most)))
+    for job in listed:
+        studio.check(job)
+    studio.network(listed[0])
+    width_of = functools.partial(studio.width, most=arguments.get("width"))
+    batches = list(schedule.batches(schedule.group(studio.shape, listed), width_of))
     if "dry_run" in arguments:
-        _print_plan(studio, batches, arguments)
+        print_plan(studio.plan(batches), "json" in arguments)
         return 0
     bar = _progress_bar(listed, arguments)
     statuses: list[int] = []
-    with bar:
-        for program, batch, width in batches:
-            statuses += _make(studio, program, batch, width, bar, arguments, len(listed))
+    written: dict[Path, Monitor] = {}
+    try:
+        with bar:
+            for program, batch, width in batches:
+                statuses += _make(studio, program, batch, width, bar, arguments, written)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_interrupted(listed, written)) from None
     return max(statuses)
 
 
@@ -121,9 +132,12 @@ def _make(
     width: int,
     bar: Any,
     arguments: Arguments,
-    total: int,
+    written: dict[Path, Monitor],
 ) -> Iterator[int]:
-    """Makes the pictures of one batch and writes them; yields the exit status of each."""
+    """Makes the pictures of one batch and writes them; yields the exit status of each.
+
+    `written` gets the files, whole or interrupted, and their monitors.
+    """
     quality = arguments.get("quality", 95)
 
     def monitor_of(job: Job) -> Monitor:
@@ -143,12 +157,12 @@ def _make(
             _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
             studio.run(program, batch, width, monitors, _every(arguments, "save_every"))
-        _keep(studio, batch, monitors, arguments)
+        written |= _keep(studio, batch, monitors, arguments)
         if "resume" in arguments and monitors[0].finite:
             _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
-        kept = _keep(studio, batch, monitors, arguments)
-        raise KeyboardInterrupt(_interrupted(batch, monitors, kept, total)) from None
+        written |= _keep(studio, batch, monitors, arguments)
+        raise
     seconds = (time.monotonic() - start) / len(batch)
     for job, monitor in zip(batch, monitors, strict=True):
         bar.clear()
@@ -199,9 +213,9 @@ def _run_resumable(
 
 def _keep(
     studio: Studio, batch: list[Job], monitors: list[Monitor], arguments: Arguments
-) -> list[Job]:
+) -> dict[Path, Monitor]:
     """Writes the last good images, and the trace if there should be one; returns which."""
-    kept = []
+    kept = {}
     for job, monitor in zip(batch, monitors, strict=True):
         if monitor.good_steps:
             assert monitor.image is not None
@@ -209,50 +223,26 @@ def _keep(
             studio.save(job, monitor.image, monitor.good_steps, job.output, quality)
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
-            kept.append(job)
+            kept[job.output] = monitor
     return kept
 
 
-def _interrupted(batch: list[Job], monitors: list[Monitor], kept: list[Job], total: int) -> str:
-    job, monitor = batch[0], monitors[0]
-    if not kept:
-        return f"interrupted before the first step; {job.output} was not written"
-    if total == 1:
-        step = f"step {monitor.good_steps} of {monitor.num_steps}"
-        return f"interrupted; {job.output} holds {step}"
-    names = ", ".join(str(job.output) for job in kept)
-    return f"interrupted; step {monitor.good_steps} of {monitor.num_steps} in {names}"
-
-
-def _print_plan(
-    studio: Studio, batches: list[tuple[Program, list[Job], int]], arguments: Arguments
-) -> None:
-    """What would be done, and how much memory it would take."""
-    programs = list(dict.fromkeys(program for program, _, _ in batches))
-    for program in programs:
-        mine = [(batch, width) for each, batch, width in batches if each == program]
-        width, job = mine[0][1], mine[0][0][0]
-        plan = studio.memory(program, job)
-        height, columns = program.shape
-        facts = {
-            "pictures": sum(len(batch) for batch, _ in mine),
-            "width": columns,
-            "height": height,
-            "steps": program.num_steps,
-            "network": studio.network(job)[1].name,
-            "lanes": width,
-            "bytes": plan.total(width),
-            "bytes_per_lane": plan.per_lane,
-            "devices": len(jax.local_devices()),
-        }
-        if "json" in arguments:
-            print(json.dumps(facts))
-        else:
-            print(
-                f"{facts['pictures']} of {columns}×{height} pixels, {program.num_steps} steps with "
-                f"{facts['network']}, {width} at once: {plan.total(width) / 2**20:.0f} MiB, "
-                f"{plan.per_lane / 2**20:.0f} MiB for each more"
-            )
+def _interrupted(listed: list[Job], written: dict[Path, Monitor]) -> str:
+    """What an interrupted run leaves."""
+    if len(listed) == 1:
+        output = listed[0].output
+        if output not in written:
+            return f"interrupted before the first step; {output} was not written"
+        step = f"step {written[output].good_steps} of {written[output].num_steps}"
+        return f"interrupted; {output} holds {step}"
+    steps: dict[str, list[str]] = {}
+    for output, monitor in written.items():
+        if monitor.finite and monitor.step < monitor.num_steps:
+            step = f"step {monitor.good_steps} of {monitor.num_steps}"
+            steps.setdefault(step, []).append(str(output))
+    done = len(written) - sum(map(len, steps.values()))
+    unfinished = [f"{step} in {', '.join(names)}" for step, names in steps.items()]
+    return "; ".join([f"interrupted; {done} of {len(listed)} pictures are done", *unfinished])
 
 
 def _report(

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 
 from jaxstyle import files
-from jaxstyle.sweep import Spec, read_spec, run_sweep
+from jaxstyle.cli.plan import print_plan
+from jaxstyle.sweep import read_spec, run_sweep
 from jaxstyle.sweep.run import plan_sweep
 
 _DISTRIBUTED = {
@@ -22,22 +23,22 @@ def sweep(arguments: dict[str, Any]) -> int:
     """`jaxstyle sweep SPEC.toml -o DIR`."""
     output = Path(arguments["output"])
     spec = read_spec(Path(arguments["spec"]))
-    download = "no_download" not in arguments
-    if "dry_run" in arguments:
-        return _print_plan(spec, output, arguments, download)
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"{output}: is a file; name a folder for the sweep")
+    options: dict[str, Any] = {
+        "retry_failed": "retry_failed" in arguments,
+        "shard": _shard(arguments),
+        "width": arguments.get("width"),
+        "download": "no_download" not in arguments,
+    }
+    if "dry_run" in arguments:
+        facts, errors = plan_sweep(spec, output, **options)
+        print_plan(facts, "json" in arguments)
+        if errors:
+            print(f"jaxstyle: {len(errors)} cannot run, the first: {errors[0]}", file=sys.stderr)
+        return 0
     files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
-    shard = _shard(arguments)
-    result = run_sweep(
-        spec,
-        output,
-        retry_failed="retry_failed" in arguments,
-        shard=shard,
-        width=arguments.get("width"),
-        download=download,
-        quiet="quiet" in arguments,
-    )
+    result = run_sweep(spec, output, **options, quiet="quiet" in arguments)
     if "json" in arguments:
         print(json.dumps({"output": str(output), **result._asdict()}))
     elif "quiet" not in arguments:
@@ -76,17 +77,3 @@ def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
     # one is lost.
     jax.distributed.shutdown()  # type: ignore[no-untyped-call]
     return shard
-
-
-def _print_plan(spec: Spec, output: Path, arguments: dict[str, Any], download: bool) -> int:
-    for plan in plan_sweep(spec, output, arguments.get("width"), download):
-        if "json" in arguments:
-            print(json.dumps(plan))
-        else:
-            print(
-                f"{plan['pictures']} of {plan['width']}×{plan['height']} pixels, {plan['steps']} "
-                f"steps with {plan['network']}, {plan['lanes']} at once: "
-                f"{plan['bytes'] / 2**20:.0f} MiB, {plan['bytes_per_lane'] / 2**20:.0f} MiB for "
-                "each more"
-            )
-    return 0

@@ -5,20 +5,21 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
-from jaxstyle import files, jobs, options
+from jaxstyle import files, options, schedule
 from jaxstyle.convert import sha256
-from jaxstyle.jobs import Job, Program, Studio
+from jaxstyle.jobs import Studio
 from jaxstyle.monitor import Monitor
+from jaxstyle.schedule import Job, Program
 from jaxstyle.sweep import manifest, report
 from jaxstyle.sweep.manifest import Entry
+from jaxstyle.sweep.pinned import Pinned
 from jaxstyle.sweep.spec import Point, Spec, make_spec, read_spec
 
 
@@ -52,6 +53,20 @@ class _Planned(NamedTuple):
     error: str | None = None
 
 
+class _Batch(NamedTuple):
+    """Jobs that run together.
+
+    Attributes:
+      program: theirs.
+      jobs: the jobs; some may be done already.
+      width: of the compiled program.
+    """
+
+    program: Program
+    jobs: list[_Planned]
+    width: int
+
+
 def run_sweep(
     spec: Spec | Mapping[str, Any] | str | Path,
     output: str | Path,
@@ -71,6 +86,10 @@ def run_sweep(
     alone, so that a run that was killed and begun again ends with the same files, bit for bit on
     the same kind of device. A kill loses the batch that was under way. A job that fails is
     recorded with its error, and the others go on.
+
+    A network whose mean activations nobody published is normalised over the pictures of all jobs
+    that use it, at their sizes. Such a sweep cannot get other pictures later: the network would be
+    another. `jaxstyle weights convert --normalize` makes one that stays.
 
     Args:
       spec: the sweep; a mapping as `jaxstyle.sweep.make_spec` takes it, or the name of a TOML
@@ -112,13 +131,14 @@ def run_sweep(
     output = Path(output)
     for folder in (output / "pictures", output / "traces"):
         folder.mkdir(parents=True, exist_ok=True)
-    studio = Studio(download=download)
-    planned = _plan(spec, output)
+    planned, studio = _open(spec, output, download)
     record = output / "manifest.jsonl"
     with _remove_what_was_killed(output):
         todo = _todo(planned, output, retry_failed)
         try:
-            made = _run(studio, planned, todo, record, shard, _Pinned(output, width), quiet)
+            pinned = Pinned(studio, output, width)
+            batches, failures = _share(studio, planned, todo, shard, pinned)
+            made = _run(studio, batches, failures, todo, record, quiet)
         except KeyboardInterrupt:
             done = len(_report(output, planned))
             raise KeyboardInterrupt(
@@ -128,6 +148,46 @@ def run_sweep(
         mine = _report(output, planned)
     done = sum(entry["status"] == "done" for entry in mine)
     return Summary(done, len(mine) - done, len(planned) - len(mine), made)
+
+
+def plan_sweep(
+    spec: Spec,
+    output: Path,
+    *,
+    retry_failed: bool = False,
+    shard: tuple[int, int] = (0, 1),
+    width: int | None = None,
+    download: bool = True,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """What `run_sweep` would do with the same arguments; nothing is written.
+
+    Returns:
+      What is to be made with each compiled program, see `jaxstyle.jobs.Studio.plan`; and why
+      other jobs cannot run.
+    """
+    planned, studio = _open(spec, output, download)
+    todo = _todo(planned, output, retry_failed)
+    pinned = Pinned(studio, output, width, keep=False)
+    batches, failures = _share(studio, planned, todo, shard, pinned)
+    errors, runnable = [str(entry["error"]) for entry in failures], []
+    for program, batch, lanes in batches:
+        good = []
+        for job in (_job(each) for each in batch if each.entry["id"] in todo):
+            try:
+                studio.check(job)
+                studio.network(job)
+                good.append(job)
+            except Exception as error:
+                errors.append(_reason(error))
+        if good:
+            runnable.append((program, good, lanes))
+    return studio.plan(runnable), errors
+
+
+def _open(spec: Spec, output: Path, download: bool) -> tuple[dict[str, _Planned], Studio]:
+    planned = _plan(spec, output)
+    all_jobs = [each.job for each in planned.values() if each.job is not None]
+    return planned, Studio(all_jobs, download=download)
 
 
 def _todo(planned: dict[str, _Planned], output: Path, retry_failed: bool) -> set[str]:
@@ -153,37 +213,6 @@ def _report(output: Path, planned: dict[str, _Planned]) -> list[Entry]:
     return mine
 
 
-def plan_sweep(
-    spec: Spec, output: Path, most: int | None = None, download: bool = True
-) -> list[dict[str, Any]]:
-    """What a sweep would do, for each compiled program: how many jobs, and the memory it takes.
-
-    Args:
-      spec: the sweep.
-      output: its folder, which is not written.
-      most: how many jobs may run at once; as many as fit by default.
-      download: whether networks may be downloaded.
-    """
-    studio = Studio(download=download)
-    good, _ = _group(studio, _plan(spec, output))
-    plans = []
-    for program, names in good.items():
-        job = _job(names[0])
-        width = studio.batch_width(program, [_job(name) for name in names], most)
-        memory = studio.memory(program, job)
-        plans.append({
-            "pictures": len(names),
-            "height": program.shape[0],
-            "width": program.shape[1],
-            "steps": program.num_steps,
-            "network": studio.network(job)[1].name,
-            "lanes": width,
-            "bytes": memory.total(width),
-            "bytes_per_lane": memory.per_lane,
-        })  # fmt: skip
-    return plans
-
-
 def _plan(spec: Spec, output: Path) -> dict[str, _Planned]:
     """The jobs by id; a point that is given twice is one job."""
     planned: dict[str, _Planned] = {}
@@ -202,7 +231,7 @@ def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planne
     parsed = options.parse("stylize", point.options)
     error, job, settings = None, None, parsed
     try:
-        job = jobs.make_job("stylize", point.content, point.style, output, parsed)
+        job = schedule.make_job("stylize", point.content, point.style, output, parsed)
         settings = job.recipe.options
     except ValueError as reason:  # options that contradict each other
         error = str(reason)
@@ -224,91 +253,96 @@ def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planne
     return _Planned(job and job._replace(output=output / picture), entry, error)
 
 
-def _group(
-    studio: Studio, planned: dict[str, _Planned]
-) -> tuple[dict[Program, list[_Planned]], list[_Planned]]:
-    """The jobs of each program, and those that cannot run, with the reason."""
-    good: dict[Program, list[_Planned]] = {}
-    bad: list[_Planned] = []
-    for each in planned.values():
-        if each.job is None:
-            bad.append(each)
-            continue
-        try:
-            program = studio.program(each.job)
-            studio.network(each.job)
-        except Exception as error:
-            bad.append(each._replace(error=_reason(error)))
-        else:
-            good.setdefault(program, []).append(each)
-    return good, bad
+def _share(
+    studio: Studio,
+    planned: dict[str, _Planned],
+    todo: set[str],
+    shard: tuple[int, int],
+    pinned: Pinned,
+) -> tuple[list[_Batch], list[Entry]]:
+    """A shard's batches in which something is to do, and its failures that have no batch.
+
+    All processes must come to the same batches. So what decides them is what all can know: the
+    description and the bytes of the photographs, both in the jobs' ids, and the widths kept in
+    the folder. Whatever else may be wrong with a job, a painting or a network that cannot be had
+    here, is found when its turn comes, and is its own matter.
+    """
+    if not todo:
+        return [], []
+    index, count = shard
+    by_output = {each.job.output: each for each in planned.values() if each.job is not None}
+    bad = [_failure(each.entry, each.error) for each in planned.values() if each.job is None]
+
+    def fail(job: Job, error: Exception) -> None:
+        bad.append(_failure(by_output[job.output].entry, _reason(error)))
+
+    jobs = (_job(each) for each in by_output.values())
+    groups = schedule.group(studio.shape, jobs, fail)
+    mine = []
+    for place, program in enumerate(groups):
+        own = list(schedule.batches({program: groups[program]}, pinned.width))
+        # Dealt out program by program: without its network, a width is not to be had either, and
+        # that must not shift the batches of the others.
+        for _, batch, width in own[(index - place) % count :: count]:
+            each_planned = [by_output[job.output] for job in batch]
+            if any(each.entry["id"] in todo for each in each_planned):
+                mine.append(_Batch(program, each_planned, width))
+    failures = [entry for entry in bad if entry["id"] in todo]
+    return mine, failures if index == 0 else []
 
 
 def _run(
     studio: Studio,
-    planned: dict[str, _Planned],
+    batches: list[_Batch],
+    failures: list[Entry],
     todo: set[str],
     record: Path,
-    shard: tuple[int, int],
-    pinned: "_Pinned",
     quiet: bool,
 ) -> int:
-    """Runs a shard's batches in which something is to do; returns how many jobs ended."""
-    if not todo:
-        return 0
-    index, count = shard
-    good, bad = _group(studio, planned)
-    failures = [_failure(each.entry, each.error) for each in bad if each.entry["id"] in todo]
-    if index == 0 and failures:
+    """Records failures and runs batches; returns how many jobs ended."""
+    if failures:
         manifest.append(record, failures)
-    by_job = {id(each.job): each for group in good.values() for each in group}
-    groups = {program: [_job(each) for each in group] for program, group in good.items()}
-    every_batch = list(
-        jobs.batches(groups, lambda program, group: pinned.width(studio, program, group))
-    )
-    mine = [
-        (program, [by_job[id(job)] for job in batch], width)
-        for program, batch, width in every_batch[index::count]
-        if any(by_job[id(job)].entry["id"] in todo for job in batch)
-    ]
-    made = len(failures) if index == 0 else 0
-    steps = sum(len(batch) * program.num_steps for program, batch, _ in mine)
+    made = len(failures)
     with tqdm(
-        total=steps, desc=record.parent.name, unit="step", file=sys.stderr,
+        total=sum(len(batch.jobs) * batch.program.num_steps for batch in batches),
+        desc=record.parent.name, unit="step", file=sys.stderr,
         disable=True if quiet else None, dynamic_ncols=True,
     ) as bar:  # fmt: skip
-        for program, batch, width in mine:
-            wanted = [each for each in batch if each.entry["id"] in todo]
-            manifest.append(record, _run_batch(studio, program, batch, wanted, width, bar))
-            made += len(wanted)
+        for batch in batches:
+            entries = _run_batch(studio, batch, todo, bar)
+            manifest.append(record, entries)
+            made += len(entries)
     return made
 
 
-def _run_batch(
-    studio: Studio,
-    program: Program,
-    batch: list[_Planned],
-    wanted: list[_Planned],
-    width: int,
-    bar: Any,
-) -> list[Entry]:
-    """Runs a batch and writes what is wanted of it; returns the lines for the manifest."""
+def _run_batch(studio: Studio, batch: _Batch, todo: set[str], bar: Any) -> list[Entry]:
+    """Runs a batch and writes what is to do of it; returns the lines for the manifest."""
     start = time.monotonic()
-    monitors = [Monitor(program.num_steps, bar=bar) for _ in batch]
+    monitors = [Monitor(batch.program.num_steps, bar=bar) for _ in batch.jobs]
     every = 1 if jax.default_backend() == "cpu" else 10
+    reasons: dict[Path, str] = {}
+
+    def fail(job: Job, error: Exception) -> None:
+        reasons.setdefault(job.output, _reason(error))
+
+    jobs = [_job(each) for each in batch.jobs]
     try:
-        studio.run(program, [_job(each) for each in batch], width, monitors, every)
+        studio.run(batch.program, jobs, batch.width, monitors, every, fail)
     except Exception as error:  # out of memory, say: the other batches may do better
-        return [_failure(each.entry, _reason(error)) for each in wanted]
-    seconds = (time.monotonic() - start) / len(batch)
+        for job in jobs:
+            fail(job, error)
+    seconds = (time.monotonic() - start) / len(jobs)
     entries = []
-    for each, monitor in zip(batch, monitors, strict=True):
-        if each not in wanted:
+    for each, job, monitor in zip(batch.jobs, jobs, monitors, strict=True):
+        if each.entry["id"] not in todo:
             continue
-        try:
-            entries.append(_write(studio, each, monitor, seconds))
-        except (ValueError, OSError) as error:
-            entries.append(_failure(each.entry, _reason(error)))
+        if job.output not in reasons:
+            try:
+                entries.append(_write(studio, each, monitor, seconds))
+            except (ValueError, OSError) as error:
+                fail(job, error)
+        if job.output in reasons:
+            entries.append(_failure(each.entry, reasons[job.output]))
     return entries
 
 
@@ -349,51 +383,6 @@ def _reason(error: Exception) -> str:
 def _job(planned: _Planned) -> Job:
     assert planned.job is not None
     return planned.job
-
-
-class _Pinned:
-    """What decides a program's batches and pictures, kept in the folder by who came first.
-
-    All processes and reruns must make the same batches, with the same network.
-    """
-
-    def __init__(self, output: Path, width: int | None):
-        self._path, self._width = output / "programs.json", width
-
-    def width(self, studio: Studio, program: Program, group: Sequence[Job]) -> int:
-        """How many lanes of a program run at once.
-
-        Raises:
-          ValueError: if another width was asked for, or another network was found.
-        """
-        recipe, network = studio.network(group[0])
-        solver = [recipe.options.get(name) for name in ("preset", "solver", "history")]
-        # A solver's own repr has addresses.
-        key = repr([[part for part in program if part is not program.solver], solver])
-        name = hashlib.sha256(key.encode()).hexdigest()[:12]
-        numbers = hashlib.sha256()
-        for leaf in jax.tree.leaves(network.params):
-            numbers.update(np.asarray(leaf).tobytes())
-        found = f"{network.name} {numbers.hexdigest()[:12]}"
-        with (self._path.parent / ".lock-programs").open("a+") as file, manifest.locked(file):
-            known = json.loads(self._path.read_text()) if self._path.exists() else {}
-            if name not in known:
-                width = studio.batch_width(program, group, self._width)
-                known[name] = {"width": width, "network": found, "asked": self._width}
-                with files.atomic_write(self._path) as partial:
-                    partial.write_text(json.dumps(known, indent=2) + "\n")
-        pinned = known[name]
-        if self._width not in (None, pinned["asked"], pinned["width"]):
-            raise ValueError(
-                f"{self._path}: the sweep was begun with width {pinned['width']}, which decides "
-                "its batches; leave --width out, or remove that file to go on with others"
-            )
-        if pinned["network"] != found:
-            raise ValueError(
-                f"{self._path}: the sweep was begun with the network {pinned['network']}, and this "
-                f"is {found}; name the same one, or another folder"
-            )
-        return int(pinned["width"])
 
 
 @contextlib.contextmanager

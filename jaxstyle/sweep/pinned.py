@@ -1,0 +1,97 @@
+"""What decides the batches and pictures of a sweep, kept in its folder by who came first."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxstyle import files
+from jaxstyle.jobs import Studio
+from jaxstyle.schedule import Job, Program
+from jaxstyle.sweep import manifest
+
+
+class Pinned:
+    """`programs.json`: for all processes and reruns the same widths, and the same networks.
+
+    Args:
+      studio: that has the networks.
+      output: the sweep's folder.
+      width: the greatest that is asked for, or None for as many lanes as fit.
+      keep: whether to write what is not known yet.
+    """
+
+    def __init__(self, studio: Studio, output: Path, width: int | None, *, keep: bool = True):
+        self._studio, self._path = studio, output / "programs.json"
+        self._width, self._keep = width, keep
+        self._found: dict[tuple[Any, ...], str] = {}
+
+    def width(self, program: Program, jobs: Sequence[Job]) -> int:
+        """How many lanes of a program run at once.
+
+        Where nothing is kept and the network cannot be had, it is 1: the jobs will all fail.
+
+        Args:
+          program: the program.
+          jobs: all of the sweep that run in it.
+
+        Raises:
+          ValueError: if another width was asked for, or another network was found.
+        """
+        options = jobs[0].recipe.options
+        solver = [options.get(name) for name in ("preset", "solver", "history")]
+        # A solver's own repr has addresses.
+        key = repr([[part for part in program if part is not program.solver], solver])
+        name = hashlib.sha256(key.encode()).hexdigest()[:12]
+        pinned = self._read().get(name)
+        try:
+            found = self._find(jobs[0])
+            width = pinned["width"] if pinned else self._studio.width(program, jobs, self._width)
+        except Exception:
+            return int(pinned["width"]) if pinned else 1
+        if pinned is None:
+            pinned = self._pin(name, {"width": width, "network": found, "asked": self._width})
+        if self._width not in (None, pinned["asked"], pinned["width"]):
+            raise ValueError(
+                f"{self._path}: the sweep was begun with width {pinned['width']}, which decides "
+                "its batches; leave --width out, or remove that file to go on with others"
+            )
+        if pinned["network"] != found:
+            raise ValueError(
+                f"{self._path}: the sweep was begun with the network {pinned['network']}, and this "
+                f"is {found} (one normalised over a sweep's pictures changes with them); name the "
+                "same one, or another folder"
+            )
+        return int(pinned["width"])
+
+    def _find(self, job: Job) -> str:
+        """Name and digest of a job's network."""
+        _, network = self._studio.network(job)
+        if job.network_key not in self._found:
+            numbers = hashlib.sha256()
+            for leaf in jax.tree.leaves(network.params):
+                numbers.update(np.asarray(leaf).tobytes())
+            self._found[job.network_key] = f"{network.name} {numbers.hexdigest()[:12]}"
+        return self._found[job.network_key]
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        known: dict[str, dict[str, Any]] = {}
+        if self._path.exists():
+            known = json.loads(self._path.read_text())
+        return known
+
+    def _pin(self, name: str, new: dict[str, Any]) -> dict[str, Any]:
+        """Keeps what is new, unless another process was faster; returns what is kept."""
+        if not self._keep:
+            return new
+        with (self._path.parent / ".lock-programs").open("a+") as file, manifest.locked(file):
+            known = self._read()
+            if name not in known:
+                known[name] = new
+                with files.atomic_write(self._path) as partial:
+                    partial.write_text(json.dumps(known, indent=2) + "\n")
+        return known[name]
