@@ -15,7 +15,12 @@ GREYS = np.array([[0, 1, 255, 256], [1000, 30000, 40001, 65535]], np.uint16)
 SMOOTH = np.linspace(0, 255, 48 * 64 * 3).reshape(48, 64, 3).astype(np.uint8)
 
 
-def png(pixels, colour_type, *, before=(), size=None):
+# Adam7's passes: first row, first column, steps between rows and columns.
+PASSES = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+PASSES += [(1, 0, 2, 1)]
+
+
+def png(pixels, colour_type, *, before=(), size=None, interlaced=False):
     """A PNG of kinds that Pillow does not write: 16-bit colour, odd chunks, a size that lies."""
 
     def chunk(kind, data):
@@ -23,9 +28,16 @@ def png(pixels, colour_type, *, before=(), size=None):
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
-    rows = b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in pixels)
+    passes = (
+        [pixels[i::down, j::across] for i, j, down, across in PASSES] if interlaced else [pixels]
+    )
+    rows = b"".join(
+        b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for part in passes for row in part
+    )
     height, width = size or pixels.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, colour_type, 0, 0, 0)
+    header = struct.pack(
+        ">IIBBBBB", width, height, 8 * pixels.itemsize, colour_type, 0, 0, interlaced
+    )
     chunks = [(b"IHDR", header), *before, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 

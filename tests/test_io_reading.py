@@ -21,7 +21,7 @@ from pictures import (
     tiff,
     written,
 )
-from PIL import Image
+from PIL import Image, ImageCms
 
 from jaxstyle.errors import FileFormatError
 from jaxstyle.io import load_image, load_picture, reading
@@ -146,8 +146,7 @@ def test_lab_ycbcr_hsv(tmp_path):
     np.testing.assert_allclose(picture.image[0, 0], [1, 0, 0], atol=0.03)
     for mode in ("YCbCr", "HSV"):  # in memory: rare in files, and older Pillows read them badly
         image = Image.new("RGB", (4, 4), (200, 30, 40)).convert(mode)
-        image.getexif()
-        bands, _ = reading._bands(image)
+        bands, _ = reading._eight_bit_bands(image, None)
         np.testing.assert_allclose([band.getpixel((0, 0)) for band in bands], [200, 30, 40], atol=3)
 
 
@@ -188,8 +187,7 @@ def test_transparency_of_every_kind(tmp_path):
 def test_premultiplied_modes(mode):
     image = Image.new("RGBA", (2, 2), (200, 200, 200, 128))
     image = (image.convert("LA") if mode == "La" else image).convert(mode)
-    image.getexif()
-    bands, opacity = reading._bands(image)
+    bands, opacity = reading._eight_bit_bands(image, None)
     assert abs(bands[0].getpixel((0, 0)) - 200) < 2
     assert opacity.getpixel((0, 0)) == 128
 
@@ -231,12 +229,56 @@ def test_deep_transparent_colours(tmp_path):
     np.testing.assert_array_equal(picture.alpha, [[0, 1]])
 
 
-@pytest.mark.parametrize("kind", ["png", "tiff", "tiff-big"])
-def test_deep_colour_comes_at_eight_bits(tmp_path, kind):
-    deep = RNG.integers(0, 65536, (3, 5, 3), dtype=np.uint16)
-    data = png(deep, 2) if kind == "png" else tiff(deep, 2, big=kind == "tiff-big")
-    image = load_picture(written(tmp_path, data)).image
-    np.testing.assert_allclose(image, deep / 65535, atol=1 / 255)
+DEEP = RNG.integers(0, 65536, (9, 11, 4), dtype=np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("data", "channels"),
+    [
+        (png(DEEP[..., :3], 2), 3),
+        (png(DEEP[..., :3], 2, interlaced=True), 3),
+        (png(DEEP, 6), 4),
+        *[
+            (tiff(DEEP[..., :channels], 2, big=big, deflate=deflate), channels)
+            for channels in (3, 4)
+            for big in (False, True)
+            for deflate in (False, True)
+        ],
+    ],
+)
+def test_deep_colour_keeps_its_depth(tmp_path, data, channels):
+    picture = load_picture(written(tmp_path, data, "in"))
+    np.testing.assert_array_equal(np.rint(picture.image * 65535.0), DEEP[..., :3])
+    if channels == 4:
+        np.testing.assert_array_equal(np.rint(picture.alpha * 65535.0), DEEP[..., 3])
+    else:
+        assert picture.alpha is None
+
+
+def test_deep_colour_is_turned_upright_and_keyed(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    chunks = [
+        (b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")),
+        (b"tRNS", struct.pack(">HHH", *DEEP[0, 0, :3])),
+    ]
+    near = DEEP[..., :3].copy()
+    near[0, 1] = near[0, 0] + [0, 0, 1]  # the same at 8 bits
+    picture = load_picture(written(tmp_path, png(near, 2, before=chunks)))
+    np.testing.assert_array_equal(np.argwhere(picture.alpha == 0), [[0, 8]])
+    upright = np.rot90(near, -1)[1:]
+    np.testing.assert_array_equal(np.rint(picture.image * 65535.0)[1:], upright)
+
+
+def test_deep_colour_and_profiles(tmp_path):
+    def kept(profile):
+        chunk = (b"iCCP", b"colours\0\0" + zlib.compress(profile))
+        return load_picture(written(tmp_path, png(DEEP[..., :3], 2, before=[chunk]))).image
+
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    np.testing.assert_array_equal(np.rint(kept(srgb) * 65535.0), DEEP[..., :3])
+    swapped = kept(swapped_profile())[..., [1, 0, 2]]
+    np.testing.assert_allclose(swapped, DEEP[..., :3] / 65535, atol=3 / 255)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,34 @@ def test_round_trip_is_exact(tmp_path, name, quality):
     np.testing.assert_array_equal(eight_bit(picture.alpha), alpha)
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.TIFF"])
+def test_sixteen_bits_come_back_exactly(tmp_path, name, channels):
+    levels = RNG.integers(0, 65536, (13, 9, 4), dtype=np.uint16)
+    levels[0, 0] = 0
+    alpha = levels[..., 3] / 65535 if channels == 4 else None
+    settings = {"style": "名画.jpg"}
+    path = tmp_path / name
+    save_image(path, levels[..., :3] / 65535, alpha=alpha, settings=settings, bit_depth=16)
+    with Image.open(path) as image:  # Pillow as an independent reader, of 8 bits
+        np.testing.assert_array_equal(np.asarray(image), levels[..., :channels] >> 8)
+    assert read_settings(path) == settings
+    visible = levels[..., 3] > 128 if channels == 4 else np.full((13, 9), True)
+    picture = load_picture(path)
+    np.testing.assert_array_equal(
+        np.rint(picture.image * 65535.0)[visible], levels[..., :3][visible]
+    )
+    if channels == 4:
+        np.testing.assert_array_equal(np.rint(picture.alpha * 65535.0)[visible], levels[visible, 3])
+
+
+def test_sixteen_bits_are_smaller_than_raw_where_the_picture_is_smooth(tmp_path):
+    ramp = np.broadcast_to(np.linspace(0, 1, 256)[:, None], (256, 256, 3))
+    for name in ("a.png", "a.tif"):
+        save_image(tmp_path / name, ramp, bit_depth=16)
+        assert (tmp_path / name).stat().st_size < ramp.size * 2 / 50
+
+
 def test_rounding_and_clipping(tmp_path):
     path = tmp_path / "a.png"
     values = np.array([-np.inf, -1, 0.5, 1.5, 2.5, 254.6, 300, np.inf], np.float32) / 255
@@ -90,6 +118,7 @@ def test_settings_of_others(tmp_path):
         (TypeError, "uint8", BYTES, {}),
         (ValueError, "alpha: expected shape", np.zeros((4, 4, 3)), {"alpha": np.ones((4, 5))}),
         (ValueError, "quality", np.zeros((4, 4, 3)), {"quality": 0}),
+        (ValueError, "bit_depth: expected 8 or 16", np.zeros((4, 4, 3)), {"bit_depth": 12}),
         (TypeError, "settings: .*JSON", np.zeros((4, 4, 3)), {"settings": {"a": {1}}}),
     ],
 )
@@ -115,6 +144,12 @@ def test_check_output_path(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     for name in ("out.gif", "out", ".png"):
         fails(ValueError, tmp_path / name, ".png, .jpg", call=io.check_output_path)
+    for name, kind in (("a.jpg", "JPEG"), ("a.webp", "WEBP")):
+        with pytest.raises(ValueError, match=f"{kind} holds 8 bits a channel, not 16; save it as"):
+            io.check_output_path(tmp_path / name, bit_depth=16)
+        with pytest.raises(ValueError, match="16; save it as"):
+            save_image(tmp_path / name, BYTES / 255, bit_depth=16)
+    io.check_output_path(tmp_path / "a.tif", bit_depth=16)
     fails(IsADirectoryError, tmp_path, "name a file inside", call=io.check_output_path)
     fails(FileNotFoundError, tmp_path / "no" / "a.png", "create it", call=io.check_output_path)
     (tmp_path / "file").touch()

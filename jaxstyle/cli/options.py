@@ -108,6 +108,7 @@ def _add_picture_options(parser: Any, command: str) -> None:
     add("--trace", metavar="FILE.csv", help="write every step's loss terms")
     add("--save-every", type=whole(1), metavar="N", help="write the picture every N steps too")
     add("--quality", type=whole(1, 100), metavar="N", help="of JPEG and WebP (default: 95)")
+    add("--bit-depth", type=int, choices=[8, 16], help="bits a channel; 16 for PNG and TIFF (8)")
     add("--split-rows", action="store_true", help="spread each picture over all devices by rows")
     add("--dry-run", action="store_true", help="print what would be done, and the memory it takes")
     add("--json", action="store_true", help="print a machine-readable summary")

@@ -82,7 +82,7 @@ def _run(listed: list[Job], arguments: Arguments) -> int:
     if "split_rows" in arguments and "resume" in arguments:
         raise ValueError("--resume and --split-rows exclude each other; give one of them")
     for job in listed:
-        io.check_output_path(job.output)
+        io.check_output_path(job.output, arguments.get("bit_depth", 8))
     if "trace" in arguments:
         files.check_writable(arguments["trace"])
     studio = Studio(download="no_download" not in arguments, split_rows="split_rows" in arguments)
@@ -124,14 +124,14 @@ def _make(
     total: int,
 ) -> Iterator[int]:
     """Makes the pictures of one batch and writes them; yields the exit status of each."""
-    quality = arguments.get("quality", 95)
+    encoding = _encoding(arguments)
 
     def monitor_of(job: Job) -> Monitor:
         return Monitor(
             program.num_steps,
             bar=bar,
             save=lambda image, step: studio.save(
-                job, image, step, snapshot_path(job.output, step), quality
+                job, image, step, snapshot_path(job.output, step), **encoding
             ),
             save_every=arguments.get("save_every"),
         )
@@ -154,6 +154,10 @@ def _make(
         bar.clear()
         _report(studio, program, job, monitor, seconds, arguments)
         yield 0 if monitor.finite else 1
+
+
+def _encoding(arguments: Arguments) -> dict[str, int]:
+    return {name: arguments[name] for name in ("quality", "bit_depth") if name in arguments}
 
 
 def _snapshot_of(job: Job) -> Path:
@@ -205,8 +209,7 @@ def _keep(
     for job, monitor in zip(batch, monitors, strict=True):
         if monitor.good_steps:
             assert monitor.image is not None
-            quality = arguments.get("quality", 95)
-            studio.save(job, monitor.image, monitor.good_steps, job.output, quality)
+            studio.save(job, monitor.image, monitor.good_steps, job.output, **_encoding(arguments))
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
             kept.append(job)

@@ -5,6 +5,7 @@ import operator
 import os
 import re
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ _UPRIGHT = {
     2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE,
     6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90,
 }  # fmt: skip
+_DEEP_COLOUR = re.compile("(RGB|RGBA|RGBX);16([BLN])")  # Pillow's raw modes
 _FAINTEST = 1 / 510  # an alpha below this rounds to 0 at 8 bits
 _PILLOW_STATE = threading.RLock()
 
@@ -63,8 +65,9 @@ def load_picture(
     """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file, of an animation the first frame.
 
     EXIF orientation is applied and an embedded colour profile converted to sRGB; metadata too
-    broken to use are ignored. Sixteen-bit greyscale keeps its depth; sixteen-bit colour does not,
-    because Pillow decodes it to 8 bits. Resizing is Lanczos, in float32, weighted by alpha.
+    broken to use are ignored. PNG and TIFF of 16 bits a channel keep their depth, except grey with
+    alpha, and colours that a profile other than sRGB changes: that conversion takes 8 bits.
+    Resizing is Lanczos, in float32, weighted by alpha.
 
     Args:
       path: the file.
@@ -194,24 +197,17 @@ def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | 
 
     Bands are of mode "L" (0 to 255) or "F" (0 to 1).
     """
+    profile, stream, low_tiles = file.info.get("icc_profile"), file.fp, _low_byte_tiles(file)
     file.load()
-    profile, opacity = file.info.get("icc_profile"), None
     if file.mode == "F" or file.mode.startswith("I"):
-        bands, opacity = _deep_bands(file, profile)
+        bands, opacity = _deep_grey(file, profile)
+    elif low_tiles and _is_srgb(file, profile):
+        assert stream is not None
+        low_bytes = Image.open(stream, formats=_READABLE)
+        low_bytes.tile = low_tiles
+        bands, opacity = _deep_colour(file, low_bytes)
     else:
-        image: Image.Image = file
-        grey = image.mode in ("1", "L", "LA", "La")
-        key = image.info.get("transparency")
-        if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-            # A transparent colour of 16 bits, in a picture that Pillow has reduced to 8.
-            image.info["transparency"] = tuple(value >> 8 for value in key)
-        if image.has_transparency_data:
-            image = image.convert("LA" if grey else "RGBA")
-            opacity = image.getchannel("A")
-        if image.mode not in ("CMYK", "LAB"):
-            image = image.convert("L" if grey else "RGB")
-        image = _to_srgb(image, profile) or image
-        bands = list((image if image.mode == "L" else image.convert("RGB")).split())
+        bands, opacity = _eight_bit_bands(file, profile)
     turn = None
     with suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
         turn = _UPRIGHT.get(file.getexif().get(_ORIENTATION, 1))
@@ -221,7 +217,26 @@ def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | 
     return bands, opacity
 
 
-def _deep_bands(
+def _eight_bit_bands(
+    image: Image.Image, profile: bytes | None
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for all that Pillow decodes to 8 bits."""
+    opacity = None
+    grey = image.mode in ("1", "L", "LA", "La")
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        # A transparent colour of 16 bits, in a picture that Pillow has reduced to 8.
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    if image.has_transparency_data:
+        image = image.convert("LA" if grey else "RGBA")
+        opacity = image.getchannel("A")
+    if image.mode not in ("CMYK", "LAB"):
+        image = image.convert("L" if grey else "RGB")
+    image = _to_srgb(image, profile) or image
+    return list((image if image.mode == "L" else image.convert("RGB")).split()), opacity
+
+
+def _deep_grey(
     file: ImageFile.ImageFile, profile: bytes | None
 ) -> tuple[list[Image.Image], Image.Image | None]:
     """`_bands` for greyscale of more than 8 bits, which Pillow's own conversions would clip."""
@@ -248,6 +263,47 @@ def _deep_bands(
     curves = [] if ramp is None else list(np.asarray(ramp)[0].T / 255)
     planes = [np.interp(values, levels / 255, curve).astype(np.float32) for curve in curves]
     return [Image.fromarray(plane) for plane in planes or [values]], opacity
+
+
+def _low_byte_tiles(file: ImageFile.ImageFile) -> list[Any]:
+    """How to read the low bytes of 16-bit colours, or nothing where they are not of that kind.
+
+    Of each sample Pillow unpacks the high byte alone. Told that the bytes come in the other order,
+    it takes the low one for the high one.
+    """
+    swapped = []
+    for tile in file.tile:
+        arguments = (tile.args,) if isinstance(tile.args, str) else tile.args or ()
+        match = _DEEP_COLOUR.fullmatch(str(arguments[0])) if arguments else None
+        if match is None:
+            return []
+        little = match[2] == "L" or (match[2] == "N" and sys.byteorder == "little")
+        name = f"{match[1]};16{'B' if little else 'L'}"
+        swapped.append(tile._replace(args=(name, *arguments[1:])))
+    return swapped
+
+
+def _deep_colour(
+    high_bytes: Image.Image, low_bytes: Image.Image
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for colour of 16 bits a channel, from two pictures of one byte each."""
+    pixels = np.asarray(high_bytes).astype(np.uint16) << 8 | np.asarray(low_bytes)
+    key, opacity = high_bytes.info.get("transparency"), None
+    planes = list(np.moveaxis(pixels.astype(np.float32) / np.float32(65535), -1, 0))
+    bands = [Image.fromarray(plane) for plane in planes]
+    if isinstance(key, tuple):
+        opacity = Image.fromarray(np.uint8(255) * (pixels != key).any(-1).astype(np.uint8))
+    return bands[:3], bands[3] if len(bands) == 4 else opacity
+
+
+def _is_srgb(image: Image.Image, profile: bytes | None) -> bool:
+    """Whether the profile, if there is one, leaves the picture's colours as they are."""
+    colours = image.convert("RGB")
+    managed = _to_srgb(colours, profile)
+    if managed is None:
+        return True
+    # The colour transform itself rounds.
+    return bool(np.abs(np.asarray(managed, np.int16) - np.asarray(colours)).max() <= 1)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
