@@ -107,6 +107,8 @@ def _add_picture_options(parser: Any, command: str) -> None:
     add("--settings-from", metavar="PICTURE", help="take options from a PNG that jaxstyle wrote")
     add("--trace", metavar="FILE.csv", help="write every step's loss terms")
     add("--save-every", type=whole(1), metavar="N", help="write the picture every N steps too")
+    add("--animate", metavar="FILE", help="a .gif, .webp or folder that shows the optimisation")
+    add("--animate-every", type=whole(1), metavar="N", help="steps between its pictures")
     add("--quality", type=whole(1, 100), metavar="N", help="of JPEG and WebP (default: 95)")
     add("--bit-depth", type=int, choices=[8, 16], help="bits a channel; 16 for PNG and TIFF (8)")
     add("--split-rows", action="store_true", help="spread each picture over all devices by rows")

@@ -14,6 +14,7 @@ import jax
 from tqdm import tqdm
 
 from jaxstyle import descent, files, io, jobs
+from jaxstyle.animation import Animation, check_animation_path
 from jaxstyle.convert import sha256
 from jaxstyle.jobs import Job, Program, Studio
 from jaxstyle.monitor import Monitor, describe, snapshot_path
@@ -41,7 +42,7 @@ def stylize(arguments: Arguments) -> int:
             f"{output}: for {len(names)} pictures OUT should be a folder; "
             "it gets a CONTENT--STYLE.png for each"
         )
-    for option in ("trace", "resume"):
+    for option in ("trace", "resume", "animate"):
         if option in arguments and len(names) > 1:
             raise ValueError(f"--{option} is for a single picture; give one content and one style")
     make = functools.partial(jobs.make_job, "stylize", options=options)
@@ -79,12 +80,19 @@ def _recipe_options(command: str, arguments: Arguments) -> Arguments:
 def _run(listed: list[Job], arguments: Arguments) -> int:
     if "split_rows" in arguments and arguments.get("width", 1) > 1:
         raise ValueError("--split-rows is for one picture at a time; leave --width out")
-    if "split_rows" in arguments and "resume" in arguments:
-        raise ValueError("--resume and --split-rows exclude each other; give one of them")
+    for option in ("split_rows", "animate"):
+        if option in arguments and "resume" in arguments:
+            flag = f"--{option.replace('_', '-')}"
+            raise ValueError(f"--resume and {flag} exclude each other; give one of them")
+    if "animate_every" in arguments and "animate" not in arguments:
+        raise ValueError("--animate-every needs --animate beside it")
     for job in listed:
         io.check_output_path(job.output, arguments.get("bit_depth", 8))
     if "trace" in arguments:
         files.check_writable(arguments["trace"])
+    if "animate" in arguments:
+        check_animation_path(arguments["animate"])
+        arguments.setdefault("animate_every", max(1, round(listed[0].recipe.num_steps / 50)))
     studio = Studio(download="no_download" not in arguments, split_rows="split_rows" in arguments)
     # Pictures before the network: a wrong file name should not wait for a download.
     groups = jobs.group(studio, listed)
@@ -125,6 +133,7 @@ def _make(
 ) -> Iterator[int]:
     """Makes the pictures of one batch and writes them; yields the exit status of each."""
     encoding = _encoding(arguments)
+    film = Animation() if "animate" in arguments else None
 
     def monitor_of(job: Job) -> Monitor:
         return Monitor(
@@ -134,20 +143,24 @@ def _make(
                 job, image, step, snapshot_path(job.output, step), **encoding
             ),
             save_every=arguments.get("save_every"),
+            film=film,
+            film_every=arguments.get("animate_every", 1),
         )
 
     monitors = [monitor_of(job) for job in batch]
     start = time.monotonic()
     try:
+        if film is not None:
+            film(0, studio.lane(batch[0]).image)
         if "resume" in arguments:
             _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
-            studio.run(program, batch, width, monitors, _every(arguments, "save_every"))
-        _keep(studio, batch, monitors, arguments)
+            studio.run(program, batch, width, monitors, _every(arguments))
+        _keep(studio, batch, monitors, film, arguments)
         if "resume" in arguments and monitors[0].finite:
             _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
-        kept = _keep(studio, batch, monitors, arguments)
+        kept = _keep(studio, batch, monitors, film, arguments)
         raise KeyboardInterrupt(_interrupted(batch, monitors, kept, total)) from None
     seconds = (time.monotonic() - start) / len(batch)
     for job, monitor in zip(batch, monitors, strict=True):
@@ -164,10 +177,12 @@ def _snapshot_of(job: Job) -> Path:
     return job.output.with_name(f"{job.output.name}.snapshot")
 
 
-def _every(arguments: Arguments, option: str) -> int:
+def _every(arguments: Arguments) -> int:
     """Steps between reports: on a CPU a step takes long enough to be worth one each."""
     every = 1 if jax.default_backend() == "cpu" else 10
-    return math.gcd(every, arguments.get(option, every))
+    return math.gcd(
+        *(arguments.get(name, every) for name in ("save_every", "animate_every")), every
+    )
 
 
 def _run_resumable(
@@ -176,7 +191,7 @@ def _run_resumable(
     """Runs a job from its snapshot, if there is one, and keeps one on the way."""
     path, resume = _snapshot_of(job), None
     often = arguments.get("snapshot_every", 50)
-    every = math.gcd(_every(arguments, "save_every"), often)
+    every = math.gcd(_every(arguments), often)
     # Other chunks of steps, or other pictures under the same names, would not give the same bits.
     settings = studio.settings(job) | {
         "steps between reports": every,
@@ -202,9 +217,13 @@ def _run_resumable(
 
 
 def _keep(
-    studio: Studio, batch: list[Job], monitors: list[Monitor], arguments: Arguments
+    studio: Studio,
+    batch: list[Job],
+    monitors: list[Monitor],
+    film: Animation | None,
+    arguments: Arguments,
 ) -> list[Job]:
-    """Writes the last good images, and the trace if there should be one; returns which."""
+    """Writes the last good images, trace and animation if there should be; returns which."""
     kept = []
     for job, monitor in zip(batch, monitors, strict=True):
         if monitor.good_steps:
@@ -212,6 +231,9 @@ def _keep(
             studio.save(job, monitor.image, monitor.good_steps, job.output, **_encoding(arguments))
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
+            if film is not None:
+                film(monitor.good_steps, monitor.image)
+                film.write(arguments["animate"])
             kept.append(job)
     return kept
 
