@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,39 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def atomic_folder(path: StrPath) -> Iterator[Path]:
+    """Gives a temporary folder to fill that takes the name `path` when the block ends well.
+
+    Raises:
+      OSError: if there is no such parent, it is not writable, or `path` is not new or empty.
+    """
+    check_new_folder(path)
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def check_new_folder(path: StrPath) -> None:
+    """Raises what `atomic_folder` would raise at once.
+
+    Raises:
+      OSError: if there is no such parent, it is not writable, or `path` is not new or empty.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"{path}: is a file; name a folder")
+    if target.is_dir() and any(target.iterdir()):
+        raise FileExistsError(f"{path}: is a folder with files in it; name a new or an empty one")
+    _create_beside(target, path).unlink()
 
 
 def check_writable(path: StrPath) -> None:

@@ -128,8 +128,16 @@ class Studio:
         recipe, network = self.network(job)
         return settings_of(recipe.command, recipe.options, job.content, job.style, network)
 
-    def save(self, job: Job, image: Array, step: int, path: Path, quality: int = 95) -> None:
-        """Writes a picture of the job, with the settings that made it."""
+    def save(self, job: Job, image: Array, step: int, path: Path, **encoding: int) -> None:
+        """Writes a picture of the job, with the settings that made it.
+
+        Args:
+          job: the job.
+          image: `[H, W, 3]`.
+          step: how many steps it has had.
+          path: the file.
+          **encoding: `quality` and `bit_depth`, as `jaxstyle.io.save_image` takes them.
+        """
         content = self.content(job)
         try:
             io.save_image(
@@ -137,7 +145,7 @@ class Studio:
                 image,
                 alpha=content and content.alpha,
                 settings=self.settings(job) | {"step": step},
-                quality=quality,
+                **encoding,
             )
         except OSError as error:
             if error.errno is None:

@@ -20,6 +20,8 @@ class Monitor:
       bar: a progress bar that counts the steps of this and other pictures, if any.
       save: called with the image and the step every `save_every` steps, but not after the last.
       save_every: see `save`.
+      film: called with the step and the image every `film_every` steps.
+      film_every: see `film`.
 
     Attributes:
       image: the last good image, None before the first report.
@@ -36,6 +38,8 @@ class Monitor:
         bar: Any = None,
         save: Callable[[Array, int], None] | None = None,
         save_every: int | None = None,
+        film: Callable[[int, Array], None] | None = None,
+        film_every: int = 1,
     ):
         self.image: Array | None = None
         self.num_steps = num_steps
@@ -43,6 +47,7 @@ class Monitor:
         self.finite = True
         self.rows: list[dict[str, float]] = []
         self._bar, self._save, self._save_every = bar, save, save_every
+        self._film, self._film_every = film, film_every
 
     def __call__(self, step: int, image: Array, info: Info) -> None:
         """Takes a report: the steps done, the image, and `Info` of the steps since the last."""
@@ -65,6 +70,8 @@ class Monitor:
         due = self._save_every and step % self._save_every == 0 and step < self.num_steps
         if self._save is not None and due and self.finite:
             self._save(image, step)
+        if self._film is not None and step % self._film_every == 0 and self.finite:
+            self._film(step, image)
 
     def go_on(self, step: int, image: Array, rows: list[dict[str, float]]) -> None:
         """Takes over from an interrupted run: the steps done, all of them good, and their rows."""

@@ -236,6 +236,18 @@ def test_quality(cli):
     assert lengths[0] < lengths[1] == lengths[2]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_sixteen_bits(cli, command):
+    done(cli(COMMANDS[command]))
+    coarse = 255 * load_picture("out.png").image
+    for name in ("fine.png", "fine.tif"):
+        done(cli(COMMANDS[command].replace("out.png", name), bit_depth=16))
+        fine = 255 * load_picture(name).image
+        assert np.abs(fine - coarse).max() < 0.51
+        assert np.abs(fine - np.rint(fine)).mean() > 0.1
+        assert read_settings(name)["step"] == 3
+
+
 def test_progress_bar_can_be_silenced(cli, monkeypatch):
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
     assert "loss=" in cli(STYLIZE).err

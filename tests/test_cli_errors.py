@@ -159,6 +159,12 @@ def test_whole_numbers_out_of_range(refused, option):
         refused(TEXTURE, "--output-size", "640x480", f"got {value}", output_size=value)
 
 
+def test_bits_that_a_format_does_not_hold(refused):
+    for command in COMMANDS.values():
+        refused(f"{command} -o new.jpg", "new.jpg: JPEG holds 8 bits", ".png or .tif", bit_depth=16)
+    refused(STYLIZE, "--bit-depth", "8, 16", bit_depth=12)
+
+
 def test_usage(refused):
     refused("", "COMMAND")
     refused("paint a b", "paint", "stylize", "texture", "reconstruct", "weights")

@@ -14,6 +14,7 @@ from jaxstyle.errors import DownloadError, FileFormatError
 
 # The command line or the environment names something that is not there or not allowed.
 _USAGE = (
+    FileExistsError,
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,

@@ -14,6 +14,7 @@ import jax
 from tqdm import tqdm
 
 from jaxstyle import descent, files, io, schedule
+from jaxstyle.animation import Animation, check_animation_path
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.convert import sha256
 from jaxstyle.jobs import Studio
@@ -45,7 +46,7 @@ def stylize(arguments: Arguments) -> int:
             f"{output}: for {len(names)} pictures OUT should be a folder; "
             "it gets a CONTENT--STYLE.png for each"
         )
-    for option in ("trace", "resume"):
+    for option in ("trace", "resume", "animate"):
         if option in arguments and len(names) > 1:
             raise ValueError(f"--{option} is for a single picture; give one content and one style")
     make = functools.partial(schedule.make_job, "stylize", options=options)
@@ -83,12 +84,19 @@ def _recipe_options(command: str, arguments: Arguments) -> Arguments:
 def _run(listed: list[Job], arguments: Arguments) -> int:
     if "split_rows" in arguments and arguments.get("width", 1) > 1:
         raise ValueError("--split-rows is for one picture at a time; leave --width out")
-    if "split_rows" in arguments and "resume" in arguments:
-        raise ValueError("--resume and --split-rows exclude each other; give one of them")
+    for option in ("split_rows", "animate"):
+        if option in arguments and "resume" in arguments:
+            flag = f"--{option.replace('_', '-')}"
+            raise ValueError(f"--resume and {flag} exclude each other; give one of them")
+    if "animate_every" in arguments and "animate" not in arguments:
+        raise ValueError("--animate-every needs --animate beside it")
     for job in listed:
-        io.check_output_path(job.output)
+        io.check_output_path(job.output, arguments.get("bit_depth", 8))
     if "trace" in arguments:
         files.check_writable(arguments["trace"])
+    if "animate" in arguments:
+        check_animation_path(arguments["animate"])
+        arguments.setdefault("animate_every", max(1, round(listed[0].recipe.num_steps / 50)))
     studio = Studio(
         listed, download="no_download" not in arguments, split_rows="split_rows" in arguments
     )
@@ -138,30 +146,35 @@ def _make(
 
     `written` gets the files, whole or interrupted, and their monitors.
     """
-    quality = arguments.get("quality", 95)
+    encoding = _encoding(arguments)
+    film = Animation() if "animate" in arguments else None
 
     def monitor_of(job: Job) -> Monitor:
         return Monitor(
             program.num_steps,
             bar=bar,
             save=lambda image, step: studio.save(
-                job, image, step, snapshot_path(job.output, step), quality
+                job, image, step, snapshot_path(job.output, step), **encoding
             ),
             save_every=arguments.get("save_every"),
+            film=film,
+            film_every=arguments.get("animate_every", 1),
         )
 
     monitors = [monitor_of(job) for job in batch]
     start = time.monotonic()
     try:
+        if film is not None:
+            film(0, studio.lane(batch[0]).image)
         if "resume" in arguments:
             _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
-            studio.run(program, batch, width, monitors, _every(arguments, "save_every"))
-        written |= _keep(studio, batch, monitors, arguments)
+            studio.run(program, batch, width, monitors, _every(arguments))
+        written |= _keep(studio, batch, monitors, film, arguments)
         if "resume" in arguments and monitors[0].finite:
             _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
-        written |= _keep(studio, batch, monitors, arguments)
+        written |= _keep(studio, batch, monitors, film, arguments)
         raise
     seconds = (time.monotonic() - start) / len(batch)
     for job, monitor in zip(batch, monitors, strict=True):
@@ -170,14 +183,20 @@ def _make(
         yield 0 if monitor.finite else 1
 
 
+def _encoding(arguments: Arguments) -> dict[str, int]:
+    return {name: arguments[name] for name in ("quality", "bit_depth") if name in arguments}
+
+
 def _snapshot_of(job: Job) -> Path:
     return job.output.with_name(f"{job.output.name}.snapshot")
 
 
-def _every(arguments: Arguments, option: str) -> int:
+def _every(arguments: Arguments) -> int:
     """Steps between reports: on a CPU a step takes long enough to be worth one each."""
     every = 1 if jax.default_backend() == "cpu" else 10
-    return math.gcd(every, arguments.get(option, every))
+    return math.gcd(
+        *(arguments.get(name, every) for name in ("save_every", "animate_every")), every
+    )
 
 
 def _run_resumable(
@@ -186,7 +205,7 @@ def _run_resumable(
     """Runs a job from its snapshot, if there is one, and keeps one on the way."""
     path, resume = _snapshot_of(job), None
     often = arguments.get("snapshot_every", 50)
-    every = math.gcd(_every(arguments, "save_every"), often)
+    every = math.gcd(_every(arguments), often)
     # Other chunks of steps, or other pictures under the same names, would not give the same bits.
     settings = studio.settings(job) | {
         "steps between reports": every,
@@ -212,17 +231,23 @@ def _run_resumable(
 
 
 def _keep(
-    studio: Studio, batch: list[Job], monitors: list[Monitor], arguments: Arguments
+    studio: Studio,
+    batch: list[Job],
+    monitors: list[Monitor],
+    film: Animation | None,
+    arguments: Arguments,
 ) -> dict[Path, Monitor]:
-    """Writes the last good images, and the trace if there should be one; returns which."""
+    """Writes the last good images, trace and animation if there should be; returns which."""
     kept = {}
     for job, monitor in zip(batch, monitors, strict=True):
         if monitor.good_steps:
             assert monitor.image is not None
-            quality = arguments.get("quality", 95)
-            studio.save(job, monitor.image, monitor.good_steps, job.output, quality)
+            studio.save(job, monitor.image, monitor.good_steps, job.output, **_encoding(arguments))
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
+            if film is not None:
+                film(monitor.good_steps, monitor.image)
+                film.write(arguments["animate"])
             kept[job.output] = monitor
     return kept
 

@@ -1,31 +1,25 @@
-"""Pictures in and out of files, with Pillow; the only module that knows about file formats.
-
-A picture is read the way a viewer would show it (upright, in sRGB, first frame) and reaches the
-core as `[H, W, 3]` float32 RGB in [0, 1]. What is written appears under its name only once it is
-complete. Every error is one line that names the file and says what would be right.
-"""
+"""Reading pictures, the way a viewer would show them: upright, in sRGB, the first frame."""
 
 import json
 import operator
 import os
 import re
 import stat
+import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INTERPRETATION
 
-from jaxstyle import files
 from jaxstyle.errors import FileFormatError
 from jaxstyle.files import StrPath
 
@@ -35,17 +29,13 @@ _FloatArray = NDArray[np.float32]
 
 # Named because Pillow's full list holds readers that start other programs (EPS runs Ghostscript).
 _READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
-_WRITABLE = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
-    ".tiff": "TIFF",
-}  # fmt: skip
-_DESCRIPTION, _ORIENTATION, _SOFTWARE = 270, 274, 305  # tags of EXIF and TIFF
-_BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
+_ORIENTATION = 274  # a tag of EXIF and TIFF
 _TURN = Image.Transpose
 _UPRIGHT = {
     2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE,
     6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90,
 }  # fmt: skip
+_DEEP_COLOUR = re.compile("(RGB|RGBA|RGBX);16([BLN])")  # Pillow's raw modes
 _FAINTEST = 1 / 510  # an alpha below this rounds to 0 at 8 bits
 _PILLOW_STATE = threading.RLock()
 
@@ -75,8 +65,9 @@ def load_picture(
     """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file, of an animation the first frame.
 
     EXIF orientation is applied and an embedded colour profile converted to sRGB; metadata too
-    broken to use are ignored. Sixteen-bit greyscale keeps its depth; sixteen-bit colour does not,
-    because Pillow decodes it to 8 bits. Resizing is Lanczos, in float32, weighted by alpha.
+    broken to use are ignored. PNG and TIFF of 16 bits a channel keep their depth, except grey with
+    alpha, and colours that a profile other than sRGB changes: that conversion takes 8 bits.
+    Resizing is Lanczos, in float32, weighted by alpha.
 
     Args:
       path: the file.
@@ -134,63 +125,6 @@ def load_image(
     return jnp.asarray(load_picture(path, size=size, shape=shape, max_pixels=max_pixels).image)
 
 
-def save_image(
-    path: StrPath,
-    image: ArrayLike,
-    *,
-    alpha: ArrayLike | None = None,
-    settings: Mapping[str, Any] | None = None,
-    quality: int = 95,
-) -> None:
-    """Writes a picture at 8 bits a channel, in the format that the file's extension names.
-
-    PNG and TIFF are lossless. JPEG has full colour resolution and no transparency: the picture
-    is laid on white. A failure leaves an existing file as it was.
-
-    Args:
-      path: the file: .png, .jpg, .jpeg, .webp, .tif or .tiff.
-      image: `[H, W, 3]` float RGB; clipped to [0, 1], then rounded, halves to even.
-      alpha: `[H, W]` float opacity in [0, 1].
-      settings: what made the picture, kept inside the file as JSON for `read_settings`.
-      quality: 1 to 100, for JPEG and WebP; at 100 WebP is lossless.
-
-    Raises:
-      ValueError: for an unknown extension, a wrong shape, NaN, a quality out of range, or more
-        pixels or settings than the format holds.
-      TypeError: if the arrays are not floating point or the settings do not fit into JSON.
-      OSError: if the file cannot be written; see `check_output_path`.
-
-    Example:
-      >>> import tempfile
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     save_image(folder + "/out.png", np.zeros((4, 8, 3)), settings={"steps": 500})
-      ...     load_image(folder + "/out.png", size=2).shape, read_settings(folder + "/out.png")
-      ((1, 2, 3), {'steps': 500})
-    """
-    kind = _output_kind(path)
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality: expected 1 to 100, got {quality}")
-    pixels = _checked("image", image, (None, None, 3))
-    if alpha is not None:
-        opacity = _checked("alpha", alpha, pixels.shape[:2])[..., None]
-        if kind == "JPEG":
-            pixels = pixels * opacity + (1 - opacity)
-        else:
-            pixels = np.concatenate([pixels, opacity], -1)
-    picture = Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
-    options = _encoder_options(kind, quality, settings)
-    with files.atomic_write(path) as temporary:
-        try:
-            picture.save(temporary, kind, **options)
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's: no space, no right
-            raise ValueError(
-                f"{path}: {kind} cannot hold {picture.width} x {picture.height} pixels with these"
-                f" settings ({error}); save it as .png"
-            ) from error
-
-
 def read_settings(path: StrPath) -> dict[str, Any]:
     """The settings that `save_image` put into a file, as JSON gives them back.
 
@@ -203,26 +137,13 @@ def read_settings(path: StrPath) -> dict[str, Any]:
             image.load()  # programs that edit a PNG may move its texts behind the pixels
         text = image.info.get("jaxstyle")
         if text is None:
-            description = str(image.getexif().get(_DESCRIPTION, ""))
+            description = str(image.getexif().get(IMAGEDESCRIPTION, ""))
             text = description[9:] if description.startswith("jaxstyle ") else ""
     with suppress(ValueError, RecursionError):
         settings = json.loads(text)
         if isinstance(settings, dict):
             return settings
     raise FileFormatError(f"{path}: holds no jaxstyle settings; give a picture jaxstyle wrote")
-
-
-def check_output_path(path: StrPath) -> None:
-    """Raises what writing a picture to `path` would raise, before hours of work depend on it.
-
-    Raises:
-      ValueError: if the extension is not that of a format `save_image` writes.
-      IsADirectoryError: if `path` is a folder.
-      FileNotFoundError, NotADirectoryError: if the folder does not exist.
-      PermissionError, OSError: if the folder does not admit new files.
-    """
-    files.check_writable(path)
-    _output_kind(path)
 
 
 @contextmanager
@@ -276,24 +197,17 @@ def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | 
 
     Bands are of mode "L" (0 to 255) or "F" (0 to 1).
     """
+    profile, stream, low_tiles = file.info.get("icc_profile"), file.fp, _low_byte_tiles(file)
     file.load()
-    profile, opacity = file.info.get("icc_profile"), None
     if file.mode == "F" or file.mode.startswith("I"):
-        bands, opacity = _deep_bands(file, profile)
+        bands, opacity = _deep_grey(file, profile)
+    elif low_tiles and _is_srgb(file, profile):
+        assert stream is not None
+        low_bytes = Image.open(stream, formats=_READABLE)
+        low_bytes.tile = low_tiles
+        bands, opacity = _deep_colour(file, low_bytes)
     else:
-        image: Image.Image = file
-        grey = image.mode in ("1", "L", "LA", "La")
-        key = image.info.get("transparency")
-        if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-            # A transparent colour of 16 bits, in a picture that Pillow has reduced to 8.
-            image.info["transparency"] = tuple(value >> 8 for value in key)
-        if image.has_transparency_data:
-            image = image.convert("LA" if grey else "RGBA")
-            opacity = image.getchannel("A")
-        if image.mode not in ("CMYK", "LAB"):
-            image = image.convert("L" if grey else "RGB")
-        image = _to_srgb(image, profile) or image
-        bands = list((image if image.mode == "L" else image.convert("RGB")).split())
+        bands, opacity = _eight_bit_bands(file, profile)
     turn = None
     with suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
         turn = _UPRIGHT.get(file.getexif().get(_ORIENTATION, 1))
@@ -303,15 +217,36 @@ def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | 
     return bands, opacity
 
 
-def _deep_bands(
+def _eight_bit_bands(
+    image: Image.Image, profile: bytes | None
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for all that Pillow decodes to 8 bits."""
+    opacity = None
+    grey = image.mode in ("1", "L", "LA", "La")
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        # A transparent colour of 16 bits, in a picture that Pillow has reduced to 8.
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    if image.has_transparency_data:
+        image = image.convert("LA" if grey else "RGBA")
+        opacity = image.getchannel("A")
+    if image.mode not in ("CMYK", "LAB"):
+        image = image.convert("L" if grey else "RGB")
+    image = _to_srgb(image, profile) or image
+    return list((image if image.mode == "L" else image.convert("RGB")).split()), opacity
+
+
+def _deep_grey(
     file: ImageFile.ImageFile, profile: bytes | None
 ) -> tuple[list[Image.Image], Image.Image | None]:
     """`_bands` for greyscale of more than 8 bits, which Pillow's own conversions would clip."""
     raw = np.asarray(file)
     full, inverted = 1 if file.mode == "F" else 65535, False
     if isinstance(file, TiffImagePlugin.TiffImageFile) and file.mode.startswith("I;16"):
-        full = 2 ** file.tag_v2.get(_BITS, (16,))[0] - 1  # 12 bits come as they are
-        inverted = file.tag_v2.get(_PHOTOMETRIC) == 0  # white is 0: Pillow inverts only 8 bits
+        full = 2 ** file.tag_v2.get(BITSPERSAMPLE, (16,))[0] - 1  # 12 bits come as they are
+        inverted = (
+            file.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+        )  # white is 0: Pillow inverts only 8 bits
     values = raw.astype(np.float32) / np.float32(full)
     if not (values.min() >= -_FAINTEST and values.max() <= 1 + _FAINTEST):  # true for NaN too
         raise FileFormatError(
@@ -328,6 +263,47 @@ def _deep_bands(
     curves = [] if ramp is None else list(np.asarray(ramp)[0].T / 255)
     planes = [np.interp(values, levels / 255, curve).astype(np.float32) for curve in curves]
     return [Image.fromarray(plane) for plane in planes or [values]], opacity
+
+
+def _low_byte_tiles(file: ImageFile.ImageFile) -> list[Any]:
+    """How to read the low bytes of 16-bit colours, or nothing where they are not of that kind.
+
+    Of each sample Pillow unpacks the high byte alone. Told that the bytes come in the other order,
+    it takes the low one for the high one.
+    """
+    swapped = []
+    for tile in file.tile:
+        arguments = (tile.args,) if isinstance(tile.args, str) else tile.args or ()
+        match = _DEEP_COLOUR.fullmatch(str(arguments[0])) if arguments else None
+        if match is None:
+            return []
+        little = match[2] == "L" or (match[2] == "N" and sys.byteorder == "little")
+        name = f"{match[1]};16{'B' if little else 'L'}"
+        swapped.append(tile._replace(args=(name, *arguments[1:])))
+    return swapped
+
+
+def _deep_colour(
+    high_bytes: Image.Image, low_bytes: Image.Image
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for colour of 16 bits a channel, from two pictures of one byte each."""
+    pixels = np.asarray(high_bytes).astype(np.uint16) << 8 | np.asarray(low_bytes)
+    key, opacity = high_bytes.info.get("transparency"), None
+    planes = list(np.moveaxis(pixels.astype(np.float32) / np.float32(65535), -1, 0))
+    bands = [Image.fromarray(plane) for plane in planes]
+    if isinstance(key, tuple):
+        opacity = Image.fromarray(np.uint8(255) * (pixels != key).any(-1).astype(np.uint8))
+    return bands[:3], bands[3] if len(bands) == 4 else opacity
+
+
+def _is_srgb(image: Image.Image, profile: bytes | None) -> bool:
+    """Whether the profile, if there is one, leaves the picture's colours as they are."""
+    colours = image.convert("RGB")
+    managed = _to_srgb(colours, profile)
+    if managed is None:
+        return True
+    # The colour transform itself rounds.
+    return bool(np.abs(np.asarray(managed, np.int16) - np.asarray(colours)).max() <= 1)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
@@ -352,59 +328,3 @@ def _resized(plane: _FloatArray, shape: tuple[int, int]) -> _FloatArray:
     if plane.shape == shape:
         return plane
     return np.asarray(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.LANCZOS))
-
-
-def _checked(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> _FloatArray:
-    """The values as float32 in [0, 1]; refuses another shape (None: any size), integers, NaN."""
-    array = np.asarray(values)
-    sides = zip(array.shape, shape, strict=False)
-    if array.ndim != len(shape) or any(got < 1 or want not in (None, got) for got, want in sides):
-        expected = str(shape).replace("None, None", "H, W")
-        raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
-    if not jnp.issubdtype(array.dtype, jnp.floating):  # jax's test, for bfloat16
-        raise TypeError(f"{name}: expected floats in [0, 1], got {array.dtype}")
-    if np.isnan(array).any():
-        raise ValueError(f"{name}: expected numbers, got {np.isnan(array).sum()} that are NaN")
-    return array.astype(np.float32).clip(0.0, 1.0)
-
-
-def _encoder_options(kind: str, quality: int, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What Pillow's encoder of this format is told, the settings among it."""
-
-    def plain(value: Any) -> Any:  # arrays and scalars of numpy and jax, and paths
-        return value.tolist() if hasattr(value, "tolist") else os.fspath(value)
-
-    try:
-        # Plain ASCII, escapes for the rest: fits every format's text field, odd file names too.
-        text = None if settings is None else json.dumps(dict(settings), default=plain)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"settings: cannot be written as JSON ({error})") from error
-    try:
-        software = f"jaxstyle {metadata.version('jaxstyle')}"
-    except metadata.PackageNotFoundError:  # used from a checkout that is not installed
-        software = "jaxstyle"
-    if kind == "PNG":
-        texts = PngImagePlugin.PngInfo()
-        texts.add_text("Software", software)
-        if text is not None:
-            texts.add_text("jaxstyle", text)
-        return {"pnginfo": texts}
-    exif = Image.Exif()
-    exif[_SOFTWARE] = software
-    if text is not None:
-        exif[_DESCRIPTION] = f"jaxstyle {text}"
-    if kind == "TIFF":
-        return {"compression": "tiff_adobe_deflate", "tiffinfo": dict(exif)}
-    if kind == "WEBP":  # `exact` keeps colours under alpha 0, which an editor may uncover
-        return {"quality": quality, "lossless": quality == 100, "exact": True, "exif": exif}
-    # Not `optimize`: the buffer that Pillow then guesses is too small for noise, and saving fails.
-    return {"quality": quality, "subsampling": 0, "exif": exif}
-
-
-def _output_kind(path: StrPath) -> str:
-    """Pillow's name of the format that the extension stands for."""
-    extension = Path(path).suffix.lower()
-    if extension not in _WRITABLE:
-        got = extension or "none"
-        raise ValueError(f"{path}: expected an extension among {', '.join(_WRITABLE)}, got {got}")
-    return _WRITABLE[extension]
