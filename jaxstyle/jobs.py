@@ -21,7 +21,7 @@ from jaxstyle.memory import MemoryPlan, plan_memory
 from jaxstyle.monitor import Monitor
 from jaxstyle.objective import LossSpec, Targets
 from jaxstyle.options import INITS
-from jaxstyle.recipe import Recipe, find_network, make_recipe, make_weights
+from jaxstyle.recipe import Recipe, check_layers, find_network, make_recipe, make_weights
 from jaxstyle.settings import settings_of
 from jaxstyle.solvers import Solver
 from jaxstyle.weights import Network
@@ -150,7 +150,7 @@ class Studio:
                 raise
         suited, network = self._networks[key]
         preset = suited.preset
-        vgg.check_layers(job.recipe.spec.layers, vgg.network_widths(network.params))
+        check_layers(job.recipe, network)
         options = job.recipe.options | {"preset": preset.name}
         return job.recipe._replace(preset=preset, options=options), network
 
