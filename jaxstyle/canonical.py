@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from jaxstyle import files
-from jaxstyle.convert import FORMAT, LAYERS, VERSION, check_params
+from jaxstyle.convert import FORMAT, VERSION, check_params, widths
 from jaxstyle.errors import FileFormatError
 
 
@@ -35,9 +35,9 @@ def save_params(
 
     Example:
       >>> import tempfile
-      >>> from jaxstyle.convert import convert
+      >>> from jaxstyle.convert import NETWORKS, convert
       >>> params, before = {"mean": np.zeros(3)}, 3
-      >>> for layer in LAYERS:
+      >>> for layer in NETWORKS["vgg19"]:
       ...     kernel = np.zeros((3, 3, before, 2))
       ...     params[layer], before = {"kernel": kernel, "bias": np.zeros(2)}, 2
       >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def save_params(
 
     check_params(params, "params")
     arrays = {"mean": np.asarray(params["mean"], np.float32)}
-    for layer in LAYERS:
+    for layer in widths(params):
         with np.errstate(over="ignore"):  # reported below
             kernel = np.ascontiguousarray(params[layer]["kernel"], dtype)
         if not np.isfinite(kernel).all():

@@ -1,4 +1,4 @@
-"""Reads VGG-19 from the layouts in which the field passes it around.
+"""Reads VGG-19 and VGG-16 from the layouts in which the field passes them around.
 
 Whatever the file's axes, channel order and input range, the result is the same plain dictionary:
 `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}` for a network that takes
@@ -16,8 +16,8 @@ the bias would change the picture's edges.
 | `torchvision` | `.pth`, `.safetensors` with `features.0.weight` | RGB, 0 to 1, mean and std |
 | `jaxstyle` | `.safetensors` | RGB, 0 to 1, minus the file's mean |
 
-Widths are free, as long as each layer takes what the one before gives: a compact network uses the
-same layer names.
+Which of the two networks a file holds is told by the names of its arrays. Widths are free, as long
+as each layer takes what the one before gives: a compact network uses the same layer names.
 """
 
 import hashlib
@@ -38,8 +38,8 @@ from jaxstyle.formats.stored import Stored, refusing
 Params = dict[str, Any]
 Metadata = dict[str, str]
 
-VGG19_WIDTHS = dict(vgg.VGG19_WIDTHS)
-LAYERS = tuple(VGG19_WIDTHS)
+NETWORKS = {"vgg19": dict(vgg.VGG19_WIDTHS), "vgg16": dict(vgg.VGG16_WIDTHS)}
+TITLES = {"vgg19": "VGG-19", "vgg16": "VGG-16"}
 FORMAT = "jaxstyle-params"
 VERSION = "1"
 
@@ -120,10 +120,10 @@ _LAYOUTS = {
 }
 LAYOUTS = tuple(_LAYOUTS)
 
-# Places of the convolutions in torchvision's `features`: ReLUs and pools take the other numbers.
-_NUMBERS = dict(
-    zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), strict=True)
-)
+# Files with torchvision's names and Caffe's input, by name and by the beginning of their SHA-256,
+# after which two of them are named. The third is a pruned VGG-16.
+_CAFFE_TRAINED = re.compile("vgg19-d01eb7cb|vgg16-00b39a1b|channel_pruning")
+_CAFFE_TRAINED_SHA256 = ("d01eb7cb", "00b39a1b")
 # What style transfer leaves out: fully connected layers under every name, and training leftovers.
 _IGNORED = re.compile(
     r"(^|/)(classifier|pre_logits|head|fc\d?|predictions|flatten|prob|optimizer_weights)([./_]|$)"
@@ -137,12 +137,12 @@ def convert(path: str | Path, layout: str = "auto") -> tuple[Params, Metadata]:
       path: the file. Its contents decide how it is read, not its name.
       layout: one of `LAYOUTS`, or `"auto"`. The torchvision and neural-style-pt layouts have the
         same keys and differ only in the input they expect; `"auto"` takes the second only for the
-        published file, which it knows by its name or its checksum.
+        published files, which it knows by their names or checksums.
 
     Returns:
       The canonical parameters, float32 NumPy arrays, and what is known about them: `layout`,
-      `network` ("vgg19", or "custom" for other widths), `weights` ("oxford", "torchvision" or
-      "unknown"), `normalized`, `source`, `source_sha256`, `format` and `version`.
+      `network` ("vgg19", "vgg16", or "custom" for other widths), `weights` ("oxford",
+      "torchvision" or "unknown"), `normalized`, `source`, `source_sha256`, `format` and `version`.
 
     Raises:
       ValueError: if `layout` is unknown.
@@ -187,12 +187,12 @@ def convert_any(path: str | Path, layout: str = "auto") -> tuple[Params, Metadat
         raise FileFormatError(f"{path}: the {layout} layout needs a {wanted} file, this is {kind}")
     params = _fold(_collect(path, arrays, layout), layout)
     _check_finite(params, path)
-    is_vgg19 = widths(params) == VGG19_WIDTHS
+    network = network_name(params)
     metadata = {
         "format": FORMAT,
         "version": VERSION,
-        "network": "vgg19" if is_vgg19 else "custom",
-        "weights": spec.weights if is_vgg19 else "unknown",
+        "network": network or "custom",
+        "weights": spec.weights if network else "unknown",
         "layout": layout,
         "normalized": "false",
         "source": path.name,
@@ -207,9 +207,8 @@ def _guess(path: Path, kind: str, arrays: Mapping[str, Stored], digest: str) -> 
         return by_kind[kind]
     if any(re.fullmatch(r"conv\d_\d\.(weight|bias)", key) for key in arrays):
         return "gatys"
-    # The published file is named after the beginning of its checksum.
-    published = "vgg19-d01eb7cb" in path.name or digest.startswith("d01eb7cb")
-    return "neural-style-pt" if published else "torchvision"
+    caffe = _CAFFE_TRAINED.search(path.name) or digest.startswith(_CAFFE_TRAINED_SHA256)
+    return "neural-style-pt" if caffe else "torchvision"
 
 
 def _fold(raw: Params, layout: str) -> Params:
@@ -225,7 +224,7 @@ def _fold(raw: Params, layout: str) -> Params:
 
 
 def check_params(params: Mapping[str, Any], name: str | Path) -> None:
-    """Checks that a dictionary holds a whole network with VGG-19's layers, of any widths.
+    """Checks that a dictionary holds a whole network with VGG-19's or VGG-16's layers.
 
     Args:
       params: canonical parameters.
@@ -237,7 +236,7 @@ def check_params(params: Mapping[str, Any], name: str | Path) -> None:
     Example:
       >>> check_params({"mean": [0.5, 0.5]}, "mine")
       Traceback (most recent call last):
-      jaxstyle.errors.FileFormatError: mine: not VGG-19 in the jaxstyle layout; missing: conv1_1...
+      jaxstyle.errors.FileFormatError: mine: not VGG-19 or VGG-16 in the jaxstyle layout; ...
     """
     stored: dict[str, Stored] = {}
     for key, value in params.items():
@@ -256,7 +255,19 @@ def widths(params: Mapping[str, Any]) -> dict[str, int]:
     Returns:
       A dictionary such as `{"conv1_1": 64, ...}`.
     """
-    return {layer: int(params[layer]["kernel"].shape[3]) for layer in LAYERS}
+    return dict(vgg.network_widths(params))
+
+
+def network_name(params: Mapping[str, Any]) -> str | None:
+    """The published network that has a network's layers and widths.
+
+    Args:
+      params: canonical parameters.
+
+    Returns:
+      "vgg19", "vgg16", or None for other widths.
+    """
+    return next((name for name, w in NETWORKS.items() if w == widths(params)), None)
 
 
 def sha256(path: str | Path) -> str:
@@ -275,6 +286,7 @@ def sha256(path: str | Path) -> str:
 def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Params:
     """Reads the arrays, kernels in the order h, w, in, out; says all that is wrong at once."""
     spec = _LAYOUTS[layout]
+    network, names = _nearest(arrays, spec)
     missing: list[str] = []
     wrong: list[str] = []
 
@@ -292,9 +304,7 @@ def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Par
 
     keys: dict[str, tuple[str, str]] = {}
     before: int | None = 3
-    for layer in LAYERS:
-        places = {"layer": layer, "block": layer[4], "index": layer[6], "number": _NUMBERS[layer]}
-        kernel, bias = (spec.name.format(part=part, **places) for part in spec.parts)
+    for layer, (kernel, bias) in names.items():
         sizes = {"h": 3, "w": 3, "i": before, "o": None}
         shape = check(kernel, *(sizes[axis] for axis in spec.axes))
         before = shape[spec.axes.index("o")] if len(shape) == 4 else None
@@ -309,10 +319,13 @@ def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Par
     faults = {"missing": missing, "extra": extra, "misshapen": wrong}
     if any(faults.values()):
         listed = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in faults.items() if keys)
-        raise FileFormatError(f"{name}: not VGG-19 in the {layout} layout; {listed}")
+        raise FileFormatError(
+            f"{name}: not {' or '.join(TITLES.values())} in the {layout} layout; "
+            f"for {TITLES[network]}, {listed}"
+        )
 
     order = [spec.axes.index(axis) for axis in "hwio"]
-    params: Params = {layer: {} for layer in LAYERS}
+    params: Params = {layer: {} for layer in names}
     with refusing(name, "a network"):
         for key, (layer, part) in keys.items():
             values = _floats(arrays[key].read(), key)
@@ -324,6 +337,28 @@ def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Par
     return params
 
 
+def _nearest(arrays: Mapping[str, Stored], spec: _Layout) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The network of which most is there, and what its kernels and biases are called."""
+
+    def names(network: str) -> dict[str, tuple[str, str]]:
+        found = {}
+        for place, layer in enumerate(NETWORKS[network]):
+            block = int(layer[4])
+            # In torchvision's `features` each convolution has a ReLU after it, each block a pool.
+            places = {"block": block, "index": layer[6], "number": 2 * place + block - 1}
+            kernel, bias = (spec.name.format(layer=layer, part=p, **places) for p in spec.parts)
+            found[layer] = kernel, bias
+        return found
+
+    def share(network: str) -> tuple[int, float]:
+        keys = [key for pair in names(network).values() for key in pair]
+        count = sum(key in arrays for key in keys)
+        return count, count / len(keys)
+
+    network = max(NETWORKS, key=share)
+    return network, names(network)
+
+
 def _floats(values: NDArray[Any], key: str) -> NDArray[np.float32]:
     if values.dtype.kind != "f" and values.dtype != ml_dtypes.bfloat16:
         raise ValueError(f"{key} is of type {values.dtype}, not of floats")
@@ -333,7 +368,7 @@ def _floats(values: NDArray[Any], key: str) -> NDArray[np.float32]:
 
 def _check_finite(params: Params, name: str | Path) -> None:
     leaves = {"mean": params["mean"]}
-    for layer in LAYERS:
+    for layer in widths(params):
         leaves |= {f"{layer}.{part}": params[layer][part] for part in ("kernel", "bias")}
     bad = [key for key, values in leaves.items() if not np.isfinite(values).all()]
     if bad:

@@ -39,7 +39,7 @@ def fetch(
     """Downloads a network, even if it is there already, and converts it.
 
     Args:
-      name: "vgg19" or "vgg19-torchvision".
+      name: "vgg19", "vgg19-torchvision", "vgg16" or "vgg16-torchvision".
       directory: where to keep it; by default the user's cache.
       sources: where to get it, in this order; by default the published places.
       progress: whether to show a progress bar on stderr.
@@ -55,9 +55,9 @@ def fetch(
       DownloadError: if no source gave the file; the message has the reason for each.
 
     Example:
-      >>> fetch("vgg16")
+      >>> fetch("vgg13")
       Traceback (most recent call last):
-      ValueError: name should be one of vgg19, vgg19-torchvision, got 'vgg16'
+      ValueError: name should be one of vgg19, vgg19-torchvision, vgg16, ..., got 'vgg13'
     """
     if sources is None:
         if name not in SOURCES:

@@ -20,7 +20,7 @@ from jaxstyle.io import Picture
 from jaxstyle.memory import plan_memory
 from jaxstyle.monitor import Monitor
 from jaxstyle.options import INITS
-from jaxstyle.recipe import Recipe, find_network, make_weights
+from jaxstyle.recipe import Recipe, check_layers, find_network, make_weights
 from jaxstyle.schedule import Batch, Job, OnError, Program
 from jaxstyle.settings import settings_of
 from jaxstyle.spec import LossSpec
@@ -97,7 +97,7 @@ class Studio:
                 raise
         suited, network = self._networks[key]
         preset = suited.preset
-        vgg.check_layers(job.recipe.spec.layers, vgg.network_widths(network.params))
+        check_layers(job.recipe, network)
         options = job.recipe.options | {"preset": preset.name}
         return job.recipe._replace(preset=preset, options=options), network
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 from jaxstyle import vgg
 from jaxstyle.objective import TotalVariation
 from jaxstyle.presets import PRESETS
+from jaxstyle.registry import FILES
 from jaxstyle.solvers import SOLVERS
 
 Number = TypeVar("Number", int, float)
@@ -101,7 +102,7 @@ def add_recipe_options(parser: Any, command: str) -> None:
     add(
         "--network",
         metavar="NAME",
-        help="auto, vgg19, vgg19-normalized, vgg19-torchvision, compact, or a file",
+        help=f"auto, {', '.join(FILES)}, or a file",
     )
     add("--size", type=whole(1), metavar="N", help="longer side in pixels (default: 512)")
     add("--style-size", type=whole(1), metavar="N", help="the painting's longer side (SIZE)")
@@ -192,6 +193,7 @@ def _width_and_height(text: str) -> tuple[int, int]:
 
 
 def _layer(text: str) -> str:
+    # VGG-19 has the layers of every network; whether the one asked for has it is seen later.
     try:
         vgg.check_layers([text])
     except ValueError as error:

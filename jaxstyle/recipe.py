@@ -115,11 +115,12 @@ def find_network(
 
     Args:
       recipe: from `make_recipe`.
-      images: what a network other than Oxford's is normalised over, for want of photographs.
+      images: what a network other than Oxford's VGG-19 is normalised over.
       download: whether it may be downloaded.
 
     Raises:
-      ValueError: if the network lacks a layer; and what `jaxstyle.weights.load_network` raises.
+      ValueError, FileNotFoundError, DownloadError, FileFormatError: as for
+        `jaxstyle.weights.load_network`.
     """
     name, preset = recipe.options["network"], recipe.preset
     network = load_network(
@@ -131,12 +132,19 @@ def find_network(
         download=download,
     )
     network = network._replace(params=dict(preset.prepare(network.params)))
-    vgg.check_layers(recipe.spec.layers, vgg.network_widths(network.params))
     if network.name == COMPACT and not recipe.preset_given:
         preset = get_preset(COMPACT)  # the layers, steps and solver are the default's
         options = recipe.options | {"preset": preset.name}
         recipe = recipe._replace(preset=preset, options=options)
     return recipe, network
+
+
+def check_layers(recipe: Recipe, network: Network) -> None:
+    """Raises `ValueError` that lists a network's layers if it lacks one that a recipe compares."""
+    try:
+        vgg.check_layers(recipe.spec.layers, vgg.network_widths(network.params))
+    except ValueError as error:
+        raise ValueError(f"--network {recipe.options['network']}: {error}") from None
 
 
 def make_weights(recipe: Recipe, params: Params, shape: tuple[int, int]) -> LossWeights:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
-VGG19, NORMALIZED = "vgg19", "vgg19-normalized"
-TORCHVISION, COMPACT = "vgg19-torchvision", "compact"
+VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
+VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
+# What takes the place of a network that is not to be had.
+SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
 _DESCRIPTIONS = {
     VGG19: "VGG-19 as published by Oxford (Simonyan & Zisserman), the field's usual network",
     NORMALIZED: "the same, rescaled so that each filter's mean activation is one",
     TORCHVISION: "VGG-19 as retrained for torchvision",
+    VGG16: "VGG-16 as published by Oxford: three convolutions fewer",
+    VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
     COMPACT: "a small network with VGG-19's layers, shipped with this package",
 }
 # The file names that serve a network, ours first. A name is only where to look: the contents
@@ -32,10 +36,24 @@ FILES = {
     ),
     NORMALIZED: ("vgg19-normalized.safetensors",),
     TORCHVISION: ("vgg19-torchvision.safetensors", "vgg19-dcbb9e9d.pth"),
+    VGG16: (
+        "vgg16.safetensors",
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        "imagenet-vgg-verydeep-16.mat",
+        "vgg16-00b39a1b.pth",
+        "VGG_ILSVRC_16_layers.caffemodel",
+    ),
+    VGG16_TORCHVISION: ("vgg16-torchvision.safetensors", "vgg16-397923af.pth"),
     COMPACT: ("compact.safetensors",),
 }
 # PyTorch's file names carry the beginning of the file's SHA-256.
-PREFIXES = {"dcbb9e9d": "vgg19-dcbb9e9d.pth", "d01eb7cb": "vgg19-d01eb7cb.pth"}
+PREFIXES = {
+    "dcbb9e9d": "vgg19-dcbb9e9d.pth",
+    "d01eb7cb": "vgg19-d01eb7cb.pth",
+    "397923af": "vgg16-397923af.pth",
+    "00b39a1b": "vgg16-00b39a1b.pth",
+}
 
 
 class Source(NamedTuple):
@@ -65,6 +83,26 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         Source(
             "https://huggingface.co/timm/vgg19.tv_in1k/resolve/main/model.safetensors",
             "sha256:11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669",
+            "torchvision",
+        ),
+    ),
+    VGG16: (
+        Source(
+            "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+            "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5:6d6bbae143d832006294945121d1f1fc",
+            "keras",
+        ),
+    ),
+    VGG16_TORCHVISION: (
+        Source(
+            "https://huggingface.co/timm/vgg16.tv_in1k/resolve/main/model.safetensors",
+            "sha256:57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8",
+            "torchvision",
+        ),
+        Source(
+            "https://download.pytorch.org/models/vgg16-397923af.pth",
+            "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             "torchvision",
         ),
     ),
@@ -182,6 +220,7 @@ def valid_names() -> str:
 
     Example:
       >>> valid_names()
-      'use vgg19, vgg19-normalized, vgg19-torchvision, compact or the path of a file'
+      'use vgg19, vgg19-normalized, vgg19-torchvision, vgg16, vgg16-torchvision, compact or the
+      path of a file'
     """
     return f"use {', '.join(FILES)} or the path of a file"

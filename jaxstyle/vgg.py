@@ -4,7 +4,8 @@ The network is the convolutional part of VGG-19 (Simonyan and Zisserman, ICLR 20
 of 3×3 in five blocks, a ReLU after each, a 2×2 pool after each block. Its parameters are a plain
 dict, `{"mean": [3], "conv1_1": {"kernel": [3, 3, c_in, c_out], "bias": [c_out]}, ...}`, and the
 architecture is read from it: the widths from the kernels, the depth of each block from the names.
-A narrower network, or VGG-16, runs through the same code.
+A narrower network, or VGG-16, which lacks the last convolution of blocks 3 to 5, runs through the
+same code.
 
 An image is `[H, W, 3]`, RGB in [0, 1]; feature maps are `[h, w, c]`. Batches come from `jax.vmap`.
 """
@@ -26,12 +27,20 @@ Widths = tuple[tuple[str, int], ...]
 Pooling = Literal["max", "average"]
 Padding = Literal["zero", "reflect", "replicate"]
 
-VGG19_WIDTHS: Widths = tuple(
-    (f"conv{block}_{i}", width)
-    for block, (depth, width) in enumerate([(2, 64), (2, 128), (4, 256), (4, 512), (4, 512)], 1)
-    for i in range(1, depth + 1)
-)
+
+def _widths(*depths: int) -> Widths:
+    """The convolutions of a network with so many in each of its five blocks."""
+    blocks = enumerate(zip(depths, (64, 128, 256, 512, 512), strict=True), 1)
+    return tuple(
+        (f"conv{block}_{i}", width) for block, (depth, width) in blocks for i in range(1, depth + 1)
+    )
+
+
+VGG19_WIDTHS: Widths = _widths(2, 2, 4, 4, 4)
 """The 16 convolutions of VGG-19 and their numbers of filters."""
+
+VGG16_WIDTHS: Widths = _widths(2, 2, 3, 3, 3)
+"""The 13 convolutions of VGG-16 and their numbers of filters."""
 
 _PAD_MODES = {"reflect": "reflect", "replicate": "edge"}
 
@@ -115,7 +124,7 @@ def features(
       >>> {k: v.shape for k, v in features(params, jnp.ones((9, 6, 3)), ["relu2_1"]).items()}
       {'relu2_1': (4, 3, 8)}
 
-    Reference: Simonyan and Zisserman, ICLR 2015, table 1, column E.
+    Reference: Simonyan and Zisserman, ICLR 2015, table 1, columns E (VGG-19) and D (VGG-16).
     """
     widths = network_widths(params)
     check_choice("pooling", pooling, get_args(Pooling))
@@ -139,7 +148,7 @@ def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
       Parameters as `features` takes them, float32; `mean` is 0.5.
 
     Example:
-      >>> init_params(jax.random.key(0))["conv5_1"]["kernel"].shape
+      >>> init_params(jax.random.key(0), VGG16_WIDTHS)["conv5_3"]["kernel"].shape
       (3, 3, 512, 512)
     """
     model = VGG(layers=(layer_names(widths)[-1],), widths=widths)

@@ -18,14 +18,14 @@ import jax.numpy as jnp
 
 from jaxstyle.canonical import save_params
 from jaxstyle.convert import (
-    VGG19_WIDTHS,
+    TITLES,
     Metadata,
     Params,
     check_params,
     convert,
     convert_any,
+    network_name,
     sha256,
-    widths,
 )
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.registry import (
@@ -34,7 +34,7 @@ from jaxstyle.registry import (
     NORMALIZED,
     PREFIXES,
     SOURCES,
-    TORCHVISION,
+    SUBSTITUTES,
     VGG19,
     NetworkStatus,
     base,
@@ -44,6 +44,7 @@ from jaxstyle.registry import (
     shipped,
     valid_names,
 )
+from jaxstyle.vgg import normalize_params, rescale_params
 
 __all__ = [
     "Network",
@@ -86,7 +87,7 @@ class Verification(NamedTuple):
     Attributes:
       sha256: the file's checksum.
       layout: the layout the file is in.
-      network: "vgg19" for its widths, "custom" for others, or the name the file gives.
+      network: "vgg19" or "vgg16" for their widths, "custom" for others, or the name the file gives.
       weights: "oxford", "torchvision" or "unknown".
       normalized: whether mean activations are one.
       known_as: the published file that this is byte for byte, or None.
@@ -122,8 +123,8 @@ def load_params(
     """The parameters of a network, ready for `jaxstyle.features`.
 
     Args:
-      name_or_path: "vgg19", "vgg19-normalized", "vgg19-torchvision", "compact", or a file in any
-        layout that `jaxstyle.convert` reads.
+      name_or_path: "vgg19", "vgg19-normalized", "vgg19-torchvision", "vgg16", "vgg16-torchvision",
+        "compact", or a file in any layout that `jaxstyle.convert` reads.
       download: whether to download what is not found.
       progress: whether to show a bar meanwhile; None shows it in a terminal.
 
@@ -150,8 +151,8 @@ def load_network(
 ) -> Network:
     """As `load_params`, and says which file and which network it is.
 
-    Where "vgg19" is neither found nor to be had, torchvision's retrained network takes its place,
-    with a warning to the logger "jaxstyle".
+    Where "vgg19" or "vgg16" is neither found nor to be had, torchvision's retrained network takes
+    its place, with a warning to the logger "jaxstyle".
 
     Args:
       name_or_path: as for `load_params`.
@@ -159,7 +160,7 @@ def load_network(
         None leaves that to the name or the file. False gives "compact", which is normalized, the
         scales of the VGG-19 that it was distilled from.
       images: images `[H, W, 3]` in [0, 1] to normalize over where that is asked for; Oxford's
-        weights, whose mean activations the package ships, need none.
+        VGG-19, whose mean activations the package ships, needs none.
       fallback: a network, "compact" for instance, to take with a warning where a published one is
         neither found nor to be had; None raises instead.
       download: as for `load_params`.
@@ -176,26 +177,30 @@ def load_network(
     """
     if name_or_path == NORMALIZED and normalized is None:
         normalized = True
-    # Without images, only Oxford's weights can be normalized, so nothing can replace them.
+    # Without images, only Oxford's VGG-19 can be normalized, so nothing can replace it.
     replaceable = not normalized or bool(images)
     name, path, reason = _locate(name_or_path, download, progress, replaceable, fallback)
     params, metadata = read_params(path)
     if reason:
         metadata = {**metadata, "fallback_reason": reason}
     named = isinstance(name_or_path, str) and name_or_path in FILES
-    if named and name != COMPACT and widths(params) != VGG19_WIDTHS:
-        raise FileFormatError(
-            f"{path}: narrower or wider than VGG-19, so it cannot serve as {name!r}; "
-            "to use it, give its path as the network"
-        )
+    if named and name != COMPACT:
+        published = name.partition("-")[0]
+        if network_name(params) != published:
+            raise FileFormatError(
+                f"{path}: not of {TITLES[published]}'s layers and widths, so it cannot serve as "
+                f"{name!r}; to use it, give its path as the network"
+            )
     is_normalized = metadata["normalized"] == "true"
     if is_normalized and normalized is False:
         params = _undo_normalization(params, metadata, path)
         metadata = {**metadata, "normalized": "false"}
     if normalized and not is_normalized:
-        if metadata["weights"] != "oxford":
+        if metadata["weights"] == "oxford" and network_name(params) == VGG19:
+            params = rescale_params(params, published_activation_means())
+        else:
+            params = _normalize_over(params, path, images)
             metadata = {**metadata, "normalized_over": f"{len(images)} images"}
-        params = _normalize(params, metadata, path, images)
         metadata = {**metadata, "normalized": "true"}
     return Network(jax.tree.map(jnp.asarray, params), name, path, metadata)
 
@@ -233,11 +238,10 @@ def verify(path: str | Path) -> Verification:
                 f"{path}: not the file that the package shipped (SHA-256 {digest}, should be "
                 f"{entry['sha256']}); install the package again"
             )
-    is_vgg19 = widths(params) == VGG19_WIDTHS
     return Verification(
         sha256=digest,
         layout=layout,
-        network="vgg19" if is_vgg19 else metadata["network"],
+        network=network_name(params) or metadata["network"],
         weights=metadata["weights"],
         normalized=metadata["normalized"] == "true",
         known_as=known_as,
@@ -273,7 +277,7 @@ def _locate(
     if name == COMPACT:
         raise FileNotFoundError(f"{shipped() / FILES[name][0]}: missing from this installation")
     try:
-        return _obtain(name, download, progress, replaceable and name == VGG19, fallback is None)
+        return _obtain(name, download, progress, replaceable, fallback is None)
     except (DownloadError, FileNotFoundError) as error:
         instead = find_params(fallback) if fallback is not None else None
         if fallback is None or instead is None:
@@ -292,13 +296,14 @@ def _obtain(
     name: str, download: bool, progress: bool | None, replaceable: bool, patient: bool
 ) -> tuple[str, Path, str]:
     """As `_locate`, for a published network that is not on this machine."""
-    substitute = find_params(TORCHVISION) if replaceable else None
+    retrained = SUBSTITUTES.get(name) if replaceable else None
+    substitute = find_params(retrained) if retrained else None
     if not download:
         reason = (
             f"{name} is not on this machine and downloads are off; run jaxstyle weights fetch "
             f"{base(name)}, or put a file of it into {cache()}"
         )
-        if not substitute:
+        if retrained is None or substitute is None:
             raise FileNotFoundError(reason)
     else:
         from jaxstyle.download import fetch
@@ -309,21 +314,21 @@ def _obtain(
         try:
             return name, fetch(base(name), progress=show, retries=retries), ""
         except DownloadError as error:
-            if not replaceable:
+            if retrained is None:
                 raise
             reason = str(error)
         try:
-            substitute = substitute or fetch(TORCHVISION, progress=show, retries=retries)
+            substitute = substitute or fetch(retrained, progress=show, retries=retries)
         except DownloadError as error:
             raise DownloadError(f"{reason}; {error}") from error
-    _log.warning("using torchvision's retrained VGG-19 (%s) because %s", substitute, reason)
-    return TORCHVISION, substitute, reason
+    _log.warning(
+        "using torchvision's retrained %s (%s) because %s", TITLES[name], substitute, reason
+    )
+    return retrained, substitute, reason
 
 
 def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Params:
     """Gives each filter of a distilled network the scale of the VGG-19 filter it stands for."""
-    from jaxstyle.vgg import rescale_params
-
     if "channels" not in metadata:
         raise ValueError(
             f"{path}: these parameters are normalized, which cannot be undone; "
@@ -337,18 +342,20 @@ def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Param
     return rescale_params(params, scales)
 
 
-def _normalize(
-    params: Params, metadata: Metadata, path: Path, images: Sequence[jax.Array]
-) -> Params:
-    from jaxstyle.vgg import normalize_params, rescale_params
-
-    if metadata["weights"] == "oxford":
-        return rescale_params(params, published_activation_means())
+def _normalize_over(params: Params, path: Path, images: Sequence[jax.Array]) -> Params:
+    command = f"jaxstyle weights convert {path} -o OUT --normalize PHOTOS"
     if not images:
         raise ValueError(
             f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
-            f"run jaxstyle weights convert {path} -o OUT --normalize PHOTOS, and use OUT"
+            f"run {command}, and use OUT"
         )
+    _log.info(
+        "%s: normalized over the pictures at hand (%d); for one network whatever the pictures "
+        "run %s, and use OUT",
+        path,
+        len(images),
+        command,
+    )
     return normalize_params(params, images)
 
 

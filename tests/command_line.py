@@ -1,6 +1,7 @@
 """What the tests of the command line share; their fixtures are in conftest.py."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,10 +41,10 @@ class Ran(NamedTuple):
     err: str
 
 
-def write_network(path: Path, scale: float = 1.0) -> Path:
+def write_network(path: Path, scale: float = 1.0, layers: Sequence[str] = layouts.LAYERS) -> Path:
     """A narrow random network whose activations keep their size from layer to layer."""
-    params = layouts.random_params()
-    for layer in layouts.LAYERS:
+    params = layouts.random_params(layers=layers)
+    for layer in layers:
         params[layer]["kernel"] *= scale * np.sqrt(2 / (9 * params[layer]["kernel"].shape[2]))
         params[layer]["bias"] *= 0.1
     weights.save_params(path, params, {"normalized": "true"})

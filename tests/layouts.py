@@ -1,4 +1,4 @@
-"""Writes one set of parameters in every layout that VGG-19 is passed around in, without PyTorch.
+"""Writes one set of parameters in every layout that VGG is passed around in, without PyTorch.
 
 Each writer undoes the folding: it takes canonical parameters and stores the kernels that the
 layout's own readers would expect. The writers share no code with the package's readers.
@@ -9,6 +9,7 @@ import pickle
 import struct
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,24 @@ import scipy.io
 from safetensors.numpy import save_file
 
 LAYERS = [f"conv{b}_{i}" for b, n in zip(range(1, 6), (2, 2, 4, 4, 4), strict=True) for i in range(1, n + 1)]  # fmt: skip  # noqa: E501
-PLACES = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), strict=True))  # fmt: skip  # noqa: E501
+VGG16_LAYERS = [layer for layer in LAYERS if layer not in ("conv3_4", "conv4_4", "conv5_4")]
+# Where torchvision has them in `features`, by their number.
+PLACES = {
+    16: (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34),
+    13: (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+}
 CAFFE_MEAN = np.array((123.68, 116.779, 103.939))
 TORCH_MEAN, TORCH_STD = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
 
 
-def random_params(seed: int = 0, mean: np.ndarray = CAFFE_MEAN / 255) -> dict[str, Any]:
-    """A narrow network of VGG-19's layers; all widths differ, so that no axis can be mistaken."""
+def random_params(
+    seed: int = 0, mean: np.ndarray = CAFFE_MEAN / 255, layers: Sequence[str] = LAYERS
+) -> dict[str, Any]:
+    """A narrow network; all widths differ, so that no axis can be mistaken."""
     rng = np.random.default_rng(seed)
     params: dict[str, Any] = {"mean": mean.astype(np.float32)}
     before = 3
-    for width, layer in enumerate(LAYERS, start=4):
+    for width, layer in enumerate(layers, start=4):
         kernel = rng.normal(size=(3, 3, before, width)).astype(np.float32)
         params[layer] = {"kernel": kernel, "bias": rng.normal(size=width).astype(np.float32)}
         before = width
@@ -37,7 +45,11 @@ def random_params(seed: int = 0, mean: np.ndarray = CAFFE_MEAN / 255) -> dict[st
 
 def unfolded(params: dict[str, Any], convention: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Kernels (h, w, in, out) and biases for a network that takes the convention's input."""
-    arrays = {layer: (params[layer]["kernel"], params[layer]["bias"]) for layer in LAYERS}
+    arrays = {
+        layer: (values["kernel"], values["bias"])
+        for layer, values in params.items()
+        if layer != "mean"
+    }
     kernel, bias = arrays["conv1_1"]
     if convention == "caffe":
         kernel = kernel[:, :, ::-1] / 255
@@ -52,8 +64,11 @@ def unfolded(params: dict[str, Any], convention: str) -> dict[str, tuple[np.ndar
 def torch_state(params: dict[str, Any], style: str, convention: str) -> dict[str, np.ndarray]:
     """A state dict: style "features" with fully connected layers, or "conv" without."""
     state = {}
-    for layer, (kernel, bias) in unfolded(params, convention).items():
-        key = f"features.{PLACES[layer]}" if style == "features" else layer
+    places = PLACES[len(params) - 1]
+    for place, (layer, (kernel, bias)) in zip(
+        places, unfolded(params, convention).items(), strict=True
+    ):
+        key = f"features.{place}" if style == "features" else layer
         state[f"{key}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
         state[f"{key}.bias"] = bias
     if style == "features":
@@ -78,7 +93,7 @@ def write_keras(path: Path, params: dict[str, Any], form: str = "old") -> None:
 
 
 def write_matconvnet(path: Path, params: dict[str, Any], form: str = "new") -> None:
-    cells = np.empty((1, len(LAYERS) + 2), object)
+    cells = np.empty((1, len(params) + 1), object)
     for place, (layer, (kernel, bias)) in enumerate(unfolded(params, "rgb").items()):
         cells[0, place] = {"name": layer, "type": "conv", "stride": np.ones((1, 2)), "pad": 1.0}
         if form == "old":
@@ -236,7 +251,7 @@ def write_caffe(path: Path, params: dict[str, Any], form: str = "V1") -> None:
 
 def write_canonical(path: Path, params: dict[str, Any]) -> None:
     arrays = {"mean": params["mean"]}
-    for layer in LAYERS:
+    for layer in list(params)[1:]:
         arrays |= {f"{layer}.{part}": params[layer][part] for part in ("kernel", "bias")}
     notes = {"format": "jaxstyle-params", "version": "1", "layout": "keras", "network": "tiny"}
     save_file(arrays, path, notes)
@@ -282,7 +297,7 @@ def write(name: str, path: Path, params: dict[str, Any]) -> Path:
     return path
 
 
-def params_for(name: str, seed: int = 0) -> dict[str, Any]:
+def params_for(name: str, layers: Sequence[str] = LAYERS) -> dict[str, Any]:
     """Random parameters with the mean that the layout implies."""
     torchvision = WRITERS[name][0] == "torchvision"
-    return random_params(seed, TORCH_MEAN if torchvision else CAFFE_MEAN / 255)
+    return random_params(mean=TORCH_MEAN if torchvision else CAFFE_MEAN / 255, layers=layers)

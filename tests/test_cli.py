@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
 from command_line import (
@@ -17,11 +18,12 @@ from command_line import (
     pixels,
     rows,
     start,
+    write_network,
     write_picture,
 )
 from PIL import Image
 
-from jaxstyle import registry, samples, weights
+from jaxstyle import convert, registry, samples, weights
 from jaxstyle.io import load_picture, read_settings
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
@@ -34,12 +36,35 @@ RARE = {(c, s): s in LINE_SEARCH and c != "stylize" for c in COMMANDS for s in S
 SOLVED = [pytest.param(*pair, marks=pytest.mark.slow if RARE[pair] else ()) for pair in RARE]
 
 
-def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, network):
+def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, network, caplog):
     params, _ = weights.read_params(network)
     weights.save_params("plain.safetensors", params)
     ran = cli("stylize content.png style.png -o o.png --json", network="plain.safetensors")
     assert (ran.status, ran.err) == (0, "")
     assert json.loads(ran.out)["network"]["normalized_over"] == "2 images"
+    (record,) = caplog.records
+    says = "plain.safetensors: normalized over the pictures at hand (2); "
+    assert record.getMessage().startswith(says)
+
+
+def test_vgg16_by_its_name(cli, monkeypatch, tmp_path):
+    (tmp_path / "cache").mkdir()
+    path = write_network(tmp_path / "cache/vgg16.safetensors", layers=layouts.VGG16_LAYERS)
+    params, _ = weights.read_params(path)
+    monkeypatch.setitem(convert.NETWORKS, "vgg16", convert.widths(params))
+    ran = done(cli(STYLIZE + " --json", network="vgg16"))
+    assert json.loads(ran.out)["network"]["name"] == "vgg16"
+    # In a sweep, a layer that the network lacks spoils its own jobs alone.
+    Path("sweep.toml").write_text(
+        'content = "content.png"\nstyle = "style.png"\n[options]\nnetwork = "vgg16"\n'
+        'size = 32\nsteps = 2\nstyle-layers = ["relu3_4", "relu3_3"]\ncontent-layers = "relu2_1"'
+    )
+    assert cli("sweep sweep.toml -o folder").status == 1
+    jobs = map(json.loads, Path("folder/manifest.jsonl").read_text().splitlines())
+    assert sorted(str(job["error"])[:39] for job in jobs if "status" in job) == [
+        "--network vgg16: unknown layer relu3_4;",
+        "None",
+    ]
 
 
 def test_default_recipe_on_the_whole_network(cli):

@@ -236,6 +236,15 @@ def test_network_files_that_do_not_fit(refused, network):
     refused(STYLIZE, "folder: this is a folder", network="./folder")
 
 
+def test_layers_that_the_network_lacks(refused):
+    path = write_network(Path("vgg16.safetensors"), layers=layouts.VGG16_LAYERS)
+    says = [f"--network {path}: unknown layer relu4_4; valid layers: conv1_1, ", "conv5_3, relu5_3"]
+    refused(RECONSTRUCT, *says, network=path, layer="relu4_4")
+    refused(STYLIZE, *says, network=path, style_layers="relu4_4", content_layers="relu1_1")
+    preset = {"preset": "d2l", "style_layers": "relu1_1", "content_layers": None}
+    refused(STYLIZE, *says, network=path, **preset)
+
+
 def test_networks_that_are_not_there(refused, monkeypatch):
     refused(STYLIZE, "vgg19", "jaxstyle weights fetch vgg19", network=None, no_download=True)
     monkeypatch.setenv("JAXSTYLE_PARAMS", "nowhere")
@@ -394,7 +403,7 @@ def test_weights_fetch_from_nowhere(refused, monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "*")
     refused("weights fetch vgg19", "vgg19 could not be downloaded", url, "refused", status=1)
     assert os.listdir(tmp_path / "cache") == []
-    refused("weights fetch vgg16", "vgg16", "vgg19, vgg19-torchvision")
+    refused("weights fetch vgg13", "vgg13", "vgg19, vgg19-torchvision, vgg16, vgg16-torchvision")
     refused("weights fetch vgg19 --timeout 0", "--timeout")
     monkeypatch.setitem(registry.SOURCES, "vgg19-torchvision", ())
     refused(STYLIZE, "vgg19", url, status=1, network="vgg19")

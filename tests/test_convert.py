@@ -9,19 +9,26 @@ import ml_dtypes
 import numpy as np
 import pytest
 from conftest import shared_file
-from layouts import LAYERS, WRITERS, params_for, torch_state, write
+from layouts import LAYERS, VGG16_LAYERS, WRITERS, params_for, torch_state, write
 from safetensors.numpy import save_file
 from scipy.signal import correlate
 
 from jaxstyle import convert as module
-from jaxstyle.convert import LAYOUTS, VGG19_WIDTHS, check_params, convert, convert_any, widths
+from jaxstyle.convert import (
+    LAYOUTS,
+    NETWORKS,
+    check_params,
+    convert,
+    convert_any,
+    widths,
+)
 from jaxstyle.errors import FileFormatError
 
 
 def assert_same(params, expected, rtol=1e-6):
-    assert list(params) == ["mean", *LAYERS]
+    assert list(params) == list(expected)
     np.testing.assert_allclose(params["mean"], expected["mean"], rtol=rtol)
-    for layer in LAYERS:
+    for layer in list(expected)[1:]:
         assert set(params[layer]) == {"kernel", "bias"}
         for part, values in params[layer].items():
             assert values.dtype == np.float32
@@ -38,10 +45,14 @@ def refused(path, layout="auto"):
     return message
 
 
+@pytest.mark.parametrize("layers", [LAYERS, VGG16_LAYERS], ids=["vgg19", "vgg16"])
 @pytest.mark.parametrize("name", WRITERS)
-def test_reads_every_layout(name, tmp_path):
-    params = params_for(name)
-    path = write(name, tmp_path / name, params)
+def test_reads_every_layout(name, layers, tmp_path, monkeypatch):
+    params = params_for(name, layers)
+    network = "vgg19" if layers is LAYERS else "vgg16"
+    monkeypatch.setitem(NETWORKS, network, widths(params))
+    file = name if network == "vgg19" else name.replace("vgg19-d01eb7cb", "vgg16-00b39a1b")
+    path = write(name, tmp_path / file, params)
     got, metadata, layout = convert_any(path)
     assert_same(got, params)
     assert layout == WRITERS[name][0]
@@ -50,7 +61,9 @@ def test_reads_every_layout(name, tmp_path):
     if layout == "jaxstyle":
         assert (metadata["layout"], metadata["network"]) == ("keras", "tiny")
     else:
-        assert (metadata["source"], metadata["layout"]) == (name, layout)
+        assert (metadata["source"], metadata["layout"]) == (file, layout)
+        weights = "torchvision" if layout == "torchvision" else "oxford"
+        assert (metadata["network"], metadata["weights"]) == (network, weights)
         assert len(metadata["source_sha256"]) == 64
     check_params(got, "params")
 
@@ -107,12 +120,23 @@ def test_layout_can_be_forced(tmp_path):
     assert convert(path)[1]["layout"] == "torchvision"
 
 
-def test_the_published_file_is_known_by_its_checksum(tmp_path, monkeypatch):
-    params = layouts.random_params()
+@pytest.mark.parametrize(("start", "layers"), [("d01eb7cb", LAYERS), ("00b39a1b", VGG16_LAYERS)])
+def test_the_published_file_is_known_by_its_checksum(start, layers, tmp_path, monkeypatch):
+    params = layouts.random_params(layers=layers)
     path = tmp_path / "renamed.pth"
     layouts.write_torch_legacy(path, torch_state(params, "features", "caffe"))
-    monkeypatch.setattr(module, "sha256", lambda path: "d01eb7cb" + "0" * 56)
+    assert convert(path)[1]["layout"] == "torchvision"
+    monkeypatch.setattr(module, "sha256", lambda path: start + "0" * 56)
     assert convert(path)[1]["layout"] == "neural-style-pt"
+
+
+def test_a_pruned_vgg16_is_known_by_its_name(tmp_path):
+    params = layouts.random_params(layers=VGG16_LAYERS)
+    path = tmp_path / "channel_pruning.pth"
+    layouts.write_torch_legacy(path, torch_state(params, "features", "caffe"))
+    got, metadata = convert(path)
+    assert_same(got, params)
+    assert (metadata["network"], metadata["weights"]) == ("custom", "unknown")
 
 
 def test_matconvnet_axes_can_be_flipped(tmp_path, monkeypatch):
@@ -169,24 +193,32 @@ def test_says_all_that_is_wrong_at_once(tmp_path):
     save_file(state, tmp_path / "a.safetensors")
     message = refused(tmp_path / "a.safetensors")
     assert message.endswith(
-        "not VGG-19 in the gatys layout; missing: conv1_2.bias, conv5_4.weight; "
+        "not VGG-19 or VGG-16 in the gatys layout; for VGG-19, "
+        "missing: conv1_2.bias, conv5_4.weight; "
         "extra: conv5_5.weight, 'odd\\nname'; "
         "misshapen: conv2_1.weight is 6x5x5x5 instead of anyx5x3x3, "
         "conv3_1.bias is 99 instead of 8, conv3_3.weight is 10x4x3x3 instead of anyx9x3x3"
     )
 
 
-def test_vgg16_and_alexnet_are_told_apart(tmp_path):
-    params = layouts.random_params()
-    vgg16 = {k: v for k, v in torch_state(params, "conv", "caffe").items() if "_4" not in k}
-    save_file(vgg16, tmp_path / "vgg16.safetensors")
-    message = refused(tmp_path / "vgg16.safetensors")
-    assert "missing: conv3_4.weight, conv3_4.bias, conv4_4.weight" in message
+@pytest.mark.parametrize("style", ["conv", "features"])
+@pytest.mark.parametrize(("title", "layers"), [("VGG-19", LAYERS), ("VGG-16", VGG16_LAYERS)])
+def test_what_is_missing_is_told_of_the_nearer_network(title, layers, style, tmp_path):
+    state = torch_state(layouts.random_params(layers=layers), style, "caffe")
+    gone = [key for key in state if "classifier" not in key][-4:]  # the last two convolutions
+    save_file({k: v for k, v in state.items() if k not in gone}, tmp_path / "cut.safetensors")
+    message = refused(tmp_path / "cut.safetensors")
+    assert "not VGG-19 or VGG-16 in the " in message
+    assert message.endswith(f"; for {title}, missing: {', '.join(gone)}")
+
+
+def test_alexnet_is_told_apart(tmp_path):
     shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3)}
     alexnet = {f"features.{n}.weight": np.zeros(s, np.float32) for n, s in shapes.items()}
     layouts.write_torch_zip(tmp_path / "alexnet.pth", alexnet)
     message = refused(tmp_path / "alexnet.pth")
-    assert "not VGG-19 in the torchvision layout; missing: features.0.bias" in message
+    assert "not VGG-19 or VGG-16 in the torchvision layout; for VGG-16, missing: " in message
+    assert "missing: features.0.bias, features.2.weight" in message
     assert "extra: features.3.weight, features.6.weight, features.8.weight" in message
     assert "misshapen: features.0.weight is 64x3x11x11 instead of anyx3x3x3" in message
 
@@ -256,8 +288,8 @@ def test_damaged_files_never_raise_anything_else(name, tmp_path):
         (b"\n<!DOCTYPE html><html><title>404</title>", "web page"),
         (b"\x1f\x8b\x08\x00", "gzip"),
         (b"MATLAB 7.3 MAT-file, Platform", "-v7"),
-        (b"\x00" * 4000, "not a file that can hold VGG-19"),
-        (b"hello", "not a file that can hold VGG-19"),
+        (b"\x00" * 4000, "not a file that can hold a VGG network"),
+        (b"hello", "not a file that can hold a VGG network"),
         (b"", "empty"),
         (b"PK\x03\x04" + b"\x00" * 99, "cannot be read as a PyTorch state dict"),
     ],
@@ -307,15 +339,15 @@ def test_check_params_names_everything():
     with pytest.raises(FileFormatError) as caught:
         check_params(params, "mine")
     assert str(caught.value) == (
-        "mine: not VGG-19 in the jaxstyle layout; missing: conv1_2.bias; extra: conv9_1.kernel; "
-        "misshapen: mean is 4 instead of 3"
+        "mine: not VGG-19 or VGG-16 in the jaxstyle layout; for VGG-19, missing: conv1_2.bias; "
+        "extra: conv9_1.kernel; misshapen: mean is 4 instead of 3"
     )
 
 
 def test_shared_weights():
     path = shared_file("weights/vgg19_keras_layout.h5")
     params, metadata = convert(path)
-    assert widths(params) == VGG19_WIDTHS
+    assert widths(params) == NETWORKS["vgg19"]
     assert (metadata["network"], metadata["weights"]) == ("vgg19", "oxford")
     np.testing.assert_allclose(params["mean"] * 255, (123.68, 116.779, 103.939), rtol=1e-6)
     with h5py.File(path) as file:

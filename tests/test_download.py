@@ -12,7 +12,7 @@ from pathlib import Path
 import layouts
 import pytest
 
-from jaxstyle import download
+from jaxstyle import download, registry
 from jaxstyle.convert import convert
 from jaxstyle.download import Source, fetch
 from jaxstyle.errors import DownloadError
@@ -131,6 +131,29 @@ def test_the_default_folder_is_the_users_cache(start, tmp_path, monkeypatch):
     assert fetch("vgg19") == tmp_path / "cache" / "vgg19.safetensors"
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "write"),
+    [
+        ("vgg16", "notop.h5", layouts.write_keras),
+        ("vgg16-torchvision", "vgg16-397923af.pth", layouts.WRITERS["legacy.pth"][1]),
+    ],
+)
+def test_vgg16_comes_the_same_way(name, file, write, start, tmp_path, monkeypatch):
+    params = layouts.random_params(layers=layouts.VGG16_LAYERS)
+    write(tmp_path / file, params)
+    server = start()
+    server.body = (tmp_path / file).read_bytes()
+    layout = registry.SOURCES[name][-1].layout
+    source = server.source(file)._replace(layout=layout)
+    monkeypatch.setitem(registry.SOURCES, name, (source,))
+    path = fetch(name, directory=tmp_path / "cache")
+    assert path == tmp_path / "cache" / f"{name}.safetensors"
+    got, metadata = convert(path)
+    assert list(got) == ["mean", *layouts.VGG16_LAYERS]
+    assert (got["conv5_3"]["kernel"] == params["conv5_3"]["kernel"]).all()
+    assert (metadata["layout"], metadata["source"]) == (layout, server.url(file))
+
+
 def test_progress_goes_to_stderr(start, tmp_path, capfd):
     fetch("vgg19", directory=tmp_path, sources=[start().source()], progress=True)
     out, err = capfd.readouterr()
@@ -231,7 +254,8 @@ def test_addresses_that_make_no_sense(tmp_path, monkeypatch):
     message = failure("vgg19", directory=tmp_path, sources=sources)
     assert all(f"{source.url}: " in message for source in sources)
     assert "no sources" in failure("vgg19", directory=tmp_path, sources=[])
-    with pytest.raises(ValueError, match="one of vgg19, vgg19-torchvision, got 'compact'"):
+    names = "vgg19, vgg19-torchvision, vgg16, vgg16-torchvision"
+    with pytest.raises(ValueError, match=f"one of {names}, got 'compact'"):
         fetch("compact")
 
 
@@ -239,9 +263,10 @@ def test_a_verified_file_that_holds_no_network(start, tmp_path):
     server = start()
     server.body = b"not a network at all"
     message = failure("vgg19", directory=tmp_path, sources=[server.source()])
-    assert message.endswith(f"{server.url()}: not a file that can hold VGG-19: neither HDF5 (.h5), "
-                            "MATLAB (.mat), PyTorch (.pth), safetensors nor Caffe (.caffemodel), "
-                            "or cut short")  # fmt: skip
+    assert message.endswith(
+        f"{server.url()}: not a file that can hold a VGG network: neither HDF5 (.h5), MATLAB "
+        "(.mat), PyTorch (.pth), safetensors nor Caffe (.caffemodel), or cut short"
+    )
     assert files(tmp_path) == []
 
 

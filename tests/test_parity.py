@@ -57,6 +57,33 @@ def test_all_sixteen_convolutions_agree(params, name, pooling):
         assert relative_error(ours[layer], from_torch(theirs[layer])) <= 1e-4, layer
 
 
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_vgg16_read_from_torchvisions_layout_agrees_with_torch_modules(pooling, tmp_path):
+    torch.manual_seed(0)
+    pool = torch.nn.MaxPool2d if pooling == "max" else torch.nn.AvgPool2d
+    modules, names, c_in = [], [], 3
+    for block, depth in enumerate([2, 2, 3, 3, 3], 1):
+        for i in range(1, depth + 1):
+            modules += [torch.nn.Conv2d(c_in, 4 * block, 3, padding=1), torch.nn.ReLU()]
+            names += [f"conv{block}_{i}", f"relu{block}_{i}"]
+            c_in = 4 * block
+        modules.append(pool(2))
+        names.append(f"pool{block}")
+    network = torch.nn.Sequential(*modules)
+    state = {f"features.{key}": value for key, value in network.state_dict().items()}
+    torch.save(state, tmp_path / "vgg16.pth")
+    image = np.random.default_rng(0).uniform(size=(37, 49, 3)).astype(np.float32)
+    scaled = (image - np.float32((0.485, 0.456, 0.406))) / np.float32((0.229, 0.224, 0.225))
+    ours = jaxstyle.features(
+        load_network(tmp_path / "vgg16.pth").params, image, names, pooling=pooling
+    )
+    x = to_torch(scaled)
+    with torch.no_grad():
+        for name, module in zip(names, network, strict=True):
+            x = module(x)
+            assert relative_error(ours[name], from_torch(x)) <= 1e-5, name
+
+
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 @pytest.mark.parametrize("preset", ["default", "gatys-notebook", "pystiche"])
 def test_objective_and_image_gradient_agree(params, normalized, name, preset):

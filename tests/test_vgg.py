@@ -10,6 +10,7 @@ import pytest
 from conftest import shared_file
 
 from jaxstyle.vgg import (
+    VGG16_WIDTHS,
     VGG19_WIDTHS,
     activation_means,
     features,
@@ -21,12 +22,8 @@ from jaxstyle.vgg import (
 from jaxstyle.weights import load_params
 
 GOLDEN = Path(__file__).with_name("golden_vgg19.json")
+VGG19_ONLY = ("conv3_4", "conv4_4", "conv5_4")
 WIDTHS = (("conv1_1", 4), ("conv1_2", 5), ("conv2_1", 7), ("conv3_1", 6), ("conv3_2", 8))
-VGG16_WIDTHS = tuple(
-    (f"conv{block}_{i}", 3 + block)
-    for block, depth in enumerate([2, 2, 3, 3, 3], 1)
-    for i in range(1, depth + 1)
-)
 RNG = np.random.default_rng(0)
 IMAGE = np.float32(RNG.uniform(0, 1, (13, 11, 3)))
 run = jax.jit(features, static_argnums=2, static_argnames=("pooling", "padding"))
@@ -128,7 +125,9 @@ def test_computes_no_deeper_than_asked(layers, count):
 
 
 def test_a_network_with_the_names_of_vgg16_runs():
-    params = random_params(VGG16_WIDTHS)
+    fewer = [pair for pair in VGG19_WIDTHS if pair[0] not in VGG19_ONLY]
+    assert fewer == list(VGG16_WIDTHS)
+    params = random_params(tuple((name, 3 + int(name[4])) for name, _ in VGG16_WIDTHS))
     image = np.float32(RNG.uniform(0, 1, (37, 33, 3)))
     expected = numpy_features(params, image)
     maps = run(params, image, layer_names(VGG16_WIDTHS))
@@ -159,7 +158,7 @@ def test_vmap_equals_a_loop():
         close(got, np.asarray(run(PARAMS, image, ("conv3_1",))["conv3_1"]), 1e-6)
 
 
-@pytest.mark.parametrize("widths", [WIDTHS, VGG19_WIDTHS])
+@pytest.mark.parametrize("widths", [WIDTHS, VGG16_WIDTHS, VGG19_WIDTHS])
 def test_init_params_has_the_shapes_of_the_widths(widths):
     shapes = jax.eval_shape(lambda key: init_params(key, widths), jax.random.key(0))
     inputs = [3, *(width for _, width in widths)]

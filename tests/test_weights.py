@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import layouts
 import numpy as np
 import pytest
-from layouts import LAYERS
+from layouts import LAYERS, VGG16_LAYERS
 from safetensors.numpy import load_file, save_file
 
-from jaxstyle import download, registry, weights
+from jaxstyle import convert, download, registry, weights
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.vgg import activation_means, features
 from jaxstyle.weights import (
@@ -37,7 +37,7 @@ def params():
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch, params):
+def places(tmp_path, monkeypatch):
     """Folders of the test's own for the three places, and narrow networks that count as VGG-19."""
     folders = {name: tmp_path / name for name in ("environment", "shipped", "cache")}
     for folder in folders.values():
@@ -46,9 +46,9 @@ def places(tmp_path, monkeypatch, params):
     for module in (registry, weights):
         monkeypatch.setattr(module, "shipped", lambda: folders["shipped"])
         monkeypatch.setattr(module, "cache", lambda: folders["cache"])
-    narrow = {layer: params[layer]["bias"].size for layer in LAYERS}
-    monkeypatch.setattr("jaxstyle.convert.VGG19_WIDTHS", narrow)
-    monkeypatch.setattr(weights, "VGG19_WIDTHS", narrow)
+    for network, layers in (("vgg19", LAYERS), ("vgg16", VGG16_LAYERS)):
+        narrow = {layer: 4 + i for i, layer in enumerate(layers)}
+        monkeypatch.setitem(convert.NETWORKS, network, narrow)
 
     def offline(name, **_):
         raise DownloadError(f"{name} could not be downloaded: the test is offline")
@@ -65,8 +65,13 @@ def means(places):
     return values
 
 
+@pytest.fixture
+def vgg16():
+    return layouts.random_params(layers=VGG16_LAYERS)
+
+
 def assert_same(got, expected):
-    assert set(got) == {"mean", *LAYERS}
+    assert set(got) == set(expected)
     for got_leaf, leaf in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(got_leaf, leaf, rtol=1e-6)
 
@@ -169,13 +174,14 @@ def test_environment_that_points_nowhere_is_an_error(monkeypatch, tmp_path):
 
 
 def test_unknown_names_list_the_valid_ones(tmp_path):
-    words = "use vgg19, vgg19-normalized, vgg19-torchvision, compact or the path of a file"
-    with pytest.raises(ValueError, match=f"no network is called 'vgg16'; {words}"):
-        load_network("vgg16")
+    names = "vgg19, vgg19-normalized, vgg19-torchvision, vgg16, vgg16-torchvision, compact"
+    words = f"use {names} or the path of a file"
+    with pytest.raises(ValueError, match=f"no network is called 'vgg13'; {words}"):
+        load_network("vgg13")
     with pytest.raises(ValueError, match=words):
-        find_params("vgg16")
+        find_params("vgg13")
     with pytest.raises(FileNotFoundError, match="no such file"):
-        load_network("vgg16.h5")
+        load_network("vgg13.h5")
     with pytest.raises(IsADirectoryError, match="this is a folder"):
         load_network(tmp_path)
 
@@ -187,12 +193,29 @@ def test_compact_is_shipped_or_missing(params, places):
     assert load_network("compact").metadata["network"] == "compact"
 
 
-def test_named_networks_must_have_vgg19s_widths(params, places, monkeypatch):
-    save_params(places.cache / "vgg19.safetensors", params)
-    monkeypatch.setattr(weights, "VGG19_WIDTHS", {})
-    with pytest.raises(FileFormatError, match=r"cannot serve as 'vgg19'; .* give its path"):
-        load_network("vgg19")
-    load_network(places.cache / "vgg19.safetensors")
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("vgg19", "VGG-19"), ("vgg16", "VGG-16"), ("vgg16-torchvision", "VGG-16")],
+)
+def test_named_networks_must_have_their_layers_and_widths(
+    name, title, params, vgg16, places, monkeypatch
+):
+    own, other = (params, vgg16) if name == "vgg19" else (vgg16, params)
+    path = places.cache / f"{name}.safetensors"
+    save_params(path, own)
+    assert_same(load_network(name).params, own)
+
+    def refused():
+        words = rf"not of {title}'s layers and widths, .* '{name}'; .* give its path"
+        with pytest.raises(FileFormatError, match=words):
+            load_network(name)
+        load_network(path)
+
+    save_params(path, other)
+    refused()
+    save_params(path, own)
+    monkeypatch.setitem(convert.NETWORKS, name.partition("-")[0], dict.fromkeys(list(own)[1:], 64))
+    refused()
 
 
 def test_nothing_found_without_download(params, places, caplog):
@@ -228,6 +251,40 @@ def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
         load_network("vgg19", normalized=True)
     with pytest.raises(DownloadError):
         load_network("vgg19-normalized")
+
+
+def test_vgg16_is_found_replaced_and_normalized_over_the_images(
+    vgg16, places, means, caplog, monkeypatch
+):
+    caplog.set_level(logging.INFO, "jaxstyle")
+    with pytest.raises(DownloadError, match=r"vgg16 could not .*; vgg16-torchvision could not"):
+        load_network("vgg16")
+    save_params(places.cache / "vgg16-torchvision.safetensors", vgg16, {"weights": "torchvision"})
+    assert load_network("vgg16").name == "vgg16-torchvision"
+    assert "torchvision's retrained VGG-16" in caplog.records[0].getMessage()
+    caplog.clear()
+    layouts.write_caffe(places.cache / "VGG_ILSVRC_16_layers.caffemodel", vgg16)
+    plain = load_network("vgg16")
+    assert_same(plain.params, vgg16)
+    assert (plain.metadata["network"], plain.metadata["weights"]) == ("vgg16", "oxford")
+    assert not caplog.records
+    # The means that the package ships are those of VGG-19.
+    with pytest.raises(
+        ValueError, match=r"only Oxford's VGG-19 .* --normalize PHOTOS, and use OUT"
+    ):
+        load_network("vgg16", normalized=True)
+    images, asked = [jnp.ones((32, 40, 3))], []
+    stand_in = layouts.random_params(seed=1, layers=VGG16_LAYERS)
+    monkeypatch.setattr(weights, "normalize_params", lambda *a: asked.append(a) or stand_in)
+    network = load_network("vgg16", normalized=True, images=images)
+    assert_same(network.params, stand_in)
+    ((got, over),) = asked
+    assert_same(got, vgg16)
+    assert over is images
+    assert network.metadata["normalized"] == "true"
+    assert network.metadata["normalized_over"] == "1 images"
+    (record,) = caplog.records
+    assert "normalized over the pictures at hand (1); " in record.getMessage()
 
 
 @pytest.mark.parametrize("download", [True, False])
@@ -354,12 +411,18 @@ def test_normalized_files_stay_as_they_are(params, places):
 def test_status_names_files_and_sources(params, places):
     save_params(places.cache / "vgg19.safetensors", params)
     status = {line.name: line for line in network_status()}
-    assert list(status) == ["vgg19", "vgg19-normalized", "vgg19-torchvision", "compact"]
+    assert list(status) == list(registry.FILES)
     assert status["vgg19"].path == places.cache / "vgg19.safetensors"
     assert status["vgg19"].path == status["vgg19-normalized"].path
     assert status["vgg19-torchvision"].path is None
     assert status["vgg19-torchvision"].sources[0].startswith("https://huggingface.co/timm/")
     assert status["vgg19"].sources == status["vgg19-normalized"].sources
+    assert (
+        status["vgg16"]
+        .sources[0]
+        .endswith("vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    )
+    assert len(status["vgg16-torchvision"].sources) == 2
     assert status["compact"].sources == ()
     assert all(line.description for line in status.values())
 

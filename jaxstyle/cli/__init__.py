@@ -58,6 +58,7 @@ def _run(argv: list[str]) -> int:
     from jaxstyle.options import UsageError
 
     logging.basicConfig(format="jaxstyle: %(message)s", level=logging.WARNING)
+    logging.getLogger("jaxstyle").setLevel(logging.INFO)
     parser = build_parser()
     arguments = vars(parser.parse_args(argv))
     if "settings_from" in arguments:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxstyle.convert import LAYOUTS
 from jaxstyle.options import Parser, add_recipe_options, positive, whole
+from jaxstyle.registry import SOURCES
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -152,7 +153,7 @@ def _add_network_actions(actions: Any, networks: Any) -> None:
     listing = _command(actions, "list", networks.list_networks, "The networks, and where they are.")
     listing.add_argument("--json", action="store_true", help="machine-readable")
     fetch = _command(actions, "fetch", networks.fetch, "Download a network into the cache.")
-    fetch.add_argument("name", metavar="NAME", help="vgg19 or vgg19-torchvision")
+    fetch.add_argument("name", metavar="NAME", help=", ".join(SOURCES))
     fetch.add_argument("--timeout", type=positive, metavar="SECONDS", help="default: 30")
     convert = _command(
         actions, "convert", networks.convert, "Turn a network's file into jaxstyle's own."

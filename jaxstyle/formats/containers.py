@@ -77,8 +77,8 @@ def open_container(path: str | Path) -> Contents:
     if head[0] in (0x0A, 0x12, 0xA2) or path.suffix == ".caffemodel":
         return Contents("Caffe", read_caffemodel(path), {})
     raise FileFormatError(
-        f"{path}: not a file that can hold VGG-19: neither HDF5 (.h5), MATLAB (.mat), PyTorch "
-        "(.pth), safetensors nor Caffe (.caffemodel), or cut short"
+        f"{path}: not a file that can hold a VGG network: neither HDF5 (.h5), MATLAB (.mat), "
+        "PyTorch (.pth), safetensors nor Caffe (.caffemodel), or cut short"
     )
 
 
