@@ -8,7 +8,7 @@ Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfe
 section 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -19,7 +19,14 @@ from jax.typing import ArrayLike
 from jaxstyle import vgg
 from jaxstyle.checks import check_choice, check_image
 from jaxstyle.spec import LossSpec
-from jaxstyle.targets import Targets, measure_content, measure_own, measure_style, mix_styles
+from jaxstyle.targets import (
+    Mixture,
+    Targets,
+    measure_content,
+    measure_own,
+    measure_style,
+    mix_styles,
+)
 
 GuideMode = Literal["simple", "inside", "all"]
 
@@ -77,27 +84,68 @@ def guided_targets(
     if not regions:
         raise ValueError("regions is empty; name at least one")
     shape = regions[0].mask.shape if content is None else content.shape[:2]
-    styles, masses = [], []
+    styles = []
     for i, region in enumerate(regions):
         name = region.name or str(i)
         check_image(region.style, f"the style of region {name}")
         _check_mask(region.mask, shape, f"the mask of region {name}")
-        masses.append(region_masses(region.mask, params, spec, mode=mode, name=name))
         style_mass = None
         if region.style_mask is not None:
             what = f"the style mask of region {name}"
             _check_mask(region.style_mask, region.style.shape[:2], what)
             style_mass = region_masses(region.style_mask, params, spec, mode=mode, name=what)
         styles.append(measure_style(params, region.style, spec=spec, mass=style_mass, key=key))
-    weights = [region.weight * jnp.mean(region.mask) for region in regions]
-    stacked = {layer: jnp.stack([mass[layer] for mass in masses]) for layer in spec.style_layers}
-    style, mixture = mix_styles(styles, weights, stacked)
+    style, mixture = mix_regions(
+        styles,
+        [region.mask for region in regions],
+        params,
+        spec,
+        weights=[region.weight for region in regions],
+        mode=mode,
+        names=[region.name or str(i) for i, region in enumerate(regions)],
+    )
     return Targets(
         content=measure_content(params, content, spec=spec),
         style=style,
         mixture=mixture,
         own=measure_own(params, content, spec=spec),
     )
+
+
+def mix_regions(
+    styles: Sequence[Mapping[str, Any]],
+    masks: Sequence[Array],
+    params: vgg.Params,
+    spec: LossSpec,
+    *,
+    weights: Sequence[ArrayLike],
+    mode: GuideMode = "simple",
+    names: Sequence[str],
+) -> tuple[dict[str, Any], Mixture]:
+    """Style targets of several regions as one; see `guided_targets`.
+
+    Args:
+      styles: for each region the style targets of `jaxstyle.compute_targets`.
+      masks: for each `[H, W]`.
+      params: the network's parameters.
+      spec: which layers.
+      weights: for each, how much it counts, by its size.
+      mode: see `propagate`.
+      names: for messages.
+
+    Returns:
+      `style` and `mixture` of `Targets`.
+
+    Raises:
+      ValueError: if nothing is left of a region at a layer.
+    """
+    masses = [
+        region_masses(mask, params, spec, mode=mode, name=name)
+        for mask, name in zip(masks, names, strict=True)
+    ]
+    shares = [w * jnp.mean(mask) for w, mask in zip(weights, masks, strict=True)]
+    stacked = {layer: jnp.stack([mass[layer] for mass in masses]) for layer in spec.style_layers}
+    return mix_styles(styles, shares, stacked)
 
 
 def region_masses(

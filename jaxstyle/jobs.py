@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle import descent, io, sharding, transfer, vgg
+from jaxstyle import descent, images, io, recolor, sharding, transfer, vgg
+from jaxstyle.aims import Aims
 from jaxstyle.batch import Lane, choose_width, descend_lanes, split
 from jaxstyle.descent import Progress
 from jaxstyle.io import Picture
@@ -24,7 +25,6 @@ from jaxstyle.recipe import Recipe, check_layers, find_network, make_weights
 from jaxstyle.schedule import Batch, Job, OnError, Program
 from jaxstyle.settings import settings_of
 from jaxstyle.spec import LossSpec
-from jaxstyle.targets import Targets, measure_content, measure_style
 from jaxstyle.weights import Network
 
 
@@ -45,11 +45,14 @@ class Studio:
         self._shapes = functools.cache(self._measure)
         # Enough for the pictures of some batches: jobs come ordered by content, then style.
         self._load = functools.lru_cache(maxsize=64)(io.load_picture)
-        self._content_targets = functools.lru_cache(maxsize=8)(self._compute_content_targets)
-        self._style_targets = functools.lru_cache(maxsize=256)(self._compute_style_targets)
+        self._aims = Aims(
+            self._load, lambda key: self._networks[key][1].params, split_rows=split_rows
+        )
 
     def shape(self, job: Job) -> tuple[int, int]:
         """Height and width of the picture to make: nothing but its photograph is read for them."""
+        if job.shape is not None:
+            return job.shape
         path, size = job.sources[0]
         given: tuple[int, int] | None = job.recipe.options.get("output_size")
         return given or self._shapes(path, size)[0]
@@ -61,9 +64,8 @@ class Studio:
           ValueError: if one is too small, or there is no such start; what reading them raises.
         """
         spec = job.recipe.spec
-        for (path, size), layers in zip(
-            job.sources, (spec.layers, spec.style_layers), strict=False
-        ):
+        for path, size in job.sources:
+            layers = spec.layers if path == job.content else spec.style_layers
             _check_size(*self._shapes(path, size), spec, layers, path)
         height, width = shape = self.shape(job)
         try:
@@ -71,14 +73,6 @@ class Studio:
         except ValueError as error:
             raise ValueError(f"--output-size {width}x{height}: {error}") from None
         self._start(job, shape)
-
-    def content(self, job: Job) -> Picture | None:
-        """The job's photograph, if it has one."""
-        return None if job.content is None else self._load(job.content, size=job.sources[0][1])
-
-    def style(self, job: Job) -> Picture | None:
-        """The job's painting, if it has one."""
-        return None if job.style is None else self._load(job.style, size=job.sources[-1][1])
 
     def network(self, job: Job) -> tuple[Recipe, Network]:
         """The network of a job, found once, and the job's recipe as it suits that network."""
@@ -106,19 +100,14 @@ class Studio:
         self.check(job)
         recipe, network = self.network(job)
         shape = self.shape(job)
-        content, style = (p and jnp.asarray(p.image) for p in (self.content(job), self.style(job)))
+        content, style = self._aims.pictures(job)
         start = transfer.initial_image(
             self._start(job, shape), shape, network.params, content=content, style=style,
             noise=recipe.noise, key=jax.random.key(recipe.options["seed"]),
         )  # fmt: skip
         if self._split_rows:
             start = sharding.shard_rows(start)
-        key, spec = job.network_key, recipe.spec
-        options = recipe.options
-        targets = Targets(
-            self._content_targets(job.content, options["size"], spec, key),
-            self._style_targets(job.style, options.get("style_size", options["size"]), spec, key),
-        )
+        targets = self._aims.targets(job, shape)
         weights = make_weights(recipe, network.params, shape)
         rate = recipe.learning_rate
         return Lane(start, targets, weights, None if rate is None else jnp.float32(rate))
@@ -127,6 +116,16 @@ class Studio:
         """What is kept inside the picture."""
         recipe, network = self.network(job)
         return settings_of(recipe.command, recipe.options, job.content, job.style, network)
+
+    def finish(self, job: Job, image: Array) -> Array:
+        """The picture to show of what the optimisation has made.
+
+        Its colours are as the job asks, and its size is that of the last scale.
+        """
+        shape = self.shape(job)
+        if image.shape[:2] != shape:
+            image = images.resize(image, shape)
+        return recolor.finish(image, self._content(job), job.recipe.options)
 
     def save(self, job: Job, image: Array, step: int, path: Path, **encoding: int) -> None:
         """Writes a picture of the job, with the settings that made it.
@@ -138,11 +137,11 @@ class Studio:
           path: the file.
           **encoding: `quality` and `bit_depth`, as `jaxstyle.io.save_image` takes them.
         """
-        content = self.content(job)
+        content = self._content(job)
         try:
             io.save_image(
                 path,
-                image,
+                self.finish(job, image),
                 alpha=content and content.alpha,
                 settings=self.settings(job) | {"step": step},
                 **encoding,
@@ -208,33 +207,65 @@ class Studio:
             it, so that the others' pictures are what they would have been. By default the error
             is raised.
         """
-        lanes: dict[int, Lane] = {}
-        for i, job in enumerate(jobs):
-            try:
-                lanes[i] = self.lane(job)
-            except Exception as error:
-                if on_error is None:
-                    raise
-                on_error(job, error)
-        if not lanes:
-            return
-        first = next(iter(lanes))
-        _, network = self.network(jobs[first])
+        ends: Array | None = None
+        for number in range(len(program.scales)):
+            lanes: dict[int, Lane] = {}
+            for i, job in enumerate(jobs):
+                try:
+                    lanes[i] = self._lane_at(
+                        job, program, number, None if ends is None else ends[i]
+                    )
+                except Exception as error:
+                    if on_error is None:
+                        raise
+                    on_error(job, error)
+            if lanes:
+                _, network = self.network(jobs[next(iter(lanes))])
+                ends = self._run_scale(network, program, number, lanes, width, monitors, every)
+            if not any(monitors[i].finite for i in lanes):
+                return
+
+    def _run_scale(
+        self,
+        network: Network,
+        program: Program,
+        number: int,
+        lanes: dict[int, Lane],
+        width: int,
+        monitors: Sequence[Monitor],
+        every: int,
+    ) -> Array:
+        """Runs a batch at one of its program's scales; returns the images, `[jobs, H, W, 3]`."""
+        stand_in = next(iter(lanes.values()))
         several = jax.local_devices() if width > 1 and len(jax.local_devices()) > 1 else None
+        done = sum(scale.num_steps for scale in program.scales[:number])
         for progress in descend_lanes(
-            network.params, [lanes.get(i, lanes[first]) for i in range(len(jobs))], width=width,
+            network.params, [lanes.get(i, stand_in) for i in range(len(monitors))], width=width,
             devices=several, spec=program.spec, solver=program.solver,
-            num_steps=program.num_steps, every=every,
+            num_steps=program.scales[number].num_steps, every=every,
         ):  # fmt: skip
             info = jax.device_get(progress.info)
+            # The start is the end of the scale before, which was reported.
+            rows = slice(max(0, len(info.loss) - progress.step) if number else 0, None)
             for i in lanes:
                 monitors[i](
-                    progress.step,
+                    done + progress.step,
                     progress.image[i],
-                    jax.tree.map(lambda leaf, lane=i: leaf[:, lane], info),
+                    jax.tree.map(lambda leaf, lane=i: leaf[rows, lane], info),
                 )
             if not any(monitors[i].finite for i in lanes):
                 break
+        return progress.image
+
+    def _lane_at(self, job: Job, program: Program, number: int, start: Array | None) -> Lane:
+        """The job's lane at one of its program's scales, from the image before, if there is one."""
+        last = number + 1 == len(program.scales)
+        job = job if last else job.at(program.scales[number], program.shape)
+        lane = self.lane(job)
+        if start is None:
+            return lane
+        # The solver begins anew: what it knew of a smaller picture says little.
+        return lane._replace(image=images.resize(start, self.shape(job)))
 
     def run_one(
         self,
@@ -265,6 +296,9 @@ class Studio:
             if not monitor.finite:
                 return
 
+    def _content(self, job: Job) -> Picture | None:
+        return None if job.content is None else self._load(job.content, size=job.size)
+
     def _start(self, job: Job, shape: tuple[int, int]) -> Any:
         """What the optimisation starts from, as `jaxstyle.transfer.initial_image` takes it."""
         init, names = job.recipe.options["init"], INITS[job.recipe.command]
@@ -278,28 +312,6 @@ class Studio:
         """Height and width of a picture at a size, and of its file."""
         picture = self._load(path, size=size)
         return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape
-
-    def _compute_content_targets(
-        self, path: Path | None, size: int, spec: LossSpec, key: tuple[Any, ...]
-    ) -> dict[str, Array]:
-        if path is None:
-            return {}
-        image = jnp.asarray(self._load(path, size=size).image)
-        if self._split_rows:
-            image = sharding.shard_rows(image)
-        params = self._networks[key][1].params
-        targets: dict[str, Array] = measure_content(params, image, spec=spec)
-        return targets
-
-    def _compute_style_targets(
-        self, path: Path | None, size: int, spec: LossSpec, key: tuple[Any, ...]
-    ) -> dict[str, Array]:
-        if path is None:
-            return {}
-        image = jnp.asarray(self._load(path, size=size).image)
-        params = self._networks[key][1].params
-        targets: dict[str, Any] = measure_style(params, image, spec=spec)
-        return targets
 
 
 class _Pictures(Sequence[Array]):

@@ -11,11 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar, get_args
 
-from jaxstyle import vgg
+from jaxstyle import controls, multiscale, vgg
+from jaxstyle.guidance import GuideMode
 from jaxstyle.objective import TotalVariation
 from jaxstyle.presets import PRESETS
 from jaxstyle.registry import FILES
 from jaxstyle.solvers import SOLVERS
+from jaxstyle.statistics import StatisticName
 
 Number = TypeVar("Number", int, float)
 # Where each command may start from, besides a picture's file.
@@ -24,6 +26,9 @@ INITS = {
     "texture": ("noise", "style"),
     "reconstruct": ("content", "noise"),
 }
+
+# Whose colours a stylised picture has: the painting's, or in some way the photograph's.
+COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
 
 
 class UsageError(ValueError):
@@ -124,7 +129,11 @@ def add_recipe_options(parser: Any, command: str) -> None:
         )
     if command == "reconstruct":
         add("--layer", metavar="LAYER", type=_layer, help="the layer to match (default: relu4_2)")
+    add("--scales", type=_scales, metavar="N,N,…", help="sizes from coarse to fine, or auto")
+    add("--scale-steps", type=_scale_steps, metavar="N,N,…", help="steps at each of the scales")
     _add_loss_options(parser, content=command == "stylize", style=command != "reconstruct")
+    if command == "stylize":
+        _add_controls(parser)
 
 
 def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
@@ -138,6 +147,7 @@ def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
         )
         add("--content-layers", type=_layers, metavar="L[=X],…", help="layers and their weights")
     if style:
+        add("--statistic", choices=get_args(StatisticName), help="what is compared of a style")
         add(
             "--style-weight",
             type=_not_negative,
@@ -153,6 +163,32 @@ def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
         metavar="X",
         help="keeps pixels in range while optimising; 0 clips at the end",
     )
+
+
+def _add_controls(parser: Any) -> None:
+    add = parser.add_argument
+    add("--color", choices=COLORS, help="whose colours, and how they are kept (default: style)")
+    add("--style-scale", type=positive, metavar="X", help="the painting's size, as a multiple")
+    add(
+        "--mix",
+        type=_checked(controls.parse_mix),
+        metavar="STYLE=X;…",
+        help="other paintings and their shares, from 0 to 1",
+    )
+    add(
+        "--mix-by",
+        choices=("losses", "targets"),
+        help="whether a mixture sums losses or averages what they compare (default: losses)",
+    )
+    add("--fine-style", metavar="STYLE", help="a painting for the fine scales, blocks 1 and 2")
+    add(
+        "--regions",
+        type=_checked(controls.parse_regions),
+        metavar="MASK[,style=STYLE][,style-mask=MASK][,weight=X];…",
+        help="regions of the photograph and what each takes; rest is a mask too",
+    )
+    add("--guides", choices=get_args(GuideMode), help="how masks reach the layers (simple)")
+    add("--keep", metavar="MASK", help="what is white in this picture is left untouched")
 
 
 def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
@@ -190,6 +226,28 @@ def _width_and_height(text: str) -> tuple[int, int]:
     if match is None:
         raise argparse.ArgumentTypeError(f"should be like 640x480, got {text}")
     return int(match[2]), int(match[1])
+
+
+def _checked(parse: Callable[[str], Any]) -> Callable[[str], str]:
+    """The type of an option that stays text, and is parsed where it is used."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return text
+
+    return check
+
+
+_scales = _checked(lambda text: text == "auto" or multiscale.make_scales(numbers(text), 1))
+_scale_steps = _checked(lambda text: numbers(text))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers of at least 1 from "500,200"."""
+    return tuple(whole(1)(part.strip()) for part in text.split(","))
 
 
 def _layer(text: str) -> str:

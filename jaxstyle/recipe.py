@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle import solvers, vgg
-from jaxstyle.objective import LossSpec, LossWeights
+from jaxstyle import controls, solvers, vgg
+from jaxstyle.multiscale import Scale, automatic_sizes, make_scales
+from jaxstyle.options import numbers
 from jaxstyle.presets import Preset, get_preset
 from jaxstyle.registry import COMPACT
 from jaxstyle.solvers import Solver
+from jaxstyle.spec import LossSpec, LossWeights
 from jaxstyle.vgg import Params
 from jaxstyle.weights import Network, load_network
 
@@ -30,7 +32,7 @@ class Recipe(NamedTuple):
       spec: what is compared.
       solver: the method.
       learning_rate: of the solver, or None for its own.
-      num_steps: of the solver.
+      scales: the sizes on the way, the last of them that of the picture, and the steps at each.
       noise: standard deviation of the noise in the start, or None for the start's own.
     """
 
@@ -41,8 +43,13 @@ class Recipe(NamedTuple):
     spec: LossSpec
     solver: Solver
     learning_rate: float | None
-    num_steps: int
+    scales: tuple[Scale, ...]
     noise: float | None
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the solver over all scales."""
+        return sum(scale.num_steps for scale in self.scales)
 
 
 def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
@@ -62,6 +69,11 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
     if command == "reconstruct":
         defaults["layer"] = "relu4_2"
     filled = defaults | dict(options)
+    controls.check_together(filled)
+    scales = _make_scales(options, filled)
+    filled["size"] = scales[-1].size
+    if "scale_steps" in filled:
+        del filled["steps"]
     # A noise that belongs to the recipe's own start belongs to no other.
     own_start = command == "stylize" and filled["init"] == preset.init
     return Recipe(
@@ -72,15 +84,41 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
         spec=_make_spec(command, preset.spec, filled),
         solver=_make_solver(preset, filled),
         learning_rate=filled.get("learning_rate"),
-        num_steps=filled["steps"],
+        scales=scales,
         noise=filled.get("init_noise", preset.noise if own_start else None),
     )
+
+
+def _make_scales(given: Mapping[str, Any], filled: Mapping[str, Any]) -> tuple[Scale, ...]:
+    """The scales of a recipe; without the option, the size and the steps."""
+    if "scales" not in given:
+        if "scale_steps" in given:
+            raise ValueError("--scale-steps needs --scales beside it")
+        return (Scale(filled["size"], filled["steps"]),)
+    if "scale_steps" in given and "steps" in given:
+        raise ValueError("--steps and --scale-steps exclude each other; give one of them")
+    if given["scales"] == "auto":
+        sizes = automatic_sizes(filled["size"])
+    else:
+        sizes = numbers(given["scales"])
+        if given.get("size", sizes[-1]) != sizes[-1]:
+            raise ValueError(
+                f"--size {given['size']} and --scales that end at {sizes[-1]} contradict each "
+                "other; leave --size out"
+            )
+    steps = numbers(given["scale_steps"]) if "scale_steps" in given else filled["steps"]
+    try:
+        return make_scales(sizes, steps)
+    except ValueError as error:
+        raise ValueError(f"--scale-steps: {error}") from None
 
 
 def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
     changes = {name: options[name] for name in ("pooling", "padding") if name in options}
     if "tv" in options:
         changes["total_variation"] = options["tv"]
+    if "statistic" in options:
+        changes["statistic"] = options["statistic"]
     for name in ("content_layers", "style_layers"):
         if name in options:
             changes[name] = tuple(options[name])

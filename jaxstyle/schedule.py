@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxstyle.objective import LossSpec
+from jaxstyle import controls
+from jaxstyle.controls import Structure
+from jaxstyle.multiscale import Scale, scaled_shape
 from jaxstyle.recipe import Recipe, make_recipe
 from jaxstyle.solvers import Solver
+from jaxstyle.spec import LossSpec
 
 
 class Job(NamedTuple):
@@ -17,19 +20,57 @@ class Job(NamedTuple):
       style: the painting's file, if the command takes one.
       output: the file to write.
       recipe: how.
+      shape: height and width of the picture where they are not its photograph's: at the smaller
+        of several scales.
     """
 
     content: Path | None
     style: Path | None
     output: Path
     recipe: Recipe
+    shape: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> int:
+        """The longer side of the photograph."""
+        size: int = self.recipe.options["size"]
+        return size
+
+    @property
+    def style_size(self) -> int:
+        """The longer side of the paintings."""
+        options = self.recipe.options
+        size: float = options.get("style_size", self.size) * options.get("style_scale", 1.0)
+        return max(1, round(size))
+
+    @property
+    def styles(self) -> list[Path]:
+        """The paintings: the job's own first, then those that its options name."""
+        own = [] if self.style is None else [self.style]
+        return own + controls.styles_named(self.recipe.options)
 
     @property
     def sources(self) -> list[tuple[Path, int]]:
         """The pictures that it is made from, the photograph first, and their longer sides."""
-        size = self.recipe.options["size"]
-        both = ((self.content, size), (self.style, self.recipe.options.get("style_size", size)))
-        return [(path, each) for path, each in both if path is not None]
+        photograph = [] if self.content is None else [(self.content, self.size)]
+        return photograph + [(path, self.style_size) for path in self.styles]
+
+    def at(self, scale: Scale, shape: tuple[int, int]) -> "Job":
+        """The job at one of its scales.
+
+        Args:
+          scale: one of the recipe's.
+          shape: height and width of the picture at the last of them.
+        """
+        recipe = self.recipe
+        ratio = scale.size / self.size
+        options = recipe.options | {"size": scale.size, "steps": scale.num_steps}
+        if "style_size" in options:
+            options["style_size"] = max(1, round(options["style_size"] * ratio))
+        return self._replace(
+            recipe=recipe._replace(options=options, scales=(scale,)),
+            shape=scaled_shape(shape, max(1, round(max(shape) * ratio))),
+        )
 
     @property
     def network_key(self) -> tuple[Any, ...]:
@@ -46,16 +87,23 @@ class Program(NamedTuple):
       spec: what is compared.
       solver: the method.
       own_rate: whether the solver keeps its own learning rate.
-      num_steps: steps of the solver.
+      scales: the sizes on the way and the steps at each.
       shape: height and width of the pictures.
+      structure: how many styles they mix, and whether by regions.
     """
 
     network: tuple[Any, ...]
     spec: LossSpec
     solver: Solver
     own_rate: bool
-    num_steps: int
+    scales: tuple[Scale, ...]
     shape: tuple[int, int]
+    structure: Structure = Structure()
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the solver over all scales."""
+        return sum(scale.num_steps for scale in self.scales)
 
 
 def make_job(
@@ -97,8 +145,9 @@ def group(
             spec=recipe.spec,
             solver=recipe.solver,
             own_rate=recipe.learning_rate is None,
-            num_steps=recipe.num_steps,
+            scales=recipe.scales,
             shape=shape,
+            structure=controls.structure(recipe.options),
         )
         groups.setdefault(program, []).append(job)
     return groups

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from jaxstyle import descent, files, io, schedule
+from jaxstyle import controls, descent, files, io, schedule
 from jaxstyle.animation import Animation, check_animation_path
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.convert import sha256
@@ -84,7 +84,7 @@ def _recipe_options(command: str, arguments: Arguments) -> Arguments:
 def _run(listed: list[Job], arguments: Arguments) -> int:
     if "split_rows" in arguments and arguments.get("width", 1) > 1:
         raise ValueError("--split-rows is for one picture at a time; leave --width out")
-    for option in ("split_rows", "animate"):
+    for option in ("split_rows", "animate", "scales"):
         if option in arguments and "resume" in arguments:
             flag = f"--{option.replace('_', '-')}"
             raise ValueError(f"--resume and {flag} exclude each other; give one of them")
@@ -187,6 +187,12 @@ def _encoding(arguments: Arguments) -> dict[str, int]:
     return {name: arguments[name] for name in ("quality", "bit_depth") if name in arguments}
 
 
+def _files(job: Job) -> list[Path]:
+    """The files that a picture is made from, its network aside."""
+    named = [job.content, job.style, *controls.files_named(job.recipe.options)]
+    return [path for path in named if path is not None and path.is_file()]
+
+
 def _snapshot_of(job: Job) -> Path:
     return job.output.with_name(f"{job.output.name}.snapshot")
 
@@ -209,7 +215,7 @@ def _run_resumable(
     # Other chunks of steps, or other pictures under the same names, would not give the same bits.
     settings = studio.settings(job) | {
         "steps between reports": every,
-        "pictures": [path and sha256(path) for path in (job.content, job.style)],
+        "pictures": [sha256(path) for path in _files(job)],
     }
     if path.exists():
         lane, (_, network) = studio.lane(job), studio.network(job)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 from tqdm import tqdm
 
-from jaxstyle import files, options, schedule
+from jaxstyle import controls, files, options, schedule
 from jaxstyle.convert import sha256
 from jaxstyle.jobs import Studio
 from jaxstyle.monitor import Monitor
@@ -237,7 +237,7 @@ def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planne
         error = str(reason)
     texts = {name.replace("_", "-"): options.as_text(v) for name, v in sorted(settings.items())}
     sources = [[path.name, digests.get(path)] for path in (point.content, point.style)]
-    for other in (Path(str(settings.get(name, ""))) for name in ("init", "network")):
+    for other in controls.files_named(settings):
         if other.is_file():
             digests[other] = digests.get(other) or sha256(other)
             sources.append([other.name, digests[other]])

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxstyle import options as recipe_options
 from jaxstyle.checks import check_choice
+from jaxstyle.controls import relocate
 from jaxstyle.errors import FileFormatError
 from jaxstyle.files import find_pictures
 
@@ -196,9 +197,9 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
         raise ValueError(f"options should be a table, got {given!r}")
     for i, (name, value) in enumerate(given.items()):
         rng = np.random.default_rng([seed, i])
-        values = _values(name, _from_root(name, value, root), combine, rng)
+        values = _values(name, relocate(name, value, root), combine, rng)
         if values is None:
-            fixed[name] = _from_root(name, value, root)
+            fixed[name] = relocate(name, value, root)
         else:
             axes[name] = values
     spec = Spec(pictures["content"], pictures["style"], axes, fixed, combine, count, seed)
@@ -237,15 +238,6 @@ def _values(
     if drawn:
         return [draws.at(fraction) for fraction in np.asarray(rng.random(count)).tolist()]
     return [draws.at(fraction) for fraction in np.linspace(0, 1, count).tolist()]
-
-
-def _from_root(name: str, value: Any, root: Path) -> Any:
-    """Names of files, in options that may be one, relative to the folder of the description."""
-    if name not in ("init", "network"):
-        return value
-    if isinstance(value, list):
-        return [_from_root(name, each, root) for each in value]
-    return str(root / value) if isinstance(value, str) and (root / value).is_file() else value
 
 
 def _is_count(count: Any) -> bool:
