@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle import descent, io, sharding, transfer, vgg
+from jaxstyle import descent, io, recolor, sharding, transfer, vgg
 from jaxstyle.batch import Lane, choose_width, descend_lanes, split
 from jaxstyle.descent import Progress
 from jaxstyle.io import Picture
@@ -22,6 +22,7 @@ from jaxstyle.monitor import Monitor
 from jaxstyle.objective import LossSpec, Targets
 from jaxstyle.options import INITS
 from jaxstyle.recipe import Recipe, find_network, make_recipe, make_weights
+from jaxstyle.recolor import Seen
 from jaxstyle.settings import settings_of
 from jaxstyle.solvers import Solver
 from jaxstyle.weights import Network
@@ -85,6 +86,7 @@ class Studio:
         self._shapes = functools.cache(self._measure)
         # Enough for the pictures of some batches: jobs come ordered by content, then style.
         self._load = functools.lru_cache(maxsize=64)(io.load_picture)
+        self._see = functools.lru_cache(maxsize=4)(self._recolored)
         self._content_targets = functools.lru_cache(maxsize=8)(self._compute_content_targets)
         self._style_targets = functools.lru_cache(maxsize=256)(self._compute_style_targets)
 
@@ -170,18 +172,19 @@ class Studio:
         """The job as a lane of a batch: its start, targets and weights."""
         recipe, network = self.network(job)
         shape = self.check(job)
-        content, style = (p and jnp.asarray(p.image) for p in (self.content(job), self.style(job)))
+        options = recipe.options
+        photograph = recolor.seen_content(job.content, options)
+        painting = recolor.seen_style(job.style, job.content, options)
+        content, style = self._see(photograph), self._see(painting)
         start = transfer.initial_image(
             self._start(job, shape), shape, network.params, content=content, style=style,
-            noise=recipe.noise, key=jax.random.key(recipe.options["seed"]),
+            noise=recipe.noise, key=jax.random.key(options["seed"]),
         )  # fmt: skip
         if self._split_rows:
             start = sharding.shard_rows(start)
         key, spec = _network_key(job.recipe), recipe.spec
-        options = recipe.options
         targets = Targets(
-            self._content_targets(job.content, options["size"], spec, key),
-            self._style_targets(job.style, options.get("style_size", options["size"]), spec, key),
+            self._content_targets(photograph, spec, key), self._style_targets(painting, spec, key)
         )
         weights = make_weights(recipe, network.params, shape)
         rate = recipe.learning_rate
@@ -191,6 +194,10 @@ class Studio:
         """What is kept inside the picture."""
         recipe, network = self.network(job)
         return settings_of(recipe.command, recipe.options, job.content, job.style, network)
+
+    def finish(self, job: Job, image: Array) -> Array:
+        """The picture to show of what the optimisation has made, its colours as the job asks."""
+        return recolor.finish(image, self.content(job), job.recipe.options)
 
     def save(self, job: Job, image: Array, step: int, path: Path, **encoding: int) -> None:
         """Writes a picture of the job, with the settings that made it.
@@ -206,7 +213,7 @@ class Studio:
         try:
             io.save_image(
                 path,
-                image,
+                self.finish(job, image),
                 alpha=content and content.alpha,
                 settings=self.settings(job) | {"step": step},
                 **encoding,
@@ -313,22 +320,25 @@ class Studio:
         picture = self._load(path, size=size)
         return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape
 
+    def _recolored(self, seen: Seen | None) -> Array | None:
+        return recolor.see(seen, self._load)
+
     def _compute_content_targets(
-        self, path: Path | None, size: int, spec: LossSpec, key: tuple[Any, ...]
+        self, seen: Seen | None, spec: LossSpec, key: tuple[Any, ...]
     ) -> dict[str, Array]:
-        if path is None:
+        image = self._see(seen)
+        if image is None:
             return {}
-        image = jnp.asarray(self._load(path, size=size).image)
         if self._split_rows:
             image = sharding.shard_rows(image)
         return transfer.content_targets(self._networks[key][1].params, image, spec)
 
     def _compute_style_targets(
-        self, path: Path | None, size: int, spec: LossSpec, key: tuple[Any, ...]
+        self, seen: Seen | None, spec: LossSpec, key: tuple[Any, ...]
     ) -> dict[str, Array]:
-        if path is None:
+        image = self._see(seen)
+        if image is None:
             return {}
-        image = jnp.asarray(self._load(path, size=size).image)
         return transfer.style_targets(self._networks[key][1].params, image, spec)
 
 

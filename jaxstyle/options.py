@@ -24,6 +24,9 @@ INITS = {
     "reconstruct": ("content", "noise"),
 }
 
+# Whose colours a stylised picture has: the painting's, or in some way the photograph's.
+COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
+
 
 class UsageError(ValueError):
     """The arguments cannot be parsed; the message says why."""
@@ -129,6 +132,7 @@ def add_recipe_options(parser: Any, command: str) -> None:
 def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
     add = parser.add_argument
     if content:
+        add("--color", choices=COLORS, help="whose colours, and how they are kept (default: style)")
         add(
             "--content-weight",
             type=_not_negative,

@@ -133,7 +133,7 @@ def _make(
 ) -> Iterator[int]:
     """Makes the pictures of one batch and writes them; yields the exit status of each."""
     encoding = _encoding(arguments)
-    film = Animation() if "animate" in arguments else None
+    animation = Animation() if "animate" in arguments else None
 
     def monitor_of(job: Job) -> Monitor:
         return Monitor(
@@ -143,24 +143,24 @@ def _make(
                 job, image, step, snapshot_path(job.output, step), **encoding
             ),
             save_every=arguments.get("save_every"),
-            film=film,
+            film=animation and (lambda step, image: animation(step, studio.finish(job, image))),
             film_every=arguments.get("animate_every", 1),
         )
 
     monitors = [monitor_of(job) for job in batch]
     start = time.monotonic()
     try:
-        if film is not None:
-            film(0, studio.lane(batch[0]).image)
+        if animation is not None:
+            animation(0, studio.finish(batch[0], studio.lane(batch[0]).image))
         if "resume" in arguments:
             _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
             studio.run(program, batch, width, monitors, _every(arguments))
-        _keep(studio, batch, monitors, film, arguments)
+        _keep(studio, batch, monitors, animation, arguments)
         if "resume" in arguments and monitors[0].finite:
             _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
-        kept = _keep(studio, batch, monitors, film, arguments)
+        kept = _keep(studio, batch, monitors, animation, arguments)
         raise KeyboardInterrupt(_interrupted(batch, monitors, kept, total)) from None
     seconds = (time.monotonic() - start) / len(batch)
     for job, monitor in zip(batch, monitors, strict=True):
@@ -220,7 +220,7 @@ def _keep(
     studio: Studio,
     batch: list[Job],
     monitors: list[Monitor],
-    film: Animation | None,
+    animation: Animation | None,
     arguments: Arguments,
 ) -> list[Job]:
     """Writes the last good images, trace and animation if there should be; returns which."""
@@ -231,9 +231,9 @@ def _keep(
             studio.save(job, monitor.image, monitor.good_steps, job.output, **_encoding(arguments))
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
-            if film is not None:
-                film(monitor.good_steps, monitor.image)
-                film.write(arguments["animate"])
+            if animation is not None:
+                animation(monitor.good_steps, studio.finish(job, monitor.image))
+                animation.write(arguments["animate"])
             kept.append(job)
     return kept
 
