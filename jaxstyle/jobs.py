@@ -251,7 +251,7 @@ class Studio:
                 monitors[i](
                     done + progress.step,
                     progress.image[i],
-                    jax.tree.map(lambda leaf, lane=i: leaf[rows, lane], info),
+                    jax.tree.map(lambda leaf, of=(rows, i): leaf[of], info),
                 )
             if not any(monitors[i].finite for i in lanes):
                 break

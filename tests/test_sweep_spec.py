@@ -61,7 +61,10 @@ def test_random_points(describe):
         ({"combine": "random"}, "needs count, the number of jobs"),
         ({"count": 3}, 'count is for combine = "random"'),
         ({"seed": -1}, "seed should be"),
-        ({"options": {"style-wait": 1}}, "unknown option 'style-wait'; valid: content-layers"),
+        (
+            {"options": {"style-wait": 1}},
+            "unknown option 'style-wait'; valid: color, content-layers",
+        ),
         ({"options": {"steps": [10, 0]}}, "--steps: should be a whole number"),
         ({"options": {"steps": []}}, "steps has no values"),
         ({"options": {"tv-weight": {"from": 0, "to": 1}}}, "tv-weight needs count"),

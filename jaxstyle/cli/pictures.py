@@ -147,7 +147,7 @@ def _make(
     `written` gets the files, whole or interrupted, and their monitors.
     """
     encoding = _encoding(arguments)
-    film = Animation() if "animate" in arguments else None
+    animation = Animation() if "animate" in arguments else None
 
     def monitor_of(job: Job) -> Monitor:
         return Monitor(
@@ -157,24 +157,24 @@ def _make(
                 job, image, step, snapshot_path(job.output, step), **encoding
             ),
             save_every=arguments.get("save_every"),
-            film=film,
+            film=animation and (lambda step, image: animation(step, studio.finish(job, image))),
             film_every=arguments.get("animate_every", 1),
         )
 
     monitors = [monitor_of(job) for job in batch]
     start = time.monotonic()
     try:
-        if film is not None:
-            film(0, studio.lane(batch[0]).image)
+        if animation is not None:
+            animation(0, studio.finish(batch[0], studio.lane(batch[0]).image))
         if "resume" in arguments:
             _run_resumable(studio, program, batch[0], monitors[0], arguments)
         else:
             studio.run(program, batch, width, monitors, _every(arguments))
-        written |= _keep(studio, batch, monitors, film, arguments)
+        written |= _keep(studio, batch, monitors, animation, arguments)
         if "resume" in arguments and monitors[0].finite:
             _snapshot_of(batch[0]).unlink(missing_ok=True)
     except KeyboardInterrupt:
-        written |= _keep(studio, batch, monitors, film, arguments)
+        written |= _keep(studio, batch, monitors, animation, arguments)
         raise
     seconds = (time.monotonic() - start) / len(batch)
     for job, monitor in zip(batch, monitors, strict=True):
@@ -240,7 +240,7 @@ def _keep(
     studio: Studio,
     batch: list[Job],
     monitors: list[Monitor],
-    film: Animation | None,
+    animation: Animation | None,
     arguments: Arguments,
 ) -> dict[Path, Monitor]:
     """Writes the last good images, trace and animation if there should be; returns which."""
@@ -251,9 +251,9 @@ def _keep(
             studio.save(job, monitor.image, monitor.good_steps, job.output, **_encoding(arguments))
             if "trace" in arguments:
                 monitor.write_trace(Path(arguments["trace"]))
-            if film is not None:
-                film(monitor.good_steps, monitor.image)
-                film.write(arguments["animate"])
+            if animation is not None:
+                animation(monitor.good_steps, studio.finish(job, monitor.image))
+                animation.write(arguments["animate"])
             kept[job.output] = monitor
     return kept
 
