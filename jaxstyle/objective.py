@@ -17,7 +17,9 @@ from jax.typing import ArrayLike
 
 from jaxstyle import losses, vgg
 from jaxstyle.checks import check_choice, check_image
-from jaxstyle.vgg import Padding, Params, Pooling
+from jaxstyle.convolution import Convolution, Padding
+from jaxstyle.sharding import splits_rows
+from jaxstyle.vgg import Params, Pooling
 
 TotalVariation = Literal["squared", "l1"]
 LayerWeights = ArrayLike | Mapping[str, ArrayLike]
@@ -39,6 +41,7 @@ class LossSpec:
       padding: "reflect", "zero" or "replicate". Zero padding, with which VGG was trained, leaves a
         frame around the picture.
       total_variation: "squared" or "l1" differences of neighbouring pixels.
+      convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
 
     Raises:
       ValueError: if both layer lists are empty, a layer is named twice, or a choice is unknown.
@@ -56,6 +59,7 @@ class LossSpec:
     pooling: Pooling = "max"
     padding: Padding = "reflect"
     total_variation: TotalVariation = "squared"
+    convolution: Convolution = "auto"
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
@@ -70,6 +74,7 @@ class LossSpec:
         check_choice("pooling", self.pooling, get_args(Pooling))
         check_choice("padding", self.padding, get_args(Padding))
         check_choice("total_variation", self.total_variation, get_args(TotalVariation))
+        check_choice("convolution", self.convolution, get_args(Convolution))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -188,6 +193,20 @@ def compute_targets(
     return Targets(content=content_features, style=grams)
 
 
+def suit_spec(spec: LossSpec, image: Array) -> LossSpec:
+    """The spec with "auto" settled for an image whose rows lie on several devices.
+
+    Winograd's tiles would gather what `jaxstyle.shard_rows` has spread.
+
+    Args:
+      spec: what is compared.
+      image: `[H, W, 3]`, before it is traced.
+    """
+    if spec.convolution == "auto" and splits_rows(image):
+        return dataclasses.replace(spec, convolution="direct")
+    return spec
+
+
 def objective(
     image: Array,
     params: Params,
@@ -283,6 +302,7 @@ def objective_and_gradient(
       (8, 8, 3)
     """
     image = jnp.asarray(image)
+    spec = suit_spec(spec, image)
     value, gradient = _value_and_gradient(image, params, targets, weights.resolve(spec), spec=spec)
     return ObjectiveValue(*value), gradient
 
@@ -297,7 +317,11 @@ def _value_and_gradient(
 def _features(
     params: Params, image: Array, spec: LossSpec, layers: tuple[str, ...]
 ) -> dict[str, Array]:
-    return vgg.features(params, image, layers, pooling=spec.pooling, padding=spec.padding)
+    spec = suit_spec(spec, image)
+    return vgg.features(
+        params, image, layers,
+        pooling=spec.pooling, padding=spec.padding, convolution=spec.convolution,
+    )  # fmt: skip
 
 
 def _check_targets(targets: Targets, spec: LossSpec) -> None:

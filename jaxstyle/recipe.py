@@ -78,7 +78,8 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
 
 
 def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
-    changes = {name: options[name] for name in ("pooling", "padding") if name in options}
+    network = ("pooling", "padding", "convolution")
+    changes = {name: options[name] for name in network if name in options}
     if "tv" in options:
         changes["total_variation"] = options["tv"]
     for name in ("content_layers", "style_layers"):

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxstyle import images, vgg
 from jaxstyle.checks import check_choice, check_image
 from jaxstyle.descent import Callback, Result, optimize
-from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets
+from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets, suit_spec
 from jaxstyle.solvers import Solver
 from jaxstyle.vgg import Params
 
@@ -236,7 +236,7 @@ def content_targets(params: Params, content: Array, spec: LossSpec) -> dict[str,
     """The content half of `compute_targets`, compiled; empty if `spec` has no content layers."""
     if not spec.content_layers:
         return {}
-    spec = dataclasses.replace(spec, style_layers=())
+    spec = suit_spec(dataclasses.replace(spec, style_layers=()), content)
     targets: Targets = _compiled_targets(params, content, None, spec=spec)
     return targets.content
 
