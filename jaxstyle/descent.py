@@ -18,8 +18,10 @@ from jax.typing import ArrayLike
 
 from jaxstyle import solvers
 from jaxstyle.checks import check_image
-from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets, objective
+from jaxstyle.objective import objective
 from jaxstyle.solvers import Info, Solver, State
+from jaxstyle.spec import LossSpec, LossWeights, suit_spec
+from jaxstyle.targets import Targets, compute_targets
 from jaxstyle.vgg import Params
 
 Callback = Callable[[int, Array, Info], None]
@@ -162,7 +164,7 @@ def descend(
     image = jnp.asarray(image, jnp.float32)
     lanes = image.ndim == 4
     solver = solvers.lbfgs() if solver is None else solver
-    problem = _Problem(spec, solver, lanes, _sharding_of(image))
+    problem = _Problem(suit_spec(spec, image), solver, lanes, _sharding_of(image))
     arrays = (params, targets, weights if lanes else weights.resolve(spec))
     rate = None if learning_rate is None else jnp.asarray(learning_rate, jnp.float32)
     steps_per_call = _steps_per_call(num_steps)

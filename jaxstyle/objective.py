@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxstyle import losses
 from jaxstyle.checks import check_image
-from jaxstyle.spec import LossSpec, LossWeights, OwnLoss, TotalVariation, features
+from jaxstyle.spec import LossSpec, LossWeights, OwnLoss, TotalVariation, features, suit_spec
 from jaxstyle.statistics import Statistic, get_statistic
 from jaxstyle.targets import Kept, Mixture, Targets, compute_targets
 
@@ -154,6 +154,7 @@ def objective_and_gradient(
       (8, 8, 3)
     """
     image = jnp.asarray(image)
+    spec = suit_spec(spec, image)
     value, gradient = _value_and_gradient(image, params, targets, weights.resolve(spec), spec=spec)
     return ObjectiveValue(*value), gradient
 

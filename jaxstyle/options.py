@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar, get_args
 
 from jaxstyle import controls, multiscale, vgg
+from jaxstyle.convolution import Convolution, Padding
 from jaxstyle.guidance import GuideMode
 from jaxstyle.objective import TotalVariation
 from jaxstyle.presets import PRESETS
@@ -119,7 +120,8 @@ def add_recipe_options(parser: Any, command: str) -> None:
     add("--init-noise", type=_not_negative, metavar="X", help="noise in the start, 0 to 1")
     add("--seed", type=whole(0, 2**32 - 1), metavar="N", help="of the noise (default: 0)")
     add("--pooling", choices=get_args(vgg.Pooling), help="of the network")
-    add("--padding", choices=get_args(vgg.Padding), help="of the network's convolutions")
+    add("--padding", choices=get_args(Padding), help="of the network's convolutions")
+    add("--convolution", choices=get_args(Convolution), help="how they are computed (auto)")
     if command == "texture":
         add(
             "--output-size",

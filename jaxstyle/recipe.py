@@ -114,7 +114,8 @@ def _make_scales(given: Mapping[str, Any], filled: Mapping[str, Any]) -> tuple[S
 
 
 def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
-    changes = {name: options[name] for name in ("pooling", "padding") if name in options}
+    network = ("pooling", "padding", "convolution")
+    changes = {name: options[name] for name in network if name in options}
     if "tv" in options:
         changes["total_variation"] = options["tv"]
     if "statistic" in options:

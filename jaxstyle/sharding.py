@@ -29,7 +29,9 @@ def shard_rows(image: Array, devices: Sequence[jax.Device] | None = None) -> Arr
     """An image whose rows lie on several devices, for pictures too large for one.
 
     Convolutions then exchange the rows at the seams, and Gram matrices are summed over the
-    devices. `jaxstyle.stylize` of such a content image keeps all that is of its size so.
+    devices. `jaxstyle.stylize` of such a content image keeps all that is of its size so. Inside a
+    `jit` of your own on CPUs, ask for `LossSpec(convolution="direct")`: the tiles of Winograd's
+    would gather the rows, and what "auto" means is decided before it is known where they lie.
 
     Args:
       image: `[H, W, 3]`.
@@ -48,3 +50,11 @@ def shard_rows(image: Array, devices: Sequence[jax.Device] | None = None) -> Arr
     count = max(n for n in range(1, len(devices) + 1) if image.shape[0] % n == 0)
     placed: Array = jax.device_put(image, over("rows", devices[:count]))
     return placed
+
+
+def splits_rows(image: Array) -> bool:
+    """Whether an image `[H, W, 3]` is known to lie on several devices; inside `jit` it is not."""
+    if isinstance(image, jax.core.Tracer) or image.ndim != 3:
+        return False
+    sharding = getattr(image, "sharding", None)
+    return sharding is not None and not sharding.is_fully_replicated

@@ -16,8 +16,10 @@ from jax.typing import ArrayLike
 
 from jaxstyle import vgg
 from jaxstyle.checks import check_choice
+from jaxstyle.convolution import Convolution, Padding
+from jaxstyle.sharding import splits_rows
 from jaxstyle.statistics import StatisticName, get_statistic
-from jaxstyle.vgg import Padding, Pooling
+from jaxstyle.vgg import Pooling
 
 TotalVariation = Literal["squared", "l1", "isotropic", "power"]
 LayerWeights = ArrayLike | Mapping[str, ArrayLike]
@@ -66,6 +68,7 @@ class LossSpec:
       total_variation: "squared" or "l1" differences of neighbouring pixels, "isotropic", or
         "power" (Keras'); see `jaxstyle.losses`.
       statistic: what is compared of a style; see `jaxstyle.statistics`.
+      convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
       own_losses: further terms of your own; see `OwnLoss`.
       network: in place of VGG, a function `(params, image, layers) -> {layer: [h, w, c]}`; any
         pytree may be its `params`. `pooling` and `padding` are then its own affair.
@@ -87,6 +90,7 @@ class LossSpec:
     padding: Padding = "reflect"
     total_variation: TotalVariation = "squared"
     statistic: StatisticName = "gram"
+    convolution: Convolution = "auto"
     own_losses: tuple[OwnLoss, ...] = ()
     network: Network | None = None
 
@@ -108,6 +112,7 @@ class LossSpec:
         check_choice("padding", self.padding, get_args(Padding))
         check_choice("total_variation", self.total_variation, get_args(TotalVariation))
         check_choice("statistic", self.statistic, get_args(StatisticName))
+        check_choice("convolution", self.convolution, get_args(Convolution))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -165,6 +170,20 @@ class LossWeights:
         )
 
 
+def suit_spec(spec: LossSpec, image: Array | None) -> LossSpec:
+    """The spec with "auto" settled for an image whose rows lie on several devices.
+
+    Winograd's tiles would gather what `jaxstyle.shard_rows` has spread.
+
+    Args:
+      spec: what is compared.
+      image: `[H, W, 3]`, before it is traced; None settles nothing.
+    """
+    if spec.convolution == "auto" and image is not None and splits_rows(image):
+        return dataclasses.replace(spec, convolution="direct")
+    return spec
+
+
 def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -> dict[str, Array]:
     """Feature maps of an image under a spec: by its own network, or by VGG.
 
@@ -178,7 +197,11 @@ def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -
       ValueError: if the network lacks a layer; see `jaxstyle.vgg.features`.
     """
     if spec.network is None:
-        return vgg.features(params, image, layers, pooling=spec.pooling, padding=spec.padding)
+        spec = suit_spec(spec, image)
+        return vgg.features(
+            params, image, layers,
+            pooling=spec.pooling, padding=spec.padding, convolution=spec.convolution,
+        )  # fmt: skip
     maps = spec.network(params, image, layers)
     for layer in layers:
         if layer not in maps or maps[layer].ndim != 3:

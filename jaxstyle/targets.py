@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle.checks import check_image
-from jaxstyle.spec import LossSpec, features
+from jaxstyle.spec import LossSpec, features, suit_spec
 from jaxstyle.statistics import get_statistic
 
 
@@ -117,11 +117,16 @@ def compute_targets(
     )
 
 
-@functools.partial(jax.jit, static_argnames="spec")
 def measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
     """The feature maps of `compute_targets`, compiled; empty if `spec` has no content layers."""
     if content is None or not spec.content_layers:
         return {}
+    maps: dict[str, Array] = _features(params, content, suit_spec(spec, content))
+    return maps
+
+
+@functools.partial(jax.jit, static_argnames="spec")
+def _features(params: Any, content: Array, spec: LossSpec) -> dict[str, Array]:
     return features(params, content, spec, spec.content_layers)
 
 

@@ -21,11 +21,11 @@ from flax import linen as nn
 from jax import Array
 
 from jaxstyle.checks import check_choice, check_image
+from jaxstyle.convolution import Convolution, Padding, average_pool, conv3x3, max_pool
 
 Params = Mapping[str, Any]
 Widths = tuple[tuple[str, int], ...]
 Pooling = Literal["max", "average"]
-Padding = Literal["zero", "reflect", "replicate"]
 
 
 def _widths(*depths: int) -> Widths:
@@ -42,11 +42,24 @@ VGG19_WIDTHS: Widths = _widths(2, 2, 4, 4, 4)
 VGG16_WIDTHS: Widths = _widths(2, 2, 3, 3, 3)
 """The 13 convolutions of VGG-16 and their numbers of filters."""
 
-_PAD_MODES = {"reflect": "reflect", "replicate": "edge"}
-
 
 def _middle_gray(key: Array, shape: tuple[int, ...]) -> Array:
     return jnp.full(shape, 0.5)
+
+
+class _Convolution(nn.Module):
+    """A convolution of 3×3, with the parameters of `nn.Conv`."""
+
+    width: int
+    padding: Padding
+    convolution: Convolution
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        shape = (3, 3, x.shape[-1], self.width)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        return conv3x3(x, kernel, bias, padding=self.padding, convolution=self.convolution)
 
 
 class VGG(nn.Module):
@@ -58,17 +71,19 @@ class VGG(nn.Module):
       pooling: "max", or "average" as in Gatys et al. 2016, section 2.
       padding: what surrounds each convolution's input: "zero" (as trained), "reflect" or
         "replicate".
+      convolution: "auto", "direct" or "winograd"; see `jaxstyle.convolution.conv3x3`.
     """
 
     layers: tuple[str, ...]
     widths: Widths = VGG19_WIDTHS
     pooling: Pooling = "max"
     padding: Padding = "zero"
+    convolution: Convolution = "auto"
 
     @nn.compact
     def __call__(self, image: Array) -> dict[str, Array]:
         """Maps an image `[H, W, 3]` to `{layer: [h, w, c]}`, in the order of `layers`."""
-        pool = nn.max_pool if self.pooling == "max" else nn.avg_pool
+        pool = max_pool if self.pooling == "max" else average_pool
         found: dict[str, Array] = {}
         widths = dict(self.widths)
         x = image - self.param("mean", _middle_gray, (3,))
@@ -76,16 +91,12 @@ class VGG(nn.Module):
             if len(found) == len(set(self.layers)):
                 break
             if layer.startswith("conv"):
-                if self.padding != "zero":
-                    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[self.padding])
-                pad = "SAME" if self.padding == "zero" else "VALID"
-                init = nn.initializers.he_normal()
-                x = nn.Conv(widths[layer], (3, 3), padding=pad, kernel_init=init, name=layer)(x)
+                convolve = _Convolution(widths[layer], self.padding, self.convolution, name=layer)
+                x = convolve(x)
             elif layer.startswith("relu"):
                 x = nn.relu(x)
             else:
-                # Odd sizes round down, as in PyTorch; Caffe rounded up.
-                x = pool(x, (2, 2), strides=(2, 2))  # type: ignore[no-untyped-call]
+                x = pool(x)
             if layer in self.layers:
                 found[layer] = x
         return {layer: found[layer] for layer in self.layers}
@@ -98,6 +109,7 @@ def features(
     *,
     pooling: Pooling = "max",
     padding: Padding = "zero",
+    convolution: Convolution = "auto",
 ) -> dict[str, Array]:
     """Feature maps of one image at any subset of a network's layers.
 
@@ -110,13 +122,15 @@ def features(
         `pool4` the output of the pool that ends block 4.
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
+      convolution: "direct", "winograd", or "auto", whichever is faster: Winograd's on a CPU, for
+        all but the first layers and tiny maps.
 
     Returns:
       `{layer: [h, w, c]}` in the order asked; block b has `h = H // 2**(b - 1)`.
 
     Raises:
       ValueError: if the image is not `[H, W, 3]` or too small for a layer, or if a layer, a
-        pooling or a padding is unknown.
+        pooling, a padding or a convolution is unknown.
       TypeError: if the image is not floating point.
 
     Example:
@@ -129,10 +143,11 @@ def features(
     widths = network_widths(params)
     check_choice("pooling", pooling, get_args(Pooling))
     check_choice("padding", padding, get_args(Padding))
+    check_choice("convolution", convolution, get_args(Convolution))
     check_layers(layers, widths)
     check_image(image, "image")
     check_size(image.shape, layers, padding)
-    model = VGG(layers=tuple(layers), widths=widths, pooling=pooling, padding=padding)
+    model = VGG(tuple(layers), widths, pooling, padding, convolution)
     result: dict[str, Array] = model.apply({"params": params}, image)  # type: ignore[assignment]
     return result
 

@@ -5,6 +5,7 @@
     python scripts/benchmark.py range       # what saving as 8 bits does to the objective
     python scripts/benchmark.py history     # L-BFGS with 10 to 100 pairs remembered
     python scripts/benchmark.py compact     # how much faster than VGG-19 the compact network is
+    python scripts/benchmark.py convolution # Winograd's convolutions against XLA's, by network
     python scripts/benchmark.py batch       # pictures a minute in batches of 1 to 32
     python scripts/benchmark.py memory      # measured peaks against the plans of plan_memory
 
@@ -15,6 +16,7 @@ a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what i
 import argparse
 import ctypes
 import dataclasses
+import functools
 import itertools
 import json
 import multiprocessing
@@ -22,7 +24,7 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jaxlib
@@ -31,6 +33,7 @@ import numpy as np
 import jaxstyle
 from jaxstyle import images, solvers
 from jaxstyle.batch import Lane, choose_width, descend_lanes
+from jaxstyle.convolution import Convolution
 from jaxstyle.objective import LossWeights, Targets
 from jaxstyle.presets import get_preset
 from jaxstyle.transfer import initial_image
@@ -195,6 +198,42 @@ def compact(bench: Bench) -> Iterator[Case]:
     yield {"vgg19_to_compact": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
 
 
+def convolution(bench: Bench) -> Iterator[Case]:
+    """Loss and gradient with Winograd's convolutions against the direct ones, alternating."""
+    content, style = bench.images(*PAIRS[0])
+    value_and_gradient = jax.jit(
+        jax.value_and_grad(jaxstyle.objective, has_aux=True), static_argnames="spec"
+    )
+    for network in dict.fromkeys((bench.network, "compact")):
+        params = bench.params if network == bench.network else load_network(network).params
+        programs = {}
+        for name in get_args(Convolution):
+            spec = dataclasses.replace(bench.spec, convolution=name)
+            targets = jaxstyle.compute_targets(params, content, style, spec)
+            arguments = (content, params, targets, bench.weights.resolve(spec))
+            compiled = value_and_gradient.lower(*arguments, spec=spec).compile()
+            programs[name] = functools.partial(compiled, *arguments)
+        seconds: dict[str, list[float]] = {name: [] for name in programs}
+        for _ in range(bench.steps + 1):  # the first warms up
+            for name, program in programs.items():
+                begin = time.perf_counter()
+                jax.block_until_ready(program())
+                seconds[name].append(time.perf_counter() - begin)
+        for name, program in programs.items():
+            compiled, mine, direct = program.func, seconds[name][1:], seconds["direct"][1:]
+            yield {
+                "network": network,
+                "convolution": name,
+                "seconds": {"median": float(np.median(mine)), "least": min(mine)},
+                "direct_to_this": {
+                    "median": float(np.median(direct) / np.median(mine)),
+                    "least": min(direct) / min(mine),
+                },
+                "temporary_mib": compiled.memory_analysis().temp_size_in_bytes / 2**20,
+                "gflop": compiled.cost_analysis()["flops"] / 1e9,
+            }
+
+
 def batch(bench: Bench) -> Iterator[Case]:
     """Pictures a minute by the width of the batch, against one after another, alternating."""
     content, style = bench.images(*PAIRS[0])
@@ -287,6 +326,7 @@ BENCHMARKS = {
     "batch": (batch, 256, 20),
     "memory": (memory, 512, 3),
     "compact": (compact, 512, 10),
+    "convolution": (convolution, 512, 5),
     "lbfgs": (lbfgs, 256, 300),
     "robustness": (robustness, 192, 100),
     "range": (range_, 192, 150),

@@ -214,9 +214,10 @@ def test_a_cpu_runs_one_lane_at_a_time(params):
 
 
 DEVICES = """
-import sys, jax, numpy as np, jaxstyle
+import dataclasses, sys, jax, numpy as np, jaxstyle
 from jaxstyle import LossSpec, sharding
 from jaxstyle.batch import Lane, stylize_grid
+from jaxstyle.objective import suit_spec
 assert jax.device_count() == 8
 params = jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))
 spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
@@ -254,6 +255,15 @@ state = next(jaxstyle.descend(content, params, targets, **options)).state
 history = state.inner.s_history
 assert history.addressable_shards[0].data.shape == (30, 4, 24, 3), history.sharding
 assert jaxstyle.shard_rows(contents[0][:30]).sharding.num_devices == 6
+
+# Winograd's convolutions: right on rows too, but "auto" leaves them, for they would gather.
+assert suit_spec(spec, content).convolution == "direct"
+assert suit_spec(spec, contents[0]) == spec
+winograd = dataclasses.replace(spec, convolution="winograd")
+wanted, slope = jaxstyle.objective_and_gradient(1 - content, params, targets, spec=spec)
+value, gradient = jaxstyle.objective_and_gradient(1 - content, params, targets, spec=winograd)
+np.testing.assert_allclose(value.total, wanted.total, rtol=1e-4)
+np.testing.assert_allclose(gradient, slope, atol=1e-4 * np.abs(slope).max())
 print("ok")
 """
 

@@ -59,7 +59,7 @@ def test_what_is_kept_is_the_photograph(cli):
     done(cli(STYLIZE, keep="left.png"))
     difference = np.abs(255 * load_image("content.png", size=32) - pixels("out.png"))
     assert difference[:, :12].max() <= 1
-    assert difference[:, 20:].mean() > 3
+    assert difference[:, 20:].mean() > 1  # rounding alone would be a quarter
 
 
 def test_a_size_of_the_painting_relative_to_the_photograph(cli):

@@ -1,0 +1,215 @@
+"""3×3 convolutions and 2×2 pools of one feature map, in the forms that compile to fast programs.
+
+Winograd's minimal filtering F(4×4, 3×3) makes 4×4 outputs from 6×6 inputs with 36 products for
+each pair of channels, where the sum over nine taps takes 144. Its transforms are a few additions,
+and the products are one batched matrix product. On CPUs that is faster than XLA's convolution
+wherever the map is wide and deep enough.
+
+Everything here is made of splits, stacks, pads and additions, so that JAX's own derivatives are
+the fast transposed algorithm, share the transformed kernel, and work in every mode.
+"""
+
+import functools
+import operator
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxstyle.checks import check_choice
+
+Convolution = Literal["auto", "direct", "winograd"]
+Padding = Literal["zero", "reflect", "replicate"]
+
+_PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+_Matrix = tuple[tuple[float, ...], ...]
+
+# Lavin and Gray, CVPR 2016, section 4.2: the interpolation points 0, ±1, ±2 and infinity.
+_INPUT: _Matrix = (
+    (4, 0, -5, 0, 1, 0),
+    (0, -4, -4, 1, 1, 0),
+    (0, 4, -4, -1, 1, 0),
+    (0, -2, -1, 2, 1, 0),
+    (0, 2, -1, -2, 1, 0),
+    (0, 4, 0, -5, 0, 1),
+)
+_KERNEL: _Matrix = (
+    (1 / 4, 0, 0),
+    (-1 / 6, -1 / 6, -1 / 6),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 24, 1 / 12, 1 / 6),
+    (1 / 24, -1 / 12, 1 / 6),
+    (0, 0, 1),
+)
+_OUTPUT: _Matrix = (
+    (1, 1, 1, 1, 1, 0),
+    (0, 1, -1, 2, -2, 0),
+    (0, 1, 1, 4, 4, 0),
+    (0, 1, -1, 8, -8, 1),
+)
+
+
+def conv3x3(
+    x: Array,
+    kernel: Array,
+    bias: Array,
+    *,
+    padding: Padding = "zero",
+    convolution: Convolution = "auto",
+) -> Array:
+    """Convolution by a 3×3 kernel (a correlation, as in every network), of the input's size.
+
+    Args:
+      x: `[h, w, c_in]`.
+      kernel: `[3, 3, c_in, c_out]`.
+      bias: `[c_out]`.
+      padding: what surrounds `x`: "zero", "reflect" or "replicate".
+      convolution: "direct", "winograd", or "auto"; see `choose_convolution`.
+
+    Returns:
+      `[h, w, c_out]`. Winograd's differs from the direct one by about 1e-5 of its largest value.
+
+    Raises:
+      ValueError: if `padding` or `convolution` is unknown.
+
+    Example:
+      >>> conv3x3(jnp.ones((5, 6, 2)), jnp.ones((3, 3, 2, 4)), jnp.zeros(4)).shape
+      (5, 6, 4)
+
+    Reference: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+    """
+    check_choice("padding", padding, get_args(Padding))
+    check_choice("convolution", convolution, get_args(Convolution))
+    dtype = jnp.result_type(x, kernel, bias)
+    x, kernel, bias = (jnp.asarray(each, dtype) for each in (x, kernel, bias))
+    if convolution == "auto":
+        convolution = choose_convolution(x, kernel)
+    apply = _winograd if convolution == "winograd" else _direct
+    return apply(x, kernel, padding) + bias
+
+
+def choose_convolution(x: Array, kernel: Array) -> Convolution:
+    """What "auto" stands for: "winograd" on a CPU where it is faster, else "direct".
+
+    Transforming the input costs more than it saves where there are few channels, transforming the
+    kernel where there are few positions.
+
+    Args:
+      x: `[h, w, c_in]`, or its shape and type.
+      kernel: `[3, 3, c_in, c_out]`, or its shape and type.
+
+    Example:
+      >>> choose_convolution(jnp.ones((64, 64, 3)), jnp.ones((3, 3, 3, 64)))
+      'direct'
+    """
+    wide = min(kernel.shape[2:]) >= 32 and x.shape[0] * x.shape[1] >= 32 * 32
+    on_cpu = jax.default_backend() == "cpu"
+    return "winograd" if on_cpu and wide and x.dtype == jnp.float32 else "direct"
+
+
+def _direct(x: Array, kernel: Array, padding: Padding) -> Array:
+    if padding != "zero":
+        x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[padding])
+    y = lax.conv_general_dilated(
+        x[None],
+        kernel,
+        window_strides=(1, 1),
+        padding="SAME" if padding == "zero" else "VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return y[0]
+
+
+def transform_kernel(kernel: Array) -> Array:
+    """Winograd's transform of a kernel: `[3, 3, c_in, c_out]` to `[36, c_in, c_out]`."""
+    rows = _combine(_KERNEL, _unstack(kernel, 0), 0)
+    return _combine(_KERNEL, _unstack(rows, 1), 1).reshape(36, *kernel.shape[2:])
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _winograd(x: Array, kernel: Array, padding: Padding) -> Array:
+    h, w, c_in = x.shape
+    c_out = kernel.shape[-1]
+    m, n = -(-h // 4), -(-w // 4)
+    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[padding])
+    # One more tile each way, whose first two rows and columns the last tile reads.
+    x = jnp.pad(x, ((0, 4 * m + 2 - h), (0, 4 * n + 2 - w), (0, 0)))
+    x = _separate(x).reshape(m + 1, 4, n + 1, 4, c_in)
+    x = _combine(_INPUT, _six_of_tiles(x, 0), 0)  # [6, m, n + 1, 4, c_in]
+    x = _combine(_INPUT, _six_of_tiles(x, 2), 1)  # [6, 6, m, n, c_in]
+    x = x.reshape(36, m * n, c_in)
+    y = jnp.einsum("pnc,pcd->pnd", x, transform_kernel(kernel)).reshape(6, 6, m, n, c_out)
+    y = _combine(_OUTPUT, _unstack(y, 1), 3)  # [6, m, n, 4, c_out]
+    y = _combine(_OUTPUT, _unstack(y, 0), 1)  # [m, 4, n, 4, c_out]
+    return y.reshape(4 * m, 4 * n, c_out)[:h, :w]
+
+
+def _six_of_tiles(x: Array, axis: int) -> list[Array]:
+    """Rows 0 to 5 from the start of each tile but the last: `[n + 1, 4]` to six of `[n]`."""
+    n = x.shape[axis] - 1
+    four = _unstack(x, axis + 1)
+    following = [lax.slice_in_dim(each, 1, n + 1, axis=axis) for each in four[:2]]
+    return [lax.slice_in_dim(each, 0, n, axis=axis) for each in four] + following
+
+
+def _combine(matrix: _Matrix, parts: list[Array], axis: int) -> Array:
+    """A small constant matrix times a vector of arrays, without the zeros, stacked."""
+
+    def times(a: float, part: Array) -> Array:
+        return part if a == 1 else -part if a == -1 else a * part
+
+    rows = [[times(a, p) for a, p in zip(row, parts, strict=True) if a] for row in matrix]
+    return _separate(jnp.stack([functools.reduce(operator.add, row) for row in rows], axis))
+
+
+def _separate(x: Array) -> Array:
+    # XLA would fuse the steps into one program of hundreds of terms, minutes to compile.
+    y: Array = lax.optimization_barrier(x)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _unstack(x: Array, axis: int) -> list[Array]:
+    # Unlike indexing, a split transposes to one concatenation.
+    parts = lax.split(x, (1,) * x.shape[axis], axis=axis)
+    return [lax.squeeze(part, (axis,)) for part in parts]
+
+
+@jax.custom_jvp
+def max_pool(x: Array) -> Array:
+    """The largest of every 2×2 positions: `[h, w, c]` to `[h // 2, w // 2, c]`.
+
+    Odd sizes round down, as in PyTorch; Caffe rounded up. Of equal values the first, row by row,
+    receives the gradient. XLA's own derivative of a pool is many times as slow on CPUs.
+
+    Example:
+      >>> max_pool(jnp.arange(12.0).reshape(3, 4, 1)).ravel().tolist()
+      [5.0, 7.0]
+    """
+    a, b, c, d = _corners(x)
+    return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
+
+
+@max_pool.defjvp
+def _max_pool_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    highest = max_pool(*primals)
+    a, b, c, _ = (each == highest for each in _corners(*primals))
+    da, db, dc, dd = _corners(*tangents)
+    return highest, jnp.where(a, da, jnp.where(b, db, jnp.where(c, dc, dd)))
+
+
+def average_pool(x: Array) -> Array:
+    """The mean of every 2×2 positions: `[h, w, c]` to `[h // 2, w // 2, c]`, rounded down.
+
+    Example:
+      >>> average_pool(jnp.arange(12.0).reshape(3, 4, 1)).ravel().tolist()
+      [2.5, 4.5]
+    """
+    a, b, c, d = _corners(x)
+    return (a + b + c + d) / 4
+
+
+def _corners(x: Array) -> list[Array]:
+    h, w, c = x.shape[0] // 2, x.shape[1] // 2, x.shape[2]
+    x = x[: 2 * h, : 2 * w].reshape(h, 2, w, 2, c)
+    return [corner for row in _unstack(x, 1) for corner in _unstack(row, 2)]

@@ -1,0 +1,144 @@
+"""Convolutions and pools against float64 NumPy, against XLA's own, and which of them is chosen."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from jax.test_util import check_grads
+from test_vgg import close, numpy_features, random_params
+
+import jaxstyle
+from jaxstyle import LossSpec
+from jaxstyle.convolution import average_pool, choose_convolution, conv3x3, max_pool
+
+RNG = np.random.default_rng(0)
+
+
+def case(h, w, c_in=3, c_out=5):
+    shapes = (h, w, c_in), (3, 3, c_in, c_out), (c_out,)
+    return tuple(jnp.float32(RNG.normal(0.2, 1, shape)) for shape in shapes)
+
+
+@functools.partial(jax.jit, static_argnames=("padding", "convolution"))
+def outputs_and_gradients(arrays, **options):
+    """The output, and the gradients of a loss that weighs every output differently."""
+
+    def loss(arrays):
+        y = conv3x3(*arrays, **options)
+        return jnp.sum(jnp.sin(y + jnp.arange(y.size).reshape(y.shape))), y
+
+    gradients, y = jax.grad(loss, has_aux=True)(arrays)
+    return y, *gradients
+
+
+@pytest.mark.parametrize(
+    ("h", "w", "padding"),
+    [(1, 1, "zero"), (2, 2, "reflect"), (4, 8, "zero"), (9, 6, "reflect"), (1, 7, "replicate")],
+)  # fmt: skip
+def test_winograd_equals_direct_in_values_and_all_gradients(h, w, padding):
+    arrays = case(h, w)
+    expected = outputs_and_gradients(arrays, padding=padding, convolution="direct")
+    got = outputs_and_gradients(arrays, padding=padding, convolution="winograd")
+    close(got[0], np.asarray(expected[0]), 1e-5)
+    for ours, theirs in zip(got[1:], expected[1:], strict=True):
+        close(ours, np.asarray(theirs), 1e-4)
+
+
+def test_direct_has_the_bits_of_flax():
+    x, kernel, bias = case(9, 6)
+    flax = nn.Conv(5, (3, 3), padding="SAME").apply({"params": {"kernel": kernel, "bias": bias}}, x)
+    np.testing.assert_array_equal(conv3x3(x, kernel, bias, convolution="direct"), flax)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
+def test_a_whole_network_equals_float64_numpy(padding, pooling):
+    params = random_params((("conv1_1", 4), ("conv1_2", 5), ("conv2_1", 7)))
+    image = np.float32(RNG.uniform(0, 1, (13, 11, 3)))
+    expected = numpy_features(params, image, pooling, padding)
+    options = {"pooling": pooling, "padding": padding, "convolution": "winograd"}
+    maps = jax.jit(lambda image: jaxstyle.features(params, image, list(expected), **options))(image)
+    for layer, got in maps.items():
+        close(got, expected[layer], 1e-5)
+
+
+def test_deep_sums_stay_within_the_tolerance():
+    x, kernel, bias = case(20, 17, 256, 64)
+    x, kernel = jax.nn.relu(x), kernel / 48
+    expected = outputs_and_gradients((x, kernel, bias), convolution="direct")
+    got = outputs_and_gradients((x, kernel, bias), convolution="winograd")
+    close(got[0], np.asarray(expected[0]), 1e-4)
+    close(got[1], np.asarray(expected[1]), 1e-3)
+
+
+def test_vmap_equals_a_loop():
+    _, kernel, bias = case(1, 1)
+    batch = jnp.float32(RNG.normal(0, 1, (3, 6, 7, 3)))
+    one = functools.partial(conv3x3, kernel=kernel, bias=bias, convolution="winograd")
+    for x, got in zip(batch, jax.jit(jax.vmap(one))(batch), strict=True):
+        close(got, np.asarray(one(x)), 1e-5)
+
+
+def test_derivatives_of_every_mode_and_order():
+    arrays = case(5, 3, 2, 2)
+    convolve = jax.jit(functools.partial(conv3x3, convolution="winograd", padding="reflect"))
+    check_grads(convolve, arrays, order=2, modes=["fwd", "rev"], atol=0.05, rtol=0.05)
+
+
+def test_other_types_are_kept():
+    x, kernel, bias = (each.astype(jnp.bfloat16) for each in case(6, 6))
+    assert conv3x3(x, kernel, bias).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 3), (7, 5, 2), (2, 3, 1)])
+def test_pools_are_flax_s_in_value_and_gradient_with_ties(shape):
+    # Small whole numbers: every second window has its largest value twice.
+    x = jnp.float32(RNG.integers(0, 3, shape))
+
+    def both(pool):
+        y, back = jax.vjp(pool, x)
+        return y, back(1.0 + jnp.arange(y.size, dtype=y.dtype).reshape(y.shape))[0]
+
+    for ours, theirs in ((max_pool, nn.max_pool), (average_pool, nn.avg_pool)):
+        expected = both(lambda x, pool=theirs: pool(x, (2, 2), strides=(2, 2)))
+        for a, b in zip(both(ours), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_pool_lets_nan_through():
+    assert jnp.isnan(max_pool(jnp.ones((2, 2, 1)).at[0, 1].set(jnp.nan))).all()
+
+
+@pytest.mark.parametrize(
+    ("h", "c_in", "c_out", "dtype", "chosen"),
+    [(32, 32, 32, "float32", "winograd"), (256, 3, 64, "float32", "direct"),
+     (256, 64, 16, "float32", "direct"), (31, 512, 512, "float32", "direct"),
+     (64, 64, 64, "bfloat16", "direct")],
+)  # fmt: skip
+def test_auto_is_winograd_on_a_cpu_where_it_is_faster(h, c_in, c_out, dtype, chosen, monkeypatch):
+    x = jax.ShapeDtypeStruct((h, h, c_in), dtype)
+    kernel = jax.ShapeDtypeStruct((3, 3, c_in, c_out), dtype)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert choose_convolution(x, kernel) == chosen
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert choose_convolution(x, kernel) == "direct"
+
+
+def test_the_objective_and_the_network_take_the_option():
+    image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))
+    params = random_params((("conv1_1", 4), ("conv2_1", 5)))
+    found = {}
+    for convolution in ("direct", "winograd"):
+        spec = LossSpec(("relu2_1",), ("relu1_1",), convolution=convolution)
+        targets = jaxstyle.compute_targets(params, image, image[::-1], spec)
+        found[convolution] = jaxstyle.objective_and_gradient(1 - image, params, targets, spec=spec)
+    np.testing.assert_allclose(*(value.total for value, _ in found.values()), rtol=1e-4)
+    close(found["winograd"][1], np.asarray(found["direct"][1]), 1e-3)
+    assert (found["winograd"][1] != found["direct"][1]).any()
+    with pytest.raises(ValueError, match="unknown convolution 'fft'; valid: auto, direct, winogr"):
+        LossSpec(convolution="fft")
+    with pytest.raises(ValueError, match="unknown convolution 'fft'"):
+        jaxstyle.features(params, image, ["relu1_1"], convolution="fft")
