@@ -15,22 +15,18 @@ Example:
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxstyle import solvers
+from jaxstyle import color, solvers
 from jaxstyle.batch import Grid, stylize_grid
 from jaxstyle.descent import Result, descend, optimize
+from jaxstyle.guidance import Region, guided_targets
 from jaxstyle.images import quantize, resize
 from jaxstyle.losses import content_loss, gram_matrix, style_loss
 from jaxstyle.memory import MemoryPlan, plan_memory
-from jaxstyle.objective import (
-    LossSpec,
-    LossWeights,
-    ObjectiveValue,
-    Targets,
-    compute_targets,
-    objective,
-    objective_and_gradient,
-)
+from jaxstyle.multiscale import make_scales, stylize_coarse_to_fine
+from jaxstyle.objective import ObjectiveValue, objective, objective_and_gradient
 from jaxstyle.sharding import shard_rows
+from jaxstyle.spec import LossSpec, LossWeights, OwnLoss
+from jaxstyle.targets import Kept, Mixture, Targets, blend_styles, compute_targets, mix_styles
 from jaxstyle.transfer import reconstruct_content, stylize, synthesize_texture
 from jaxstyle.vgg import features, init_params, normalize_params
 
@@ -47,20 +43,29 @@ _LAZY = {
 
 __all__ = [
     "Grid",
+    "Kept",
     "LossSpec",
     "LossWeights",
     "MemoryPlan",
+    "Mixture",
     "ObjectiveValue",
+    "OwnLoss",
+    "Region",
     "Result",
     "Targets",
+    "blend_styles",
+    "color",
     "compute_targets",
     "content_loss",
     "descend",
     "features",
     "gram_matrix",
+    "guided_targets",
     "init_params",
     "load_image",
     "load_params",
+    "make_scales",
+    "mix_styles",
     "normalize_params",
     "objective",
     "objective_and_gradient",
@@ -74,6 +79,7 @@ __all__ = [
     "solvers",
     "style_loss",
     "stylize",
+    "stylize_coarse_to_fine",
     "stylize_grid",
     "synthesize_texture",
 ]
