@@ -2,6 +2,6 @@
 
 import sys
 
-from jaxstyle.cli import main
+from jaxstyle.cli import command
 
-sys.exit(main())
+sys.exit(command())

@@ -1,6 +1,7 @@
 """The settings that a picture carries: which options made it, and how to read them back."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ from jaxstyle import io
 from jaxstyle.errors import FileFormatError
 from jaxstyle.options import as_text, option_names
 from jaxstyle.weights import Network
+
+# Of what a picture says of its network, in characters.
+_LONGEST = 200
 
 
 def settings_of(
@@ -23,9 +27,15 @@ def settings_of(
         "options": {name.replace("_", "-"): as_text(v) for name, v in sorted(options.items())},
         "content": content and str(content),
         "style": style and str(style),
-        "network": {"name": network.name, **network.metadata},
+        "network": {"name": network.name, **_in_brief(network.metadata)},
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxopt")},
     }
+
+
+def _in_brief(metadata: Mapping[str, str]) -> dict[str, str]:
+    """A network's metadata, but what only its own file needs: lists of filters, training data."""
+    # Sorted, since a file of parameters has them in no order, and equal runs make equal files.
+    return {key: value for key, value in sorted(metadata.items()) if len(value) <= _LONGEST}
 
 
 def read_options(path: str, command: str) -> list[str]:

@@ -24,16 +24,22 @@ _USAGE = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def command() -> int:
+    """The process of the command: `main`, with compiled programs kept between runs."""
+    return main(keep_programs=True)
+
+
+def main(argv: Sequence[str] | None = None, *, keep_programs: bool = False) -> int:
     """Runs the command and returns its exit status.
 
     Args:
       argv: the arguments after the program's name; those of the process by default.
+      keep_programs: whether JAX is to keep what it compiles; see `jaxstyle.cli.programs`.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         try:
-            return _run(argv)
+            return _run(argv, keep_programs)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a reader that has gone can be dealt with
@@ -52,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, _USAGE) and not failed else 1
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], keep_programs: bool) -> int:
     # Imported here so that an interrupt meanwhile ends as any other.
     from jaxstyle.cli.options import build_parser
     from jaxstyle.options import UsageError
@@ -72,6 +78,10 @@ def _run(argv: list[str]) -> int:
         except UsageError as error:
             raise FileFormatError(f"{path}: its settings do not fit: {error}") from None
     arguments.pop("debug", None)
+    if keep_programs:
+        from jaxstyle.cli import programs
+
+        programs.keep_programs()
     status: int = arguments.pop("run")(arguments)
     return status
 
