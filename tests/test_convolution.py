@@ -114,9 +114,10 @@ def test_a_pool_lets_nan_through():
 
 @pytest.mark.parametrize(
     ("h", "c_in", "c_out", "dtype", "chosen"),
-    [(32, 32, 32, "float32", "winograd"), (256, 3, 64, "float32", "direct"),
+    [(32, 48, 96, "float32", "winograd"), (256, 64, 64, "float32", "direct"),
+     (256, 3, 64, "float32", "direct"),
      (256, 64, 16, "float32", "direct"), (31, 512, 512, "float32", "direct"),
-     (64, 64, 64, "bfloat16", "direct")],
+     (64, 64, 128, "bfloat16", "direct")],
 )  # fmt: skip
 def test_auto_is_winograd_on_a_cpu_where_it_is_faster(h, c_in, c_out, dtype, chosen, monkeypatch):
     x = jax.ShapeDtypeStruct((h, h, c_in), dtype)
