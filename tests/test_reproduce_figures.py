@@ -1,6 +1,7 @@
 """The figures of the papers, by a network of a few filters and pictures of a few pixels."""
 
 import contextlib
+import re
 
 import figures_2016
 import figures_2017
@@ -161,13 +162,12 @@ def test_numbers_that_fall():
     assert studio.rmse(jnp.zeros((2, 2, 3)), jnp.full((2, 2, 3), 0.5)) == pytest.approx(0.5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in reproduce_figures.FIGURES if name != "1"])
 def test_every_figure_can_be_made(run, tmp_path, name):
     with contextlib.suppress(SystemExit):  # a random network need not do as the papers say
         run("--figures", name)
     assert (tmp_path / f"figure-{name}.png").exists()
-    assert "nan" not in (tmp_path / "figures.md").read_text()
+    assert not re.search(r"\bnan\b", (tmp_path / "figures.md").read_text())
 
 
 @pytest.mark.slow
