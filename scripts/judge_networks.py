@@ -10,58 +10,19 @@ a rerun makes only what is missing there.
 """
 
 import argparse
-import hashlib
-import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from benchmark import PAINTINGS, PAIRS, PHOTOGRAPHS
+from benchmark import PHOTOGRAPHS
+from sheets import Sheets, digest, geometric_mean, pairs
 
 import jaxstyle
-from jaxstyle import images, vgg
-from jaxstyle.objective import LossSpec, LossWeights
+from jaxstyle import evaluate, images, vgg
 from jaxstyle.presets import get_preset
 from jaxstyle.weights import load_network
-
-SPEC = LossSpec(padding="zero")
-EVEN = LossWeights(content=1.0, style=1.0, out_of_range=0.0)
-
-
-class Sheets:
-    """The pictures and lines of a folder that are made once; without a folder, of this run."""
-
-    def __init__(self, folder: Path | None):
-        self._folder = folder
-        self._known: dict[str, dict[str, Any]] = {}
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            lines = folder / "cases.jsonl"
-            for line in lines.read_text().splitlines() if lines.exists() else ():
-                case = json.loads(line)
-                self._known[case["key"]] = case
-
-    def find(self, key: str) -> tuple[jax.Array, dict[str, Any]] | None:
-        """The picture and the line of a key, if they were kept."""
-        if self._folder is None or key not in self._known:
-            return None
-        path = self._folder / f"{key}.png"
-        return (jaxstyle.load_image(path), self._known[key]) if path.exists() else None
-
-    def keep(self, case: dict[str, Any], image: jax.Array) -> None:
-        """Prints the line of a picture, and writes both into the folder."""
-        print(json.dumps(case), flush=True)
-        if self._folder is not None:
-            jaxstyle.save_image(self._folder / f"{case['key']}.png", image)
-            with (self._folder / "cases.jsonl").open("a") as file:
-                file.write(json.dumps(case) + "\n")
-
-    def row(self, name: str, row: list[jax.Array]) -> None:
-        """Keeps pictures side by side."""
-        if self._folder:
-            jaxstyle.save_image(self._folder / f"{name}.png", images.side_by_side(row))
 
 
 class Judge:
@@ -69,20 +30,13 @@ class Judge:
 
     def __init__(self, params: vgg.Params, content: jax.Array, style: jax.Array):
         self._params = params
-        self._targets = jaxstyle.compute_targets(params, content, style, SPEC)
-        self._start = self._terms(content)
-
-    def _terms(self, image: jax.Array) -> dict[str, float]:
-        value, _ = jaxstyle.objective_and_gradient(
-            image, self._params, self._targets, EVEN, spec=SPEC
-        )
-        return {name: float(term) for name, term in value.terms.items()}
+        self._reference = evaluate.compute_reference(params, content, style, withheld=())
 
     def __call__(self, image: jax.Array) -> tuple[list[float], float]:
         """The style loss left at each layer, as a fraction, and the content loss."""
-        terms = self._terms(image)
-        left = [terms[f"style/{k}"] / self._start[f"style/{k}"] for k in SPEC.style_layers]
-        return left, terms["content/relu4_2"]
+        scores = evaluate.score(self._params, image, self._reference)
+        left = [float(scores.style_left[k]) for k in evaluate.SPEC.style_layers]
+        return left, float(scores.content["relu4_2"])
 
 
 def make(name: str, params: vgg.Params, pair: tuple[Any, Any], arguments: Any) -> jax.Array:
@@ -100,10 +54,7 @@ def fingerprint(params: vgg.Params, judge: vgg.Params, name: str, arguments: Any
     """What a picture and its judgement depend on besides the pair."""
     recipe = arguments.recipes.get(name, "default")
     weights = get_preset(recipe).weights(params, (64, 64)).resolve(get_preset(recipe).spec)
-    digest = hashlib.sha256(f"{recipe} {arguments.size} {arguments.steps}".encode())
-    for leaf in jax.tree.leaves((params, weights, judge)):
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:8]
+    return digest(f"{recipe} {arguments.size} {arguments.steps}", params, weights, judge)
 
 
 def summary(cases: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
@@ -118,10 +69,10 @@ def summary(cases: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     return {
         name: {
             "left_by_layer": layers[name],
-            "left": float(np.exp(np.log(mean[name]).mean())),
-            "to_first": float(np.exp(np.log(mean[name] / mean[first]).mean())),
+            "left": geometric_mean(mean[name]),
+            "to_first": geometric_mean(mean[name] / mean[first]),
             "worst_to_first": float((mean[name] / mean[first]).max()),
-            "content_to_first": float(np.exp(np.log(content[name] / content[first]).mean())),
+            "content_to_first": geometric_mean(content[name] / content[first]),
             "worst_content_to_first": float((content[name] / content[first]).max()),
         }
         for name in names
@@ -158,14 +109,7 @@ def main() -> None:
         for name, params in networks.items()
     }
     cases, sheets = [], Sheets(arguments.output)
-    pairs = list(itertools.product(PHOTOGRAPHS, PAINTINGS))
-    if arguments.pairs is not None:
-        pairs = PAIRS[: arguments.pairs]
-    for content_name, style_name in pairs:
-        pair = tuple(
-            jaxstyle.load_image(arguments.data / folder / name, arguments.size)
-            for folder, name in (("content", content_name), ("style", style_name))
-        )
+    for content_name, style_name, pair in pairs(arguments.data, arguments.size, arguments.pairs):
         judged, row = Judge(judge, *pair), list(pair)
         stem = f"{Path(content_name).stem}--{Path(style_name).stem}"
         for name, params in networks.items():

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from jaxstyle import files
+from jaxstyle.contact_sheet import Cell, draw_page
 from jaxstyle.sweep.manifest import Entry
 
-_CELL, _GAP, _TEXT = 192, 8, 13
+_CELL = 192
 _MOST_ROWS, _MOST_COLUMNS = 12, 10
 # Curves beyond this many get no names: the legend would hide them.
 _NAMED_CURVES = 12
@@ -129,46 +130,21 @@ def _pages(table: _Table) -> list[_Table]:
 
 
 def _draw(table: _Table, output: Path, names: Sequence[str]) -> Image.Image:
-    """One page: headings above, a caption under every row, and under each cell if need be."""
-    font = ImageFont.load_default(_TEXT)
-    line = _TEXT + 6
+    """One page; where columns have no headings, every picture gets its settings under it."""
     alone = not any(table.columns)
-    under = line * (len(names) if alone else 0)
-    pictures = [[_thumbnail(entry, output) for entry in row] for row in table.cells]
-    heights = [max((p.height for p in row if p), default=_CELL // 2) for row in pictures]
-    captions = [line if label else 0 for label in table.rows]
-    width = _GAP + len(table.columns) * (_CELL + _GAP)
-    height = (
-        _GAP
-        + (0 if alone else line)
-        + sum(h + under + caption + _GAP for h, caption in zip(heights, captions, strict=True))
-    )
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    top = _GAP
-    if not alone:
-        for i, heading in enumerate(table.columns):
-            draw.text((_GAP + i * (_CELL + _GAP), top), heading, "black", font)
-        top += line
-    for row, label, entries, tall in zip(pictures, table.rows, table.cells, heights, strict=True):
-        if label:
-            draw.text((_GAP, top), label, "black", font)
-            top += line
-        for i, (picture, entry) in enumerate(zip(row, entries, strict=True)):
-            left = _GAP + i * (_CELL + _GAP)
-            if picture is not None:
-                sheet.paste(picture, (left, top))
-            elif entry is not None:
-                draw.text((left, top), "failed", "red", font)
-            if alone and entry is not None:
-                for j, name in enumerate(names):
-                    draw.text((left, top + tall + j * line), _label(entry, [name]), "black", font)
-        top += tall + under + _GAP
-    return sheet
+
+    def cell(entry: Entry | None) -> Cell | None:
+        if entry is None:
+            return None
+        lines = [_label(entry, [name]) for name in names] if alone else []
+        return Cell(_thumbnail(entry, output), lines)
+
+    cells = [[cell(entry) for entry in row] for row in table.cells]
+    return draw_page(table.columns, table.rows, cells, _CELL)
 
 
-def _thumbnail(entry: Entry | None, output: Path) -> Image.Image | None:
-    if entry is None or entry["file"] is None:
+def _thumbnail(entry: Entry, output: Path) -> Image.Image | None:
+    if entry["file"] is None:
         return None
     with Image.open(output / entry["file"]) as picture:
         small = picture.convert("RGB")

@@ -1,0 +1,79 @@
+"""Pictures with labels on one page."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP, _TEXT = 8, 13
+
+
+class Cell(NamedTuple):
+    """A place on a page.
+
+    Attributes:
+      picture: what is there, no wider than a column; None where making it failed.
+      lines: what is written under it.
+    """
+
+    picture: Image.Image | None
+    lines: Sequence[str] = ()
+
+
+def draw_page(
+    columns: Sequence[str],
+    rows: Sequence[str],
+    cells: Sequence[Sequence[Cell | None]],
+    width: int,
+) -> Image.Image:
+    """One page: headings on top, the label of each row above it, lines under the pictures.
+
+    Args:
+      columns: the heading of each column; where all are empty, none are drawn.
+      rows: the label of each row, which may be empty.
+      cells: `cells[row][column]`; None leaves the place white.
+      width: of a column, in pixels.
+
+    Example:
+      >>> picture = Image.new("RGB", (64, 48))
+      >>> draw_page(["a", "b"], [""], [[Cell(picture), None]], width=64).size
+      (152, 83)
+    """
+    font = ImageFont.load_default(_TEXT)
+    line = _TEXT + 6
+    headings = line if any(columns) else 0
+    under = line * max((len(cell.lines) for row in cells for cell in row if cell), default=0)
+    heights = [
+        max((cell.picture.height for cell in row if cell and cell.picture), default=width // 2)
+        for row in cells
+    ]
+    labels = [line if label else 0 for label in rows]
+    size = (
+        _GAP + len(columns) * (width + _GAP),
+        _GAP
+        + headings
+        + sum(label + tall + under + _GAP for label, tall in zip(labels, heights, strict=True)),
+    )
+    page = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(page)
+    top = _GAP
+    if headings:
+        for i, heading in enumerate(columns):
+            draw.text((_GAP + i * (width + _GAP), top), heading, "black", font)
+        top += line
+    for label, row, tall in zip(rows, cells, heights, strict=True):
+        if label:
+            draw.text((_GAP, top), label, "black", font)
+            top += line
+        for i, cell in enumerate(row):
+            if cell is None:
+                continue
+            left = _GAP + i * (width + _GAP)
+            if cell.picture is not None:
+                page.paste(cell.picture, (left, top))
+            else:
+                draw.text((left, top), "failed", "red", font)
+            for j, text in enumerate(cell.lines):
+                draw.text((left, top + tall + j * line), text, "black", font)
+        top += tall + under + _GAP
+    return page

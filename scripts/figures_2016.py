@@ -1,0 +1,194 @@
+"""The figures of the first paper; see reproduce_figures.py.
+
+Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks", CVPR 2016.
+"""
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+from studio import NIGHT, RATIO, Cell, Check, Figure, Studio, falls, numbers, rmse
+
+import jaxstyle
+from jaxstyle import color
+from jaxstyle.evaluate import losses_by_layer, structural_similarity
+from jaxstyle.presets import get_preset
+
+PAINTINGS = (
+    "starry-night.jpg", "the-scream.jpg", "kandinsky_composition_vii.jpg", "great-wave.jpg",
+    "water-lilies.jpg",
+)  # fmt: skip
+
+
+def representations(studio: Studio) -> Figure:
+    """Figure 1: what the layers keep."""
+    photo, painting = studio.photograph, studio.painting(NIGHT)
+    options = studio.options()
+    kept, errors = [], []
+    for layer in studio.few(["relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2"], 3):
+        picture = studio.make(jaxstyle.reconstruct_content, photo, layer, **options)
+        errors.append(rmse(picture, photo))
+        kept.append(Cell(picture, [layer, f"pixel error {errors[-1]:.3f}"]))
+
+    spec = dataclasses.replace(studio.spec(), content_layers=())
+    targets = jaxstyle.compute_targets(studio.params, None, painting, spec)
+    textures, left = [], []
+    counts = studio.few(range(1, len(spec.style_layers) + 1), 3)
+    for count in counts:
+        some = spec.style_layers[:count]
+        picture = studio.make(jaxstyle.synthesize_texture, painting, some, **options)
+        left.append(losses_by_layer(studio.params, picture, targets, spec=spec))
+        textures.append(Cell(picture, [f"to {some[-1]}"]))
+    new = [f"style/{spec.style_layers[count - 1]}" for count in counts[1:]]
+    without = [float(left[i][name]) for i, name in enumerate(new)]
+    within = [float(left[i + 1][name]) for i, name in enumerate(new)]
+    return Figure(
+        "Figure 1, 2016: what the layers keep of content and of style",
+        "Low layers give the photograph back almost exactly; higher ones keep what is where, and "
+        "lose the pixels. The more layers a style is taken from, the larger are its patterns.",
+        [("the photograph, from one layer", [Cell(photo, ["photograph"]), *kept]),
+         ("the painting, from growing sets of layers", [Cell(painting, ["painting"]), *textures])],
+        [
+            Check(f"pixel error from the lowest layer below 0.05: {errors[0]:.3g}",
+                  errors[0] < 0.05),
+            Check(f"pixel errors rise with the layers: {numbers(errors)}", falls(errors[::-1])),
+            Check(f"pixel error at the highest layer above that at the lowest: {errors[-1]:.3g} "
+                  f"over {errors[0]:.3g}", errors[-1] > errors[0], soon=True),
+            Check(f"each new layer's style loss is less with it ({numbers(within)}) than without "
+                  f"({numbers(without)})",
+                  all(a < b for a, b in zip(within, without, strict=True)), soon=True),
+        ],
+    )  # fmt: skip
+
+
+def styles(studio: Studio) -> Figure:
+    """Figure 3: one photograph in several styles."""
+    names = PAINTINGS[:2] if studio.quick else PAINTINGS
+    photo = studio.photograph
+    paintings = {Path(name).stem: studio.painting(name) for name in names}
+    made, own = [], []
+    for name, painting in paintings.items():
+        picture = studio.make(jaxstyle.stylize, photo, painting, **studio.options())
+        losses = {k: studio.measure(picture, p)[1] for k, p in paintings.items()}
+        own.append(min(losses, key=lambda k: losses[k]) == name)
+        made.append(Cell(picture, [f"style loss {losses[name]:.3g}"]))
+    literal = get_preset("gatys2016").weights(studio.params, studio.shape, studio.spec())
+    printed = studio.options(weights=literal)
+    picture = studio.make(jaxstyle.stylize, photo, next(iter(paintings.values())), **printed)
+    return Figure(
+        "Figure 3, 2016: one photograph in several styles",
+        "Every picture shows the houses on the Neckar, in the colours and strokes of its painting. "
+        "The last one takes the paper's α/β = 1e-3 with the sums that it prints (preset "
+        "gatys2016): nearly all weight is on the content.",
+        [("paintings", [Cell(photo, ["photograph"]),
+                        *(Cell(p, [name]) for name, p in paintings.items())]),
+         ("pictures, α/β = 1e-3", [Cell(photo, [""]), *made, Cell(picture, ["as printed"])])],
+        [Check(f"nearest in style to its own painting: {sum(own)} of {len(own)}", all(own), True)],
+    )  # fmt: skip
+
+
+def ratios(studio: Studio) -> Figure:
+    """Figure 4: content against style."""
+    photo, painting = studio.photograph, studio.painting(NIGHT)
+    cells, found = [], []
+    for ratio in studio.few([1e-4, 1e-3, 1e-2, 1e-1], 2):
+        picture = studio.make(jaxstyle.stylize, photo, painting, **studio.options(ratio))
+        found.append(studio.measure(picture, painting))
+        content, style = found[-1]
+        cells.append(Cell(picture, [f"α/β = {ratio:.0e}", f"content {content:.3g}, "
+                                    f"style {style:.3g}"]))  # fmt: skip
+    content_losses, style_losses = ([pair[i] for pair in found] for i in (0, 1))
+    return Figure(
+        "Figure 4, 2016: the ratio of content to style",
+        "From left to right the painting's texture gives way to the photograph.",
+        [("from little content to much", cells)],
+        [
+            Check(
+                f"content loss falls as α/β rises: {numbers(content_losses)}",
+                falls(content_losses),
+                True,
+            ),
+            Check(
+                f"style loss rises as α/β rises: {numbers(style_losses)}", falls(style_losses[::-1])
+            ),
+        ],
+    )
+
+
+def content_layers(studio: Studio) -> Figure:
+    """Figure 5: content from a low and from a high layer."""
+    photo, painting = studio.photograph, studio.painting(NIGHT)
+    cells, found = [], []
+    for layer in ("relu2_2", "relu4_2"):
+        options = studio.options(spec=studio.spec(layer))
+        picture = studio.make(jaxstyle.stylize, photo, painting, **options)
+        error, style = rmse(picture, photo), studio.measure(picture, painting)[1]
+        found.append(error)
+        cells.append(Cell(picture, [f"content at {layer}",
+                                    f"pixel error {error:.3f}, style {style:.3g}"]))  # fmt: skip
+    return Figure(
+        "Figure 5, 2016: content from a low and from a high layer",
+        "From the low layer the painting is laid over the photograph; from the high layer shapes "
+        "bend to the painting's strokes.",
+        [("", [Cell(photo, ["photograph"]), *cells])],
+        [Check(f"the high layer keeps less of the pixels: errors {numbers(found)}",
+               falls(found[::-1]))],
+    )  # fmt: skip
+
+
+def starts(studio: Studio) -> Figure:
+    """Figure 6: the same objective from different starts."""
+    photo, painting = studio.photograph, studio.painting(NIGHT)
+    made = {
+        init: studio.make(jaxstyle.stylize, photo, painting, **studio.options(init=init))
+        for init in ("content", "style")
+    }
+    seeds = [
+        studio.make(jaxstyle.stylize, photo, painting, seed=seed, **studio.options())
+        for seed in range(2 if studio.quick else 4)
+    ]
+    values = []
+    for picture in seeds:
+        content, style = studio.measure(picture, painting)
+        values.append(content * RATIO + style / 5)
+    spread = (max(values) - min(values)) / float(np.mean(values))
+    apart = min(rmse(a, b) for a, b in itertools.combinations(seeds, 2))
+    checks = [
+        Check(f"seeds give different pictures: pixels differ by {apart:.3g} or more", apart > 0.02,
+              True),
+        Check(f"and close losses: {numbers(values)}, a spread of {spread:.1%}", spread < 0.25),
+    ]  # fmt: skip
+    for name, start in (("content", photo), ("style", painting)):
+        near, far = rmse(made[name], start), min(rmse(picture, start) for picture in seeds)
+        text = (
+            f"the {name} start stays nearer to the {name} image: {near:.3g}, from noise {far:.3g}"
+        )
+        checks.append(Check(text, near < far, soon=True))
+    return Figure(
+        "Figure 6, 2016: starts",
+        "All show the same scene in the same style. From the photograph and from the painting the "
+        "way is decided; every noise gives another picture.",
+        [("from the photograph, and from the painting",
+          [Cell(picture, [f"from {name}"]) for name, picture in made.items()]),
+         ("from noise", [Cell(picture, [f"seed {i}", f"loss {values[i]:.3g}"])
+                         for i, picture in enumerate(seeds)])],
+        checks,
+    )  # fmt: skip
+
+
+def photographs(studio: Studio) -> Figure:
+    """Figure 7: the style of a photograph."""
+    photo = studio.photograph
+    light = studio.painting("rocket.jpg", "content")
+    picture = studio.make(jaxstyle.stylize, photo, light, **studio.options(1e-2))
+    near, far = (rmse(picture.mean((0, 1)), x.mean((0, 1))) for x in (light, photo))
+    alike = structural_similarity(color.luminance(picture), color.luminance(photo))
+    return Figure(
+        "Figure 7, 2016: a photograph in the style of a photograph",
+        "The houses stand as they stood, in the colours and the light of the other photograph.",
+        [("", [Cell(photo, ["content"]), Cell(light, ["style"]),
+               Cell(picture, ["α/β = 1e-2", f"SSIM with content {float(alike):.2f}"])])],
+        [Check(f"mean colour nearer to the style's ({near:.3g}) than to the content's ({far:.3g})",
+               near < far, True)],
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Makes the figures of the two papers anew, and checks what they say by numbers.
+
+    python scripts/reproduce_figures.py --data DATA -o SHEETS               # all, VGG-19
+    python scripts/reproduce_figures.py --data DATA -o SHEETS --figures 1 4 color
+    python scripts/reproduce_figures.py --data DATA -o SHEETS --quick       # small, few steps
+
+SHEETS gets one labelled page a figure, figures.md, which says what to look for and what was
+measured, and every picture; a rerun makes only the pictures that are missing there (after a change
+of the code, remove them). The exit status is 1 if something is not as the papers say. A quick run
+takes VGG-19 if it is on this machine, else the compact network; checks that need more steps count
+for nothing there, and say so.
+
+Figures 1 to 7: Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks",
+CVPR 2016. color, space, scale and coarse: Gatys, Ecker, Bethge, Hertzmann and Shechtman,
+"Controlling perceptual factors in neural style transfer", CVPR 2017.
+
+Settings are the paper's (the spec of the preset gatys2016: average pooling, normalised network;
+L-BFGS from white noise), with two readings of our own. Its ratios α/β are those of means, as in its
+authors' code, whose 1e6 and 1e9 are the paper's 1e-3; of the sums that it prints, the same ratio
+leaves nothing but content (the last picture of figure 3). And pixels are kept in range, so that
+what is measured is the picture that is saved.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import figures_2016
+import figures_2017
+import jax
+import numpy as np
+from PIL import Image
+from studio import Figure, Studio
+
+from jaxstyle import contact_sheet, files, images
+from jaxstyle.multiscale import scaled_shape
+from jaxstyle.weights import load_network
+
+_COLUMN = 256
+FIGURES: dict[str, Callable[[Studio], Figure]] = {
+    "1": figures_2016.representations,
+    "3": figures_2016.styles,
+    "4": figures_2016.ratios,
+    "5": figures_2016.content_layers,
+    "6": figures_2016.starts,
+    "7": figures_2016.photographs,
+    "color": figures_2017.colors,
+    "space": figures_2017.space,
+    "scale": figures_2017.scales,
+    "coarse": figures_2017.coarse_to_fine,
+}
+
+
+def draw(path: Path, figure: Figure) -> None:
+    """Writes the page of a figure."""
+    width = max(len(cells) for _, cells in figure.rows)
+    rows = [
+        [contact_sheet.Cell(_shown(cell.picture), cell.lines) for cell in cells]
+        + [None] * (width - len(cells))
+        for _, cells in figure.rows
+    ]
+    labels = [label for label, _ in figure.rows]
+    page = contact_sheet.draw_page([""] * width, labels, rows, _COLUMN)
+    with files.atomic_write(path) as partial:
+        page.save(partial)
+
+
+def _shown(picture: jax.Array) -> Image.Image:
+    """As wide as a column, or as high if that is less, small pictures not smoothed."""
+    height, width = scaled_shape((picture.shape[0], picture.shape[1]), _COLUMN)
+    image = Image.fromarray(np.asarray(images.quantize(picture) * 255).round().astype(np.uint8))
+    smaller = max(picture.shape) <= _COLUMN
+    how = Image.Resampling.NEAREST if smaller else Image.Resampling.LANCZOS
+    return image.resize((width, height), how)
+
+
+def report(figures: dict[str, Figure], quick: bool) -> tuple[str, list[str]]:
+    """The text that goes with the pages, and the checks that failed.
+
+    Args:
+      figures: by name.
+      quick: whether only the checks count for which a few steps are enough.
+    """
+    parts, failed = ["# Figures of the papers, reproduced"], []
+    for name, figure in figures.items():
+        lines = [f"## {figure.title}", "", f"![{figure.title}](figure-{name}.png)", ""]
+        lines += [figure.look_for, ""]
+        for check in figure.checks:
+            if check.holds:
+                verdict = "holds"
+            elif check.soon or not quick:
+                verdict = "FAILS"
+                failed.append(f"figure {name}: {check.text}")
+            else:
+                verdict = "does not hold yet, nor has to after so few steps"
+            lines.append(f"- {verdict}: {check.text}")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n", failed
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("../shared/data"))
+    add("--figures", nargs="+", default=list(FIGURES), choices=list(FIGURES))
+    add("--network", default="vgg19", help="a name or a file")
+    add("--size", type=int, help="longer side in pixels; 256, in a quick run 128")
+    add("--steps", type=int, help="steps for each picture; 300, in a quick run 12")
+    add("--quick", action="store_true", help="small, few pictures of few steps")
+    add("-o", "--output", type=Path, required=True, help="folder for pages and pictures")
+    arguments = parser.parse_args(argv)
+    quick = arguments.quick
+    logging.basicConfig(format="%(message)s")
+    try:
+        params = load_network(
+            arguments.network, normalized=True, download=not quick,
+            fallback="compact" if quick else None,
+        ).params  # fmt: skip
+        studio = Studio(
+            params, arguments.data, arguments.output,
+            size=arguments.size or (128 if quick else 256),
+            steps=arguments.steps or (12 if quick else 300), quick=quick,
+        )  # fmt: skip
+        figures = {}
+        for name in arguments.figures:
+            figures[name] = FIGURES[name](studio)
+            draw(arguments.output / f"figure-{name}.png", figures[name])
+    except (OSError, ValueError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+    text, failed = report(figures, quick)
+    (arguments.output / "figures.md").write_text(text)
+    print(text)
+    if failed:
+        sys.exit("\n".join(["not as the papers say:", *failed]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Where the figures of the papers are made: pictures that are made once, and pages of them."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from sheets import digest
+
+import jaxstyle
+from jaxstyle import LossSpec, LossWeights, images, vgg
+from jaxstyle.evaluate import losses_by_layer
+from jaxstyle.presets import get_preset
+
+PHOTOGRAPH = "tubingen_praefcke.jpg"
+NIGHT = "starry-night.jpg"
+RATIO = 1e-3
+
+
+class Cell(NamedTuple):
+    """A picture and what is written under it."""
+
+    picture: jax.Array
+    lines: Sequence[str]
+
+
+class Check(NamedTuple):
+    """What a paper says, measured.
+
+    Attributes:
+      text: what is measured, with its numbers.
+      holds: whether it is as the paper says.
+      soon: whether a few steps are enough for it.
+    """
+
+    text: str
+    holds: bool
+    soon: bool = False
+
+
+class Figure(NamedTuple):
+    """A page.
+
+    Attributes:
+      title: of which paper, and what it shows.
+      look_for: what to see in the pictures.
+      rows: label and pictures of each row.
+      checks: what is measured.
+    """
+
+    title: str
+    look_for: str
+    rows: list[tuple[str, list[Cell]]]
+    checks: list[Check]
+
+
+class Studio:
+    """A network, a photograph, paintings, and the pictures that were made of them.
+
+    Attributes:
+      params: the network's parameters.
+      size: longer side of the pictures.
+      steps: of the solver, for each picture.
+      quick: whether fewer pictures will do.
+      photograph: the one of the figures, `[H, W, 3]`.
+      shape: its height and width.
+      made: how many pictures were made, and not found.
+    """
+
+    def __init__(
+        self, params: vgg.Params, data: Path, output: Path, size: int, steps: int, quick: bool
+    ):
+        self.params, self.size, self.steps, self.quick = params, size, steps, quick
+        self.made = 0
+        self._data, self._pictures = data, output / "pictures"
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self._network = digest("", params)
+        self.photograph = jaxstyle.load_image(data / "content" / PHOTOGRAPH, size)
+        self.shape = (self.photograph.shape[0], self.photograph.shape[1])
+
+    def painting(self, name: str, folder: str = "style") -> jax.Array:
+        """The middle of a painting, in the proportions and the size of the photograph.
+
+        As in the paper, where the style image gets the content image's size; and pictures of one
+        shape share compiled programs.
+        """
+        image = jaxstyle.load_image(self._data / folder / name, 2 * self.size)
+        height, width = image.shape[:2]
+        unit = min(height / self.shape[0], width / self.shape[1])
+        tall, wide = (round(side * unit) for side in self.shape)
+        top, left = (height - tall) // 2, (width - wide) // 2
+        return images.resize(image[top : top + tall, left : left + wide], self.shape)
+
+    def spec(self, content: str = "relu4_2") -> LossSpec:
+        """What the paper compares, with one content layer."""
+        return dataclasses.replace(get_preset("gatys2016").spec, content_layers=(content,))
+
+    def weights(self, ratio: float = RATIO) -> LossWeights:
+        """The weights of an α/β: β is 1e9 as in the authors' code, a fifth of it for each layer."""
+        return LossWeights(content=1e9 * ratio, style=2e8)
+
+    def options(self, ratio: float = RATIO, **changes: Any) -> dict[str, Any]:
+        """The paper's settings."""
+        options = {"spec": self.spec(), "weights": self.weights(ratio), "init": "noise"}
+        return options | {"num_steps": self.steps} | changes
+
+    def measure(
+        self,
+        picture: jax.Array,
+        style: jax.Array,
+        content: jax.Array | None = None,
+    ) -> tuple[float, float]:
+        """Content and style loss of a picture, unweighted, at the paper's layers."""
+        content = self.photograph if content is None else content
+        targets = jaxstyle.compute_targets(self.params, content, style, self.spec())
+        losses = losses_by_layer(self.params, picture, targets, spec=self.spec())
+        return total(losses, "content"), total(losses, "style")
+
+    def few(self, things: Sequence[Any], count: int) -> list[Any]:
+        """All of them; in a quick run so many, evenly, the first and the last among them."""
+        if not self.quick or len(things) <= count:
+            return list(things)
+        places = np.linspace(0, len(things) - 1, count).round().astype(int)
+        return [things[i] for i in places]
+
+    def make(
+        self, function: Callable[..., Any], *images_: Any, seed: int = 0, **options: Any
+    ) -> jax.Array:
+        """The picture of a function of the library as it is saved, from the folder if it is there.
+
+        Args:
+          function: such as `jaxstyle.stylize`, that takes the network's parameters first; for
+            `jaxstyle.optimize` second.
+          *images_: images and other arguments after the parameters.
+          seed: of the noise in the start.
+          **options: options of the function.
+        """
+        given = {"images": images_, "options": options}
+        leaves = jax.tree_util.tree_leaves_with_path(given)
+        arrays = [leaf for _, leaf in leaves if isinstance(leaf, jax.Array)]
+        text = " ".join(
+            f"{jax.tree_util.keystr(path)}={leaf.shape if isinstance(leaf, jax.Array) else leaf}"
+            for path, leaf in leaves
+        )
+        name = f"{function.__name__}-{digest(f'{self._network} {seed} {text}', arrays)}"
+        path = self._pictures / f"{name}.png"
+        if not path.exists():
+            if function is jaxstyle.optimize:
+                start, *rest = images_
+                result = function(start, self.params, *rest, **options)
+            else:
+                result = function(self.params, *images_, key=jax.random.key(seed), **options)
+            self.made += 1
+            jaxstyle.save_image(path, result.image)
+            print(f"made {path}", flush=True)
+        return jaxstyle.load_image(path)
+
+
+def total(losses: Mapping[str, Any], kind: str) -> float:
+    """The sum of the content or of the style losses."""
+    return sum(float(loss) for name, loss in losses.items() if name.startswith(f"{kind}/"))
+
+
+def rmse(image: jax.Array, other: jax.Array) -> float:
+    """Root mean squared difference of pixels."""
+    return float(np.sqrt(np.mean(np.square(np.asarray(image) - np.asarray(other)))))
+
+
+def falls(values: Sequence[float]) -> bool:
+    """Whether each is less than the one before."""
+    return all(b < a for a, b in itertools.pairwise(values))
+
+
+def numbers(values: Sequence[float]) -> str:
+    """Numbers for a line of text."""
+    return ", ".join(f"{value:.3g}" for value in values)
