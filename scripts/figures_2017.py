@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from studio import NIGHT, Cell, Check, Figure, Studio, rmse, total
+from studio import NIGHT, Cell, Check, Figure, Studio, halve, rmse, total
 
 import jaxstyle
 from jaxstyle import color, guidance, images, multiscale
@@ -166,8 +166,7 @@ def coarse_to_fine(studio: Studio) -> Figure:
     staged = studio.make(
         multiscale.stylize_coarse_to_fine, photo, painting, scales=stages, **options
     )
-    shape = (photo.shape[0] // 2, photo.shape[1] // 2)
-    small = [images.resize(x, shape) for x in (direct, staged, painting, photo)]
+    small = [halve(x) for x in (direct, staged, painting, photo)]
     found = [studio.measure(picture, *small[2:])[1] for picture in small[:2]]
     return Figure(
         "Coarse to fine, 2017",

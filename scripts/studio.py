@@ -169,6 +169,11 @@ def rmse(image: jax.Array, other: jax.Array) -> float:
     return float(np.sqrt(np.mean(np.square(np.asarray(image) - np.asarray(other)))))
 
 
+def halve(image: jax.Array) -> jax.Array:
+    """The image at half its size."""
+    return images.resize(image, (image.shape[0] // 2, image.shape[1] // 2))
+
+
 def falls(values: Sequence[float]) -> bool:
     """Whether each is less than the one before."""
     return all(b < a for a, b in itertools.pairwise(values))
