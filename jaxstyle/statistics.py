@@ -68,8 +68,8 @@ class Statistic:
         number of channels alone.
       loss: `(features, mass, target) -> scalar`.
       size: `target -> scalar`, the loss of features that vanish, by which range penalties scale.
-      weight: how much a layer counts by default, in the normalised network, where the losses of
-        the statistics have different sizes.
+      weight: how much a layer counts by default. It brings the losses of a photograph, in the
+        normalised network, near the one that Gram matrices have with theirs.
     """
 
     measure: Callable[[Array, Array | None, Array], Any]
@@ -292,9 +292,9 @@ def _mean(features: Array, mass: Array | None) -> Array:
 
 _STATISTICS: Mapping[str, Statistic] = {
     "gram": Statistic(_gram_measure, _gram_loss, _mean_square),
-    "covariance": Statistic(_covariance_measure, _covariance_loss, _mean_square),
-    "wasserstein": Statistic(_wasserstein_measure, _wasserstein_loss, _wasserstein_size),
-    "moments": Statistic(_moments_measure, _moments_loss, _mean_square),
-    "histogram": Statistic(_histogram_measure, _quantile_loss, _quantile_size),
-    "sliced": Statistic(_sliced_measure, _quantile_loss, _quantile_size),
+    "covariance": Statistic(_covariance_measure, _covariance_loss, _mean_square, 2000.0),
+    "wasserstein": Statistic(_wasserstein_measure, _wasserstein_loss, _wasserstein_size, 2000.0),
+    "moments": Statistic(_moments_measure, _moments_loss, _mean_square, 300.0),
+    "histogram": Statistic(_histogram_measure, _quantile_loss, _quantile_size, 3000.0),
+    "sliced": Statistic(_sliced_measure, _quantile_loss, _quantile_size, 5000.0),
 }
