@@ -146,7 +146,7 @@ def scales(studio: Studio) -> Figure:
             layers = [k for k in spec.style_layers if (k in fine) == (what == "fine")]
             near, far = (sum(float(losses[k][f"style/{x}"]) for x in layers) for k in (own, other))
             text = f"{what} statistics nearer to {own} ({near:.3g}) than to {other} ({far:.3g})"
-            checks.append(Check(text, near < far, soon=True))
+            checks.append(Check(text, near < far, soon=what == "fine"))
     return Figure(
         "Scale control, 2017",
         "Small strokes and colours come from the one painting, large forms from the other.",

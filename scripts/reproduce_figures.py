@@ -15,10 +15,11 @@ CVPR 2016. color, space, scale and coarse: Gatys, Ecker, Bethge, Hertzmann and S
 "Controlling perceptual factors in neural style transfer", CVPR 2017.
 
 Settings are the paper's (the spec of the preset gatys2016: average pooling, normalised network;
-L-BFGS from white noise), with two readings of our own. Its ratios α/β are those of means, as in its
-authors' code, whose 1e6 and 1e9 are the paper's 1e-3; of the sums that it prints, the same ratio
-leaves nothing but content (the last picture of figure 3). And pixels are kept in range, so that
-what is measured is the picture that is saved.
+L-BFGS from white noise), with two departures. Its ratios α/β do not carry over: of the sums that it
+prints, 1e-3 leaves nothing but content (the last picture of figure 3); of means, as in its authors'
+code, which starts from the photograph, nothing but texture. The ratios here are of means, and
+span from texture to photograph as the paper's do. And pixels are kept in range, so that what is
+measured is the picture that is saved.
 """
 
 import argparse

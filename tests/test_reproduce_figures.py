@@ -162,7 +162,17 @@ def test_numbers_that_fall():
     assert studio.rmse(jnp.zeros((2, 2, 3)), jnp.full((2, 2, 3), 0.5)) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("name", [name for name in reproduce_figures.FIGURES if name != "1"])
+SLOW = dict.fromkeys(("space", "scale", "coarse"), pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=SLOW.get(name, ()))
+        for name in reproduce_figures.FIGURES
+        if name not in ("1", "color")
+    ],
+)
 def test_every_figure_can_be_made(run, tmp_path, name):
     with contextlib.suppress(SystemExit):  # a random network need not do as the papers say
         run("--figures", name)
