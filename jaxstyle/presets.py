@@ -84,7 +84,7 @@ class Preset:
 
         Example:
           >>> from jaxstyle import vgg
-          >>> params = vgg.init_params(jax.random.key(0))
+          >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
           >>> PRESETS["neural-style"].weights(params, (64, 64)).style["relu1_1"]
           0.0244140625
         """
@@ -105,7 +105,7 @@ class Preset:
 
         Example:
           >>> from jaxstyle import vgg
-          >>> params = vgg.init_params(jax.random.key(0))
+          >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
           >>> options = PRESETS["gatys2016"].options(params, (64, 64))
           >>> options["init"], options["num_steps"]
           ('noise', 500)

@@ -7,6 +7,7 @@ field of vortices. They are drawn three times as large and scaled down, which sm
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -197,13 +198,13 @@ def draw_swirls(width: int = 384, height: int = 288) -> Floats:
         deepest, ring = 0.0, 0.0
         for cx, cy, radius, turn in whorls:
             rx, ry = (x - cx * w) / h, (y - cy * h) / h
-            r = float(np.hypot(rx, ry)) + 1e-6
-            pull = float(np.exp(-((r / radius) ** 4))) * 6
+            r = math.hypot(rx, ry) + 1e-6
+            pull = math.exp(-((r / radius) ** 4)) * 6
             dx += pull * turn * -ry / r
             dy += pull * turn * rx / r
             if pull > deepest:
                 deepest, ring = pull, r / radius
-        length = float(np.hypot(dx, dy)) + 1e-9
+        length = math.hypot(dx, dy) + 1e-9
         return dx / length, dy / length, deepest / 6, ring
 
     cool = np.array(

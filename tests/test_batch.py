@@ -63,7 +63,7 @@ def test_a_grid_of_width_one_is_the_single_runs_bit_for_bit(params, contents, st
         )
 
 
-@pytest.mark.parametrize("width", [2, 5, 12])
+@pytest.mark.parametrize("width", [5, 12])
 def test_wider_batches_differ_by_rounding(grid, width):
     narrow, wide = grid(WEIGHTS, width=1), grid(WEIGHTS, width=width)
     np.testing.assert_allclose(wide.image, narrow.image, atol=2e-5)
@@ -272,6 +272,7 @@ def test_eight_devices():
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
         "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     run = subprocess.run(
         [sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True

@@ -8,6 +8,8 @@ import pytest
 
 from jaxstyle import vgg
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
 WIDTHS = (("conv1_1", 6), ("conv1_2", 5), ("conv2_1", 7))
 
 

@@ -14,6 +14,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is the oracle here: pip ins
 
 from torch_oracle import Oracle, from_torch, to_torch  # noqa: E402 (it needs PyTorch)
 
+# On pictures this small, its threads only wait for each other.
+torch.set_num_threads(1)
+
 CONVOLUTIONS = [name for name, _ in vgg.VGG19_WIDTHS]
 # Odd sizes make every pool round down at another place.
 PHOTOGRAPHS = {
@@ -21,6 +24,7 @@ PHOTOGRAPHS = {
     "coffee.png": (64, 64),
     "rocket.jpg": (75, 50),
 }
+SHAPE = (48, 64)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +88,11 @@ def test_vgg16_read_from_torchvisions_layout_agrees_with_torch_modules(pooling, 
             assert relative_error(ours[name], from_torch(x)) <= 1e-5, name
 
 
-@pytest.mark.parametrize("name", PHOTOGRAPHS)
-@pytest.mark.parametrize("preset", ["default", "gatys-notebook", "pystiche"])
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [*(("default", name) for name in PHOTOGRAPHS), ("gatys-notebook", "rocket.jpg"),
+     ("pystiche", "rocket.jpg")],
+)  # fmt: skip
 def test_objective_and_image_gradient_agree(params, normalized, name, preset):
     recipe = get_preset(preset)
     network = normalized if recipe.normalized else params
@@ -108,27 +115,27 @@ def test_objective_and_image_gradient_agree(params, normalized, name, preset):
 
 @pytest.mark.parametrize("init", ["content", "noise"])
 def test_as_many_evaluations_reach_pytorch_s_loss(normalized, init):
-    """At 96 px here; `scripts/benchmark.py lbfgs` does the same at 256 px, for three pairs."""
+    """At 64 px here; `scripts/benchmark.py lbfgs` does the same at 256 px, for three pairs."""
     recipe = get_preset("default")
-    content = photograph("tubingen_praefcke.jpg", (72, 96))
-    style = painting("starry-night.jpg", (72, 96))
-    start = initial_image(init, (72, 96), normalized, content=content)
-    weights = recipe.weights(normalized, (72, 96))
+    content = photograph("tubingen_praefcke.jpg", SHAPE)
+    style = painting("starry-night.jpg", SHAPE)
+    start = initial_image(init, SHAPE, normalized, content=content)
+    weights = recipe.weights(normalized, SHAPE)
     oracle = Oracle(normalized, recipe.spec, weights)
     oracle.set_targets(np.asarray(content), np.asarray(style))
-    theirs = oracle.minimize(np.asarray(start), 100)
+    theirs = oracle.minimize(np.asarray(start), 60)
     targets = jaxstyle.compute_targets(normalized, content, style, recipe.spec)
     info = jaxstyle.optimize(
-        start, normalized, targets, spec=recipe.spec, weights=weights, num_steps=99
+        start, normalized, targets, spec=recipe.spec, weights=weights, num_steps=59
     ).info
-    assert int(info.evaluations[-1]) == len(theirs) == 100
+    assert int(info.evaluations[-1]) == len(theirs) == 60
     assert float(info.loss[-1]) <= 1.05 * theirs[-1]
 
 
 def test_without_the_guard_noise_is_never_left(params, monkeypatch):
     """What jaxopt's own update does on the original weights, from noise."""
-    content = photograph("tubingen_praefcke.jpg", (72, 96))
-    style = painting("starry-night.jpg", (72, 96))
+    content = photograph("tubingen_praefcke.jpg", SHAPE)
+    style = painting("starry-night.jpg", SHAPE)
     recipe = get_preset("gatys-notebook")
 
     def fall(history):
@@ -137,10 +144,10 @@ def test_without_the_guard_noise_is_never_left(params, monkeypatch):
             content,
             style,
             spec=recipe.spec,
-            weights=recipe.weights(params, (72, 96)),
+            weights=recipe.weights(params, SHAPE),
             init="noise",
             noise=20 / 255,
-            num_steps=60,
+            num_steps=30,
             solver=solvers.lbfgs(history),
         ).info
         return float(info.loss[0] / info.loss[-1])

@@ -13,6 +13,8 @@ import train_compact
 
 from jaxstyle import LossSpec, vgg
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
 WIDTHS = train_compact.parse_widths("4,4 4,4 4,4,4,4 4,4,4,4 4")
 OPTIONS = argparse.Namespace(
     seed=0, steps=4, batch=2, side=32, learning_rate=1e-2, easy=1, refresh=2, pool=3, every=2

@@ -28,6 +28,8 @@ from jaxstyle.weights import (
     verify,
 )
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
 KERAS = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
