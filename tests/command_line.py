@@ -1,6 +1,8 @@
 """What the tests of the command line share; their fixtures are in conftest.py."""
 
 import csv
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +35,21 @@ content-layers = "relu2_1"
 style-layers = "relu1_1"
 seed = {{ from = 0, to = {last}, count = {count}, whole = true }}
 """
+
+
+# Processes share what they compile.
+_PROGRAMS = tempfile.TemporaryDirectory()
+
+
+def environment() -> dict[str, str]:
+    """For a process of the command: this checkout, on the CPU, quick to compile."""
+    return os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": _PROGRAMS.name,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
 
 
 class Ran(NamedTuple):

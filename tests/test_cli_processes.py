@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import LAYERS, STYLIZE, done, pixels, rows
+from command_line import LAYERS, STYLIZE, done, environment, pixels, rows
 
 from jaxstyle.io import read_settings
 
@@ -23,11 +23,9 @@ pytestmark = pytest.mark.usefixtures("compile_faster")
 
 
 def process(line: str, network: Path, **streams) -> subprocess.Popen:
-    root = str(Path(__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": root, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     layers = f"{LAYERS['stylize']} --size 32 --network {network}" if "stylize" in line else ""
     args = [sys.executable, "-m", "jaxstyle", *line.split(), *layers.split()]
-    return subprocess.Popen(args, env=environment, text=True, **streams)
+    return subprocess.Popen(args, env=environment(), text=True, **streams)
 
 
 def test_version_in_a_process(network):

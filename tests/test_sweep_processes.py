@@ -1,7 +1,6 @@
 """Sweeps in processes of their own: killed at any moment, several at once."""
 
 import json
-import os
 import random
 import signal
 import socket
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from command_line import files_of, pixels, write_toml
+from command_line import environment, files_of, pixels, write_toml
 
 from jaxstyle.cli import main
 
@@ -27,12 +26,7 @@ def like_the_processes(compile_faster):
 
 
 def process(line: str) -> subprocess.Popen:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    return subprocess.Popen([sys.executable, "-m", "jaxstyle", *line.split()], env=environment)
+    return subprocess.Popen([sys.executable, "-m", "jaxstyle", *line.split()], env=environment())
 
 
 def run(line: str) -> int:
