@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from command_line import write_network
 from comparison_sides import Descent
+from layouts import VGG16_LAYERS
 from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
-# No more than the default recipe reads.
-LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv4_2", "conv5_1")
 
 
 class Printed(NamedTuple):
@@ -30,7 +29,7 @@ def compare(tmp_path, capsys):
         (tmp_path / kind).mkdir()
         noise = np.random.default_rng(len(name)).integers(0, 256, (32, 48, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / kind / name)
-    network = write_network(tmp_path / "net.safetensors", layers=LAYERS)
+    network = write_network(tmp_path / "net.safetensors", layers=VGG16_LAYERS)
 
     def compare(*parts: str) -> Printed:
         places = ["--data", str(tmp_path), "--network", str(network)]
