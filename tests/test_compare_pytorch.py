@@ -70,7 +70,9 @@ def test_every_part(compare):
     for case in found["convergence"]:
         assert case["jaxstyle_evaluations"]["median"] <= 2 * 10
         assert case["pytorch_to_jaxstyle"]["median"] > 0
-    assert all(case["peak_mib"] > 0 for case in found["memory"])
+    kinds = [case["evaluations"] for case in found["memory"]]
+    assert kinds == 3 * ["first"] + 3 * ["later"]
+    assert all(case["peak_mib"] > 0 for case in found["memory"][:3])
     assert all(case["warm_seconds"]["median"] > 0 for case in found["start"])
     assert all(0 < case["share"] < 1 for case in found["flops"])
     assert [case["width"] for case in found["batch"]] == [1, 2]
