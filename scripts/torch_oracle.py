@@ -3,7 +3,7 @@
 Parity tests and benchmarks run both sides on the same parameters, images and weights.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Oracle:
       spec: what is compared.
       weights: how much each part counts.
       dtype: what it computes in.
+      device: where it computes.
     """
 
     def __init__(
@@ -31,14 +32,17 @@ class Oracle:
         spec: LossSpec,
         weights: LossWeights,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ):
-        self.dtype = dtype
-        self.mean = torch.tensor(np.array(params["mean"]), dtype=dtype)
+        self.dtype, self.device = dtype, device
+        self.mean = torch.tensor(np.array(params["mean"]), dtype=dtype, device=device)
         self.convolutions = {}
         for name, _ in network_widths(params):
-            kernel = torch.tensor(np.array(params[name]["kernel"]), dtype=dtype).permute(3, 2, 0, 1)
-            kernel = kernel.contiguous(memory_format=torch.channels_last)
-            bias = torch.tensor(np.array(params[name]["bias"]), dtype=dtype)
+            kernel, bias = (
+                torch.tensor(np.array(params[name][kind]), dtype=dtype, device=device)
+                for kind in ("kernel", "bias")
+            )
+            kernel = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
             self.convolutions[name] = kernel, bias
         self.spec = spec
         resolved = weights.resolve(spec)
@@ -72,9 +76,9 @@ class Oracle:
     def set_targets(self, content: np.ndarray, style: np.ndarray) -> None:
         """Computes the targets from images `[H, W, 3]`."""
         with torch.no_grad():
-            maps = self.features(to_torch(content, self.dtype), self.spec.content_layers)
+            maps = self.features(self.to_torch(content), self.spec.content_layers)
             self.content = {k: v.clone() for k, v in maps.items()}
-            maps = self.features(to_torch(style, self.dtype), self.spec.style_layers)
+            maps = self.features(self.to_torch(style), self.spec.style_layers)
             self.grams = {k: gram_matrix(v) for k, v in maps.items()}
             size = sum(
                 w * self.content[k].square().mean()
@@ -99,15 +103,26 @@ class Oracle:
 
     def objective_and_gradient(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """The objective of an image `[H, W, 3]` and its gradient."""
-        variable = to_torch(image, self.dtype).requires_grad_()
+        variable = self.to_torch(image).requires_grad_()
         loss = self.objective(variable)
         loss.backward()
         return float(loss.detach()), from_torch(variable.grad)
 
-    def minimize(self, image: np.ndarray, evaluations: int) -> list[float]:
-        """The losses that `torch.optim.LBFGS` sees: lr 1, history 100, no line search."""
+    def minimize(
+        self,
+        image: np.ndarray,
+        evaluations: int,
+        callback: Callable[[float], None] = lambda loss: None,
+    ) -> list[float]:
+        """The losses that `torch.optim.LBFGS` sees: lr 1, history 100, no line search.
+
+        Args:
+          image: `[H, W, 3]`, where to start.
+          evaluations: how many, of the objective and its gradient.
+          callback: called with the loss after each.
+        """
         # Contiguous: torch.optim.LBFGS views the gradient as one vector.
-        variable = to_torch(image, self.dtype).contiguous().requires_grad_()
+        variable = self.to_torch(image).contiguous().requires_grad_()
         losses: list[float] = []
         solver = torch.optim.LBFGS(
             [variable],
@@ -124,6 +139,7 @@ class Oracle:
             loss = self.objective(variable)
             loss.backward()
             losses.append(float(loss.detach()))
+            callback(losses[-1])
             return loss
 
         while len(losses) < evaluations:
@@ -132,6 +148,10 @@ class Oracle:
             if len(losses) == before + 1:
                 break  # it refuses to move any further
         return losses[:evaluations]
+
+    def to_torch(self, image: np.ndarray) -> Tensor:
+        """As `to_torch`, of the oracle's type and on its device."""
+        return to_torch(image, self.dtype).to(self.device)
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -148,4 +168,4 @@ def to_torch(image: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def from_torch(image: Tensor) -> np.ndarray:
     """`[H, W, 3]` from `[1, 3, H, W]`."""
-    return image.detach()[0].permute(1, 2, 0).numpy()
+    return image.detach()[0].permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,236 @@
+"""The two sides of `scripts/compare_pytorch.py`, jaxstyle and PyTorch, on one problem."""
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from benchmark import PAIRS
+
+import jaxstyle
+from jaxstyle.descent import descend
+from jaxstyle.presets import get_preset
+from jaxstyle.spec import LossSpec
+from jaxstyle.targets import Targets
+from jaxstyle.weights import load_network
+
+OURS = ("jaxstyle auto", "jaxstyle direct")
+THEIRS = ("pytorch eager", "pytorch compiled")
+
+
+class Program(NamedTuple):
+    """One evaluation of the objective and its gradient, ready to run.
+
+    Attributes:
+      run: waits for the result, and returns the loss.
+      compile_seconds: what it took to make; None where nothing is compiled.
+    """
+
+    run: Callable[[], float]
+    compile_seconds: float | None
+
+
+class Problem(NamedTuple):
+    """Pictures `[size, size, 3]` and jaxstyle's targets."""
+
+    content: jax.Array
+    style: jax.Array
+    targets: Targets
+
+
+class Reached(NamedTuple):
+    """What it took to come down to a loss."""
+
+    evaluations: int
+    seconds: float
+
+
+class Descent(NamedTuple):
+    """The loss of every evaluation, and the seconds from the start until it was known."""
+
+    losses: list[float]
+    seconds: list[float]
+
+    def least(self, evaluations: int) -> float:
+        """The least loss of the first so many."""
+        return min(self.losses[:evaluations])
+
+    def reach(self, loss: float) -> Reached | None:
+        """The first evaluation whose loss was no more than this; None if none was."""
+        for i, (mine, seconds) in enumerate(zip(self.losses, self.seconds, strict=True), 1):
+            if mine <= loss:
+                return Reached(i, seconds)
+        return None
+
+
+class Comparison:
+    """The network, the recipe and the two sides' programs, each made once."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+        self.names = [*OURS, *(THEIRS if options.torch_compile else THEIRS[:1])]
+        preset = get_preset("default")
+        network = load_network(options.network, normalized=preset.normalized)
+        self.path, self.spec = network.path, preset.spec
+        self.params = jax.tree.map(jnp.asarray, network.params)
+        self.weights = preset.weights(self.params, (64, 64))
+        on_gpu = jax.default_backend() == "gpu"
+        self.device = "cuda" if on_gpu and import_torch().cuda.is_available() else "cpu"
+        if on_gpu:
+            jax.config.update(
+                "jax_default_matmul_precision", "tensorfloat32" if options.tf32 else "float32"
+            )
+            import_torch().backends.cudnn.benchmark = True
+            for library in (import_torch().backends.cudnn, import_torch().backends.cuda.matmul):
+                library.allow_tf32 = options.tf32
+
+    @functools.cache  # noqa: B019 (it lives as long as the script)
+    def problem(self, size: int, pair: int = 0) -> Problem:
+        """A photograph and a painting, squares of `size` pixels."""
+        content, style = (
+            jaxstyle.load_image(self.options.data / kind / name, shape=(size, size))
+            for kind, name in zip(("content", "style"), PAIRS[pair], strict=True)
+        )
+        targets = jaxstyle.compute_targets(self.params, content, style, self.spec)
+        return Problem(content, style, targets)
+
+    @functools.cache  # noqa: B019
+    def oracle(self, name: str, size: int, pair: int = 0) -> Any:
+        """PyTorch's side with its targets, compiled or not."""
+        from torch_oracle import Oracle
+
+        problem = self.problem(size, pair)
+        oracle = Oracle(self.params, self.spec, self.weights, device=self.device)
+        oracle.set_targets(np.asarray(problem.content), np.asarray(problem.style))
+        if name == "pytorch compiled":
+            oracle.objective = import_torch().compile(oracle.objective, dynamic=False)
+        return oracle
+
+    @functools.cache  # noqa: B019
+    def program(self, name: str, size: int) -> Program:
+        """The evaluation of one of `OURS` or `THEIRS`; PyTorch compiles when it first runs."""
+        if name in OURS:
+            return self._ours(name, size)
+        oracle, torch = self.oracle(name, size), import_torch()
+        variable = oracle.to_torch(np.asarray(self.problem(size).content)).requires_grad_()
+
+        def run() -> float:
+            variable.grad = None
+            loss = oracle.objective(variable)
+            loss.backward()
+            if self.device == "cuda":
+                torch.cuda.synchronize()
+            return float(loss.detach())
+
+        if name != "pytorch compiled":
+            return Program(run, None)
+        first, second = seconds_of(run), seconds_of(run)
+        return Program(run, first - second)
+
+    def _ours(self, name: str, size: int) -> Program:
+        spec = dataclasses.replace(self.spec, convolution=name.split()[1])
+        problem = self.problem(size)
+        arguments = (problem.content, self.params, problem.targets, self.weights.resolve(spec))
+        begin = time.perf_counter()
+        compiled = value_and_gradient.lower(*arguments, spec=spec).compile()
+        seconds = time.perf_counter() - begin
+        return Program(lambda: float(jax.block_until_ready(compiled(*arguments))[0][0]), seconds)
+
+    @contextlib.contextmanager
+    def attempt(self, name: str) -> Iterator[None]:
+        """Lets `torch.compile` fail, which needs a C++ compiler that works; once is enough."""
+        try:
+            yield
+        except Exception as error:
+            if name != "pytorch compiled":
+                raise
+            self.names.remove(name)
+            print(f"{name} fails here: {str(error).splitlines()[0]}", file=sys.stderr)
+
+    def programs(self, size: int, among: Sequence[str] = OURS + THEIRS) -> dict[str, Program]:
+        """The evaluations that were asked for and work here."""
+        found = {}
+        for name in [name for name in self.names if name in among]:
+            with self.attempt(name):
+                found[name] = self.program(name, size)
+        return found
+
+    @functools.cache  # noqa: B019
+    def fastest(self, size: int) -> str:
+        """Which of PyTorch's evaluations is the faster."""
+        programs = self.programs(size, THEIRS)
+        return fastest_of(alternate({name: each.run for name, each in programs.items()}, 3))
+
+    def descend_ours(
+        self, problem: Problem, start: jax.Array, evaluations: int, until: float = 0.0
+    ) -> Descent:
+        """The default solver, until the loss is as low as asked or the evaluations are spent."""
+        every = 1 if jax.default_backend() == "cpu" else 10  # steps in one compiled program
+        descent = Descent([], [])
+        begin = time.perf_counter()
+        for progress in descend(
+            start, self.params, problem.targets, spec=self.spec, weights=self.weights,
+            num_steps=max(evaluations - 1, every), every=every,
+        ):  # fmt: skip
+            losses = np.asarray(progress.info.loss).tolist()
+            descent.losses.extend(losses)
+            descent.seconds.extend([time.perf_counter() - begin] * len(losses))
+            if min(losses) <= until:
+                break
+        return descent
+
+
+def descend_theirs(oracle: Any, start: jax.Array, evaluations: int) -> Descent:
+    """PyTorch's L-BFGS for a number of evaluations."""
+    seconds: list[float] = []
+    begin = time.perf_counter()
+    losses = oracle.minimize(
+        np.asarray(start), evaluations, lambda _: seconds.append(time.perf_counter() - begin)
+    )
+    return Descent(losses, seconds[: len(losses)])
+
+
+@functools.partial(jax.jit, static_argnames="spec")
+def value_and_gradient(
+    image: jax.Array, params: Any, targets: Targets, weights: Any, *, spec: LossSpec
+) -> Any:
+    """What both sides evaluate: `((loss, terms), gradient)`."""
+    function = jax.value_and_grad(jaxstyle.objective, has_aux=True)
+    return function(image, params, targets, weights, spec=spec)
+
+
+def alternate(runs: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[float]]:
+    """Seconds of each in every round; they take turns, so that all see the same machine."""
+    for run in runs.values():
+        run()  # warms up
+    seconds: dict[Any, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(seconds_of(run))
+    return seconds
+
+
+def fastest_of(seconds: Mapping[str, Sequence[float]]) -> str:
+    """The name whose median is the least."""
+    return min(seconds, key=lambda name: np.median(seconds[name]))
+
+
+def seconds_of(run: Callable[[], Any]) -> float:
+    """What a call takes on the clock."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def import_torch() -> Any:
+    """PyTorch, only where it is needed: its import takes seconds."""
+    import torch
+
+    return torch
