@@ -6,15 +6,14 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import test_cli
+from command_line import STYLIZE, done, pixels
 from PIL import Image, ImageSequence
-from test_cli import STYLIZE, done, pixels
 
 from jaxstyle import descent
 from jaxstyle.animation import Animation
 from jaxstyle.io import load_picture
 
-cli, network, compile_faster = test_cli.cli, test_cli.network, test_cli._compile_faster
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 LEVELS = (0.0, 0.25, 0.5, 1.0)
 

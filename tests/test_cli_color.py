@@ -5,23 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_cli
+from command_line import COMMANDS, STYLIZE, done, pixels, start, write_picture
 from PIL import Image
-from test_cli import COMMANDS, STYLIZE, done, pixels, start, write_picture
 
 from jaxstyle import recolor, sweep
 from jaxstyle.io import load_picture, read_settings
 from jaxstyle.options import COLORS
+from jaxstyle.schedule import make_job
 
-network, cli, _compile_faster = test_cli.network, test_cli.cli, test_cli._compile_faster
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 
 def seen(how, size=32):
     """The painting as the optimisation sees it."""
-    options = {"size": size, "color": how}
-    picture = recolor.seen_style(Path("style.png"), Path("content.png"), options)
+    job = make_job(
+        "stylize", Path("content.png"), Path("style.png"), Path(), {"size": size, "color": how}
+    )
+    picture = recolor.seen_style(Path("style.png"), job)
     return np.asarray(recolor.see(picture, load_picture))
 
 

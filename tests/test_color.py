@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import test_cli
 
 from jaxstyle import color
 from jaxstyle.io import load_image, save_image
 
-compile_faster = test_cli._compile_faster
+pytestmark = pytest.mark.usefixtures("compile_faster")
 
 METHODS = ("cholesky", "pca", "symmetric")
 # From RGB.
