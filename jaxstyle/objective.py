@@ -122,7 +122,8 @@ def objective(
     total_variation = _TOTAL_VARIATION[spec.total_variation](image)
     terms["total_variation"] = cast(Array, weights.total_variation) * total_variation
     terms["out_of_range"] = cast(Array, weights.out_of_range) * size * losses.range_penalty(image)
-    for weight, own in zip(cast(Array, weights.own), spec.own_losses, strict=True):
+    for i, own in enumerate(spec.own_losses):
+        weight = cast(Array, weights.own)[i]
         seen = {**{layer: maps[layer] for layer in own.layers}, "image": image}
         terms[f"own/{own.name}"] = weight * own.function(seen, targets.own.get(own.name))
     return ObjectiveValue(total=sum(terms.values(), start=jnp.float32(0.0)), terms=terms)

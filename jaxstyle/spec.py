@@ -139,14 +139,14 @@ class LossWeights:
         objective itself (see `objective`), so that it need not change with the others. Zero
         leaves pixels free, to be clipped at the end.
       own: weight of each of the spec's own losses: a scalar for all, `[num_own_losses]`, or a
-        mapping from name to weight.
+        mapping from name to weight; None is 1 for each.
     """
 
     content: LayerWeights = 1.0
     style: LayerWeights | None = None
     total_variation: ArrayLike = 0.0
     out_of_range: ArrayLike = 1000.0
-    own: LayerWeights = 1.0
+    own: LayerWeights | None = None
 
     def resolve(self, spec: LossSpec) -> "LossWeights":
         """The same weights as float32 arrays of one form: `[num_layers]` and scalars.
@@ -161,12 +161,16 @@ class LossWeights:
         if style is None:
             weight = get_statistic(spec.statistic).weight
             style = {k: weight / 5 if _in_block_5(k) else weight for k in spec.style_layers}
+        names = tuple(each.name for each in spec.own_losses)
+        own = None
+        if names or isinstance(self.own, Mapping):
+            own = _per_layer("own", 1.0 if self.own is None else self.own, names)
         return LossWeights(
             content=_per_layer("content", self.content, spec.content_layers),
             style=_per_layer("style", style, spec.style_layers),
             total_variation=_weight("total_variation", self.total_variation),
             out_of_range=_weight("out_of_range", self.out_of_range),
-            own=_per_layer("own", self.own, tuple(each.name for each in spec.own_losses)),
+            own=own,
         )
 
 

@@ -117,10 +117,11 @@ def test_objective_and_gradient_equals_value_and_grad():
 
 def test_is_zero_at_its_target_with_zero_gradient():
     targets = compute_targets(PARAMS, CONTENT, CONTENT, SPEC)
-    assert objective(CONTENT, PARAMS, targets, spec=SPEC).total == 0
-    (_, far), (_, near) = (
+    (high, far), (low, near) = (
         objective_and_gradient(image, PARAMS, targets, spec=SPEC) for image in (IMAGE, CONTENT)
     )
+    # Targets are compiled for themselves, so they may differ by a rounding, squared.
+    assert low.total <= 1e-12 * high.total
     assert np.abs(near).max() <= 1e-5 * np.abs(far).max()
 
 
