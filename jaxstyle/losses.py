@@ -163,7 +163,8 @@ def isotropic_total_variation(image: Array) -> Array:
     Reference: Rudin, Osher and Fatemi, Physica D, 1992.
     """
     step = 1 / 255
-    return _joint_total_variation(image, lambda s: jnp.sqrt(s + step**2) - step)
+    # The difference of the root and the step, in the form that does not cancel.
+    return _joint_total_variation(image, lambda s: s / (jnp.sqrt(s + step**2) + step))
 
 
 def power_total_variation(image: Array) -> Array:

@@ -8,7 +8,9 @@ import pytest
 from jaxstyle.losses import (
     content_loss,
     gram_matrix,
+    isotropic_total_variation,
     l1_total_variation,
+    power_total_variation,
     range_penalty,
     squared_total_variation,
     style_loss,
@@ -215,3 +217,19 @@ def test_range_penalty_is_zero_up_to_the_very_edges():
     assert range_penalty(jnp.array([[[0.0, 1.0, 0.5]]])) == 0
     assert range_penalty(jnp.array([[[0.0, 1.0, 1.5]]])) == pytest.approx(0.25 / 3, rel=1e-6)
     assert range_penalty(jnp.array([[[-0.5, 1.0, 0.5]]])) == pytest.approx(0.25 / 3, rel=1e-6)
+
+
+def test_joint_total_variations_equal_numpy():
+    image = RNG.normal(size=(6, 7, 3))
+    corner = image[:-1, :-1]
+    squares = (image[1:, :-1] - corner) ** 2 + (image[:-1, 1:] - corner) ** 2
+    step = 1 / 255
+    expected = (np.sqrt(squares + step**2) - step).mean()
+    close(isotropic_total_variation(single(image)), expected, 1e-5)
+    close(power_total_variation(single(image)), (squares**1.25).mean(), 1e-5)
+
+
+@pytest.mark.parametrize("loss", [isotropic_total_variation, power_total_variation])
+def test_joint_total_variations_leave_flat_images_alone(loss):
+    assert not np.asarray(jax.grad(loss)(jnp.full((4, 5, 3), 0.3))).any()
+    assert float(loss(jnp.ones((1, 5, 3)))) == 0
