@@ -208,9 +208,10 @@ class Studio:
             is raised.
         """
         ends: Array | None = None
+        able = dict(enumerate(jobs))
         for number in range(len(program.scales)):
             lanes: dict[int, Lane] = {}
-            for i, job in enumerate(jobs):
+            for i, job in able.items():
                 try:
                     lanes[i] = self._lane_at(
                         job, program, number, None if ends is None else ends[i]
@@ -219,11 +220,12 @@ class Studio:
                     if on_error is None:
                         raise
                     on_error(job, error)
-            if lanes:
-                _, network = self.network(jobs[next(iter(lanes))])
-                ends = self._run_scale(network, program, number, lanes, width, monitors, every)
-            if not any(monitors[i].finite for i in lanes):
+            if not lanes:
                 return
+            _, network = self.network(jobs[next(iter(lanes))])
+            ends = self._run_scale(network, program, number, lanes, width, monitors, every)
+            # Who failed or diverged at one scale has no part in the next.
+            able = {i: able[i] for i in lanes if monitors[i].finite}
 
     def _run_scale(
         self,
@@ -265,7 +267,8 @@ class Studio:
         if start is None:
             return lane
         # The solver begins anew: what it knew of a smaller picture says little.
-        return lane._replace(image=images.resize(start, self.shape(job)))
+        image = images.resize(start, self.shape(job))
+        return lane._replace(image=sharding.shard_rows(image) if self._split_rows else image)
 
     def run_one(
         self,

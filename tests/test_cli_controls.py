@@ -11,6 +11,10 @@ from PIL import Image
 
 from jaxstyle import controls
 from jaxstyle.io import load_image, read_settings
+from jaxstyle.jobs import Studio
+from jaxstyle.monitor import Monitor
+from jaxstyle.options import parse
+from jaxstyle.schedule import group, make_job
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
@@ -104,6 +108,25 @@ def test_scales_of_textures_and_reconstructions_and_with_controls(cli):
     assert pixels("r.png").shape == (21, 32, 3)
     done(cli(STYLIZE, size=None, scales="24,32", regions="left.png,style=paint.png;rest",
              keep="right.png", init="noise"))  # fmt: skip
+
+
+@pytest.mark.usefixtures("cli")
+def test_who_diverges_at_one_scale_has_no_part_in_the_next(network):
+    options = {
+        "network": str(network), "scales": "16,32", "scale-steps": "3,3",
+        "content-layers": "relu2_1", "style-layers": "relu1_1", "solver": "gradient-descent",
+    }  # fmt: skip
+    files = Path("content.png"), Path("style.png"), Path("out.png")
+    listed = [
+        make_job("stylize", *files, parse("stylize", options | {"learning-rate": rate}))
+        for rate in (1e30, 1e-6)
+    ]
+    studio = Studio(listed)
+    ((program, jobs),) = group(studio.shape, listed).items()
+    monitors = [Monitor(program.num_steps) for _ in jobs]
+    studio.run(program, jobs, 2, monitors, every=1)
+    assert [monitor.finite for monitor in monitors] == [False, True]
+    assert [monitor.step for monitor in monitors] == [3, 6]
 
 
 def test_controls_ride_in_grids_and_sweeps(cli, network):
