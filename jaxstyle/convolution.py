@@ -61,6 +61,7 @@ def conv3x3(
     *,
     padding: Padding = "zero",
     convolution: Convolution = "auto",
+    transformed: Array | None = None,
 ) -> Array:
     """Convolution by a 3×3 kernel (a correlation, as in every network), of the input's size.
 
@@ -70,6 +71,7 @@ def conv3x3(
       bias: `[c_out]`.
       padding: what surrounds `x`: "zero", "reflect" or "replicate".
       convolution: "direct", "winograd", or "auto"; see `choose_convolution`.
+      transformed: what `transform_kernel` makes of the kernel, where it is known already.
 
     Returns:
       `[h, w, c_out]`. Winograd's differs from the direct one by a few 1e-6 of its largest value.
@@ -89,11 +91,16 @@ def conv3x3(
     x, kernel, bias = (jnp.asarray(each, dtype) for each in (x, kernel, bias))
     if convolution == "auto":
         convolution = choose_convolution(x, kernel)
-    apply = _winograd if convolution == "winograd" else _direct
-    return apply(x, kernel, padding) + bias
+    if convolution == "direct":
+        return _direct(x, kernel, padding) + bias
+    known = transform_kernel(kernel) if transformed is None else jnp.asarray(transformed, dtype)
+    y: Array = _winograd(x, known, padding) + bias
+    return y
 
 
-def choose_convolution(x: Array, kernel: Array) -> Convolution:
+def choose_convolution(
+    x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct
+) -> Convolution:
     """What "auto" stands for: "winograd" on a CPU where it is faster, else "direct".
 
     Transforming the input costs more than it saves where there are few channels, transforming the
@@ -127,16 +134,22 @@ def _direct(x: Array, kernel: Array, padding: Padding) -> Array:
     return y[0]
 
 
+@jax.jit
 def transform_kernel(kernel: Array) -> Array:
-    """Winograd's transform of a kernel: `[3, 3, c_in, c_out]` to `[36, c_in, c_out]`."""
+    """Winograd's transform of a kernel: `[3, 3, c_in, c_out]` to `[36, c_in, c_out]`.
+
+    Example:
+      >>> transform_kernel(jnp.ones((3, 3, 2, 4))).shape
+      (36, 2, 4)
+    """
     rows = _combine(_KERNEL, _unstack(kernel, 0), 0)
     return _combine(_KERNEL, _unstack(rows, 1), 1).reshape(36, *kernel.shape[2:])
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _winograd(x: Array, kernel: Array, padding: Padding) -> Array:
+def _winograd(x: Array, transformed: Array, padding: Padding) -> Array:
     h, w, c_in = x.shape
-    c_out = kernel.shape[-1]
+    c_out = transformed.shape[-1]
     m, n = -(-h // 4), -(-w // 4)
     x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[padding])
     # One more tile each way, whose first two rows and columns the last tile reads.
@@ -145,7 +158,7 @@ def _winograd(x: Array, kernel: Array, padding: Padding) -> Array:
     x = _combine(_INPUT, _six_of_tiles(x, 0), 0)  # [6, m, n + 1, 4, c_in]
     x = _combine(_INPUT, _six_of_tiles(x, 2), 1)  # [6, 6, m, n, c_in]
     x = x.reshape(36, m * n, c_in)
-    y = jnp.einsum("pnc,pcd->pnd", x, transform_kernel(kernel)).reshape(6, 6, m, n, c_out)
+    y = jnp.einsum("pnc,pcd->pnd", x, transformed).reshape(6, 6, m, n, c_out)
     y = _combine(_OUTPUT, _unstack(y, 1), 3)  # [6, m, n, 4, c_out]
     y = _combine(_OUTPUT, _unstack(y, 0), 1)  # [m, 4, n, 4, c_out]
     return y.reshape(4 * m, 4 * n, c_out)[:h, :w]

@@ -20,7 +20,7 @@ from jaxstyle import solvers
 from jaxstyle.checks import check_image
 from jaxstyle.objective import objective
 from jaxstyle.solvers import Info, Solver, State
-from jaxstyle.spec import LossSpec, LossWeights, suit_spec
+from jaxstyle.spec import LossSpec, LossWeights, prepare_params, suit_spec
 from jaxstyle.targets import Targets, compute_targets
 from jaxstyle.vgg import Params
 
@@ -164,7 +164,9 @@ def descend(
     image = jnp.asarray(image, jnp.float32)
     lanes = image.ndim == 4
     solver = solvers.lbfgs() if solver is None else solver
-    problem = _Problem(suit_spec(spec, image), solver, lanes, _sharding_of(image))
+    spec = suit_spec(spec, image)
+    problem = _Problem(spec, solver, lanes, _sharding_of(image))
+    params = prepare_params(params, image.shape[-3:-1], spec)
     arrays = (params, targets, weights if lanes else weights.resolve(spec))
     rate = None if learning_rate is None else jnp.asarray(learning_rate, jnp.float32)
     steps_per_call = _steps_per_call(num_steps)
@@ -234,6 +236,7 @@ def compile_step(
     problem = _Problem(spec, solver, lanes is not None, None)
     image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
     targets = jax.eval_shape(functools.partial(compute_targets, spec=spec), params, image, image)
+    params = jax.eval_shape(lambda params: prepare_params(params, shape, spec), params)
     weights = jax.eval_shape(lambda: LossWeights().resolve(spec))
     if lanes is not None:
         image, targets, weights = jax.eval_shape(

@@ -214,6 +214,13 @@ def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -
     return {layer: maps[layer] for layer in layers}
 
 
+def prepare_params(params: Any, shape: Sequence[int], spec: LossSpec) -> Any:
+    """Parameters that need no further preparation for images of a size under a settled spec."""
+    if spec.network is not None:
+        return params
+    return vgg.prepare_params(params, shape, spec.layers, convolution=spec.convolution)
+
+
 def _in_block_5(layer: str) -> bool:
     return layer.startswith(("conv5", "relu5", "pool5"))
 

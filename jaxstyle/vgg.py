@@ -21,7 +21,15 @@ from flax import linen as nn
 from jax import Array
 
 from jaxstyle.checks import check_choice, check_image
-from jaxstyle.convolution import Convolution, Padding, average_pool, conv3x3, max_pool
+from jaxstyle.convolution import (
+    Convolution,
+    Padding,
+    average_pool,
+    choose_convolution,
+    conv3x3,
+    max_pool,
+    transform_kernel,
+)
 
 Params = Mapping[str, Any]
 Widths = tuple[tuple[str, int], ...]
@@ -59,7 +67,12 @@ class _Convolution(nn.Module):
         shape = (3, 3, x.shape[-1], self.width)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
-        return conv3x3(x, kernel, bias, padding=self.padding, convolution=self.convolution)
+        # Not a parameter of its own; see `prepare_params`.
+        transformed: Array | None = self.get_variable("params", "transformed")
+        return conv3x3(
+            x, kernel, bias,
+            padding=self.padding, convolution=self.convolution, transformed=transformed,
+        )  # fmt: skip
 
 
 class VGG(nn.Module):
@@ -149,6 +162,51 @@ def features(
     check_size(image.shape, layers, padding)
     model = VGG(tuple(layers), widths, pooling, padding, convolution)
     result: dict[str, Array] = model.apply({"params": params}, image)  # type: ignore[assignment]
+    return result
+
+
+def prepare_params(
+    params: Params,
+    shape: Sequence[int],
+    layers: Sequence[str],
+    *,
+    convolution: Convolution = "auto",
+) -> dict[str, Any]:
+    """Parameters with what `features` would otherwise compute of their kernels every time.
+
+    Winograd's transform makes a kernel four times as large; for small images it takes a good part
+    of an evaluation. `jaxstyle.optimize` and everything above it prepare parameters themselves.
+
+    Args:
+      params: the network's parameters.
+      shape: height and width of the images; for others the parameters serve as well, but may not
+        be prepared.
+      layers: the feature maps that will be asked for.
+      convolution: as for `features`.
+
+    Returns:
+      The same parameters; a convolution that will be Winograd's has `transformed`,
+      `[36, c_in, c_out]`, beside its kernel and bias.
+
+    Example:
+      >>> params = init_params(jax.random.key(0), widths=(("conv1_1", 4), ("conv2_1", 8)))
+      >>> prepared = prepare_params(params, (9, 6), ["relu2_1"], convolution="winograd")
+      >>> prepared["conv2_1"]["transformed"].shape
+      (36, 4, 8)
+    """
+    names = layer_names(network_widths(params))
+    deepest = max((names.index(layer) for layer in layers), default=-1)
+    result = dict(params)
+    for name in names[: deepest + 1]:
+        if not name.startswith("conv") or "transformed" in params[name]:
+            continue
+        kernel, chosen = params[name]["kernel"], convolution
+        if chosen == "auto":
+            h, w = (side >> (_block(name) - 1) for side in shape)
+            x = jax.ShapeDtypeStruct((h, w, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
+            chosen = choose_convolution(x, kernel)
+        if chosen == "winograd":
+            result[name] = {**params[name], "transformed": transform_kernel(kernel)}
     return result
 
 

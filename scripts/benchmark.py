@@ -6,6 +6,7 @@
     python scripts/benchmark.py history     # L-BFGS with 10 to 100 pairs remembered
     python scripts/benchmark.py compact     # how much faster than VGG-19 the compact network is
     python scripts/benchmark.py convolution # Winograd's convolutions against XLA's, by network
+    python scripts/benchmark.py pages       # what huge memory pages save; see jaxstyle.pages
     python scripts/benchmark.py batch       # pictures a minute in batches of 1 to 32
     python scripts/benchmark.py memory      # measured peaks against the plans of plan_memory
 
@@ -14,15 +15,17 @@ a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what i
 """
 
 import argparse
+import contextlib
 import ctypes
 import dataclasses
 import functools
 import itertools
 import json
 import multiprocessing
+import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,7 +34,7 @@ import jaxlib
 import numpy as np
 
 import jaxstyle
-from jaxstyle import images, solvers
+from jaxstyle import images, pages, solvers
 from jaxstyle.batch import Lane, choose_width, descend_lanes
 from jaxstyle.convolution import Convolution
 from jaxstyle.objective import LossWeights, Targets
@@ -234,6 +237,44 @@ def convolution(bench: Bench) -> Iterator[Case]:
             }
 
 
+def pages_(bench: Bench) -> Iterator[Case]:
+    """Loss and gradient in a process with huge pages and in one without, alternating."""
+    asked = pages.with_huge_pages({})
+    if asked is None:
+        raise SystemExit("this system gives huge pages to every program or to none")
+    spawn = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        pools = {}
+        for name, value in (("huge", "1"), ("small", "0")):
+            os.environ["GLIBC_TUNABLES"] = f"glibc.malloc.hugetlb={value}"
+            pools[name] = stack.enter_context(spawn.Pool(1))
+            # Spawned here and now, and warm.
+            pools[name].apply(time_evaluation, (bench.network, bench.size))
+        seconds: dict[str, list[float]] = {name: [] for name in pools}
+        for _ in range(bench.steps):
+            for name, pool in pools.items():
+                seconds[name].append(pool.apply(time_evaluation, (bench.network, bench.size)))
+    ratios = np.divide(seconds["small"], seconds["huge"])
+    yield {"small_to_huge": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
+
+
+@functools.cache
+def _evaluation(network: str, size: int) -> Callable[[], Any]:
+    params = load_network(network, normalized=True).params
+    content, style = jax.random.uniform(jax.random.key(0), (2, size, size, 3))
+    targets = jaxstyle.compute_targets(params, content, style)
+    return lambda: jaxstyle.objective_and_gradient(content, params, targets, LossWeights())
+
+
+def time_evaluation(network: str, size: int) -> float:
+    """Seconds of one evaluation that is compiled already."""
+    run = _evaluation(network, size)
+    jax.block_until_ready(run())
+    begin = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - begin
+
+
 def batch(bench: Bench) -> Iterator[Case]:
     """Pictures a minute by the width of the batch, against one after another, alternating."""
     content, style = bench.images(*PAIRS[0])
@@ -325,6 +366,7 @@ def resident(name: str) -> int:
 BENCHMARKS = {
     "batch": (batch, 256, 20),
     "memory": (memory, 512, 3),
+    "pages": (pages_, 512, 10),
     "compact": (compact, 512, 10),
     "convolution": (convolution, 512, 5),
     "lbfgs": (lbfgs, 256, 300),
@@ -363,4 +405,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    pages.restart_with_huge_pages()
     main()

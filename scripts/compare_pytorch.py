@@ -61,6 +61,7 @@ from comparison_sides import (
 
 import jaxstyle
 from jaxstyle import vgg
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.spec import LossSpec
 from jaxstyle.targets import Targets
 from jaxstyle.transfer import initial_image
@@ -380,4 +381,5 @@ def describe_machine(comparison: Comparison) -> Case:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

@@ -29,6 +29,7 @@ from judge_networks import Judge
 import jaxstyle
 from jaxstyle import images, losses, solvers, vgg
 from jaxstyle.objective import LossWeights
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.weights import load_network
 
 Maps = Callable[[Array], list[Array]]
@@ -242,4 +243,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

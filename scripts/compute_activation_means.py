@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from jaxstyle import files, vgg
 from jaxstyle.cli.networks import central_square, find_pictures
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.weights import load_network
 
 OUTPUT = Path(__file__).parents[1] / "params" / "vgg19_activation_means.safetensors"
@@ -49,4 +50,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

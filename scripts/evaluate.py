@@ -30,6 +30,7 @@ from sheets import Sheets, digest, geometric_mean, pairs
 import jaxstyle
 from jaxstyle import evaluate, images, vgg
 from jaxstyle.io import load_picture
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.presets import PRESETS, Preset, get_preset
 from jaxstyle.statistics import StatisticName
 from jaxstyle.weights import load_network
@@ -203,4 +204,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from benchmark import PHOTOGRAPHS
 from sheets import Sheets, digest, geometric_mean, pairs
 
 import jaxstyle
 from jaxstyle import evaluate, images, vgg
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.presets import get_preset
 from jaxstyle.weights import load_network
 
@@ -48,6 +50,18 @@ def make(name: str, params: vgg.Params, pair: tuple[Any, Any], arguments: Any) -
         weights=get_preset(recipe).weights(params, content.shape[:2]), num_steps=arguments.steps,
     )  # fmt: skip
     return images.quantize(result.image)
+
+
+def random_network(shape: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
+    """A random network of another's shape whose layers, not filters, have a mean activation of one.
+
+    By the filter, those that are nearly dead would outweigh all others by many powers of ten.
+    """
+    params = vgg.init_params(jax.random.key(0), vgg.network_widths(shape))
+    means = vgg.activation_means(params, squares)
+    return vgg.rescale_params(
+        params, {name: jnp.full_like(mean, mean.mean()) for name, mean in means.items()}
+    )
 
 
 def fingerprint(params: vgg.Params, judge: vgg.Params, name: str, arguments: Any) -> str:
@@ -98,9 +112,7 @@ def main() -> None:
     squares = [jaxstyle.load_image(arguments.data / "content" / name, 256) for name in PHOTOGRAPHS]
     for name in arguments.networks:
         if name == "random":  # the shape of the network before it
-            widths = vgg.network_widths(networks[next(reversed(networks))])
-            params = vgg.init_params(jax.random.key(0), widths)
-            networks[name] = vgg.normalize_params(params, squares)
+            networks[name] = random_network(networks[next(reversed(networks))], squares)
         else:
             networks[name] = load_network(name).params
 
@@ -136,4 +148,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

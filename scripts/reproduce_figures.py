@@ -37,6 +37,7 @@ from studio import Figure, Studio
 
 from jaxstyle import contact_sheet, files, images
 from jaxstyle.multiscale import scaled_shape
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.weights import load_network
 
 _COLUMN = 256
@@ -140,4 +141,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

@@ -42,6 +42,7 @@ import jaxstyle
 from jaxstyle import files, losses, vgg, weights
 from jaxstyle.convert import sha256
 from jaxstyle.objective import LossSpec
+from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.registry import shipped
 
 WIDTHS = "16,16 48,96 128,112,112,128 224,224,208,208 320,48,48,48"
@@ -385,4 +386,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     main()

@@ -11,9 +11,16 @@ from jax.test_util import check_grads
 from test_vgg import close, numpy_features, random_params
 
 import jaxstyle
-from jaxstyle import LossSpec
-from jaxstyle.convolution import average_pool, choose_convolution, conv3x3, max_pool
+from jaxstyle import LossSpec, convolution, vgg
+from jaxstyle.convolution import (
+    average_pool,
+    choose_convolution,
+    conv3x3,
+    max_pool,
+    transform_kernel,
+)
 
+WIDTHS = {"conv1_1": 4, "conv1_2": 5, "conv2_1": 7}
 RNG = np.random.default_rng(0)
 
 
@@ -56,7 +63,7 @@ def test_direct_has_the_bits_of_flax():
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
 def test_a_whole_network_equals_float64_numpy(padding, pooling):
-    params = random_params((("conv1_1", 4), ("conv1_2", 5), ("conv2_1", 7)))
+    params = random_params(tuple(WIDTHS.items()))
     image = np.float32(RNG.uniform(0, 1, (13, 11, 3)))
     expected = numpy_features(params, image, pooling, padding)
     options = {"pooling": pooling, "padding": padding, "convolution": "winograd"}
@@ -132,10 +139,10 @@ def test_the_objective_and_the_network_take_the_option():
     image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))
     params = random_params((("conv1_1", 4), ("conv2_1", 5)))
     found = {}
-    for convolution in ("direct", "winograd"):
-        spec = LossSpec(("relu2_1",), ("relu1_1",), convolution=convolution)
+    for algorithm in ("direct", "winograd"):
+        spec = LossSpec(("relu2_1",), ("relu1_1",), convolution=algorithm)
         targets = jaxstyle.compute_targets(params, image, image[::-1], spec)
-        found[convolution] = jaxstyle.objective_and_gradient(1 - image, params, targets, spec=spec)
+        found[algorithm] = jaxstyle.objective_and_gradient(1 - image, params, targets, spec=spec)
     np.testing.assert_allclose(*(value.total for value, _ in found.values()), rtol=1e-4)
     close(found["winograd"][1], np.asarray(found["direct"][1]), 1e-3)
     assert (found["winograd"][1] != found["direct"][1]).any()
@@ -143,3 +150,53 @@ def test_the_objective_and_the_network_take_the_option():
         LossSpec(convolution="fft")
     with pytest.raises(ValueError, match="unknown convolution 'fft'"):
         jaxstyle.features(params, image, ["relu1_1"], convolution="fft")
+
+
+def test_prepared_parameters_give_the_same_features():
+    params = random_params(tuple(WIDTHS.items()))
+    image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))
+    prepared = vgg.prepare_params(params, (9, 8), ["relu1_2"], convolution="winograd")
+    assert ["transformed" in prepared[name] for name in WIDTHS] == [True, True, False]
+    for algorithm in ("winograd", "direct"):
+        mine, given = (
+            jaxstyle.features(each, image, ["relu2_1"], convolution=algorithm)["relu2_1"]
+            for each in (prepared, params)
+        )
+        np.testing.assert_array_equal(mine, given)
+    again = vgg.prepare_params(prepared, (9, 8), ["relu1_2"], convolution="winograd")
+    assert again["conv1_2"] is prepared["conv1_2"]
+    assert vgg.prepare_params(params, (9, 8), ["relu1_2"], convolution="direct") == params
+
+
+def test_auto_prepares_what_auto_transforms(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    params = jax.eval_shape(lambda: jaxstyle.init_params(jax.random.key(0)))
+    prepare = functools.partial(vgg.prepare_params, shape=(256, 400), layers=["relu5_1"])
+    prepared = jax.eval_shape(prepare, params)
+    transformed = [
+        name for name, _ in vgg.network_widths(params) if "transformed" in prepared[name]
+    ]
+    assert transformed == [
+        "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv3_4",
+        "conv4_1", "conv4_2", "conv4_3", "conv4_4",
+    ]  # fmt: skip
+
+
+def test_a_descent_transforms_each_kernel_once(monkeypatch):
+    transformed = []
+
+    def watched(kernel):
+        transformed.append(kernel.shape)
+        return transform_kernel(kernel)
+
+    monkeypatch.setattr(vgg, "transform_kernel", watched)
+    monkeypatch.setattr(convolution, "transform_kernel", None)  # what an evaluation would call
+    spec = LossSpec(("relu2_1",), ("relu1_1",), convolution="winograd")
+    params = random_params((("conv1_1", 4), ("conv2_1", 5)))
+    image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))
+    targets = jaxstyle.compute_targets(
+        vgg.prepare_params(params, (9, 8), spec.layers, convolution="winograd"), image, image, spec
+    )
+    transformed.clear()
+    jaxstyle.optimize(1 - image, params, targets, spec=spec, num_steps=3)
+    assert transformed == [(3, 3, 3, 4), (3, 3, 4, 5)]

@@ -25,21 +25,22 @@ _USAGE = (
 
 
 def command() -> int:
-    """The process of the command: `main`, with compiled programs kept between runs."""
-    return main(keep_programs=True)
+    """The process of the command: `main`, in huge pages, with compiled programs kept."""
+    return main(own_process=True)
 
 
-def main(argv: Sequence[str] | None = None, *, keep_programs: bool = False) -> int:
+def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
     """Runs the command and returns its exit status.
 
     Args:
       argv: the arguments after the program's name; those of the process by default.
-      keep_programs: whether JAX is to keep what it compiles; see `jaxstyle.cli.programs`.
+      own_process: whether the process is there for this command alone, and may be set up for it:
+        see `jaxstyle.pages` and `jaxstyle.cli.programs`.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         try:
-            return _run(argv, keep_programs)
+            return _run(argv, own_process)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a reader that has gone can be dealt with
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None, *, keep_programs: bool = False) -> i
         return 2 if isinstance(error, _USAGE) and not failed else 1
 
 
-def _run(argv: list[str], keep_programs: bool) -> int:
+def _run(argv: list[str], own_process: bool) -> int:
     # Imported here so that an interrupt meanwhile ends as any other.
     from jaxstyle.cli.options import build_parser
     from jaxstyle.options import UsageError
@@ -78,9 +79,12 @@ def _run(argv: list[str], keep_programs: bool) -> int:
         except UsageError as error:
             raise FileFormatError(f"{path}: its settings do not fit: {error}") from None
     arguments.pop("debug", None)
-    if keep_programs:
+    if own_process:
+        from jaxstyle import pages
         from jaxstyle.cli import programs
 
+        if argv[0] != "weights":  # only to compute pictures: starting anew takes most of a second
+            pages.restart_with_huge_pages()
         programs.keep_programs()
     status: int = arguments.pop("run")(arguments)
     return status
