@@ -21,7 +21,7 @@ from jaxstyle.io import Picture
 from jaxstyle.memory import plan_memory
 from jaxstyle.monitor import Monitor
 from jaxstyle.options import INITS
-from jaxstyle.recipe import Recipe, check_layers, find_network, make_weights
+from jaxstyle.recipe import Recipe, check_layers, find_network, make_weights, with_preset
 from jaxstyle.schedule import Batch, Job, OnError, Program
 from jaxstyle.settings import settings_of
 from jaxstyle.spec import LossSpec
@@ -90,10 +90,8 @@ class Studio:
                 self._failed[key] = error  # not tried again for every job of a sweep
                 raise
         suited, network = self._networks[key]
-        preset = suited.preset
         check_layers(job.recipe, network)
-        options = job.recipe.options | {"preset": preset.name}
-        return job.recipe._replace(preset=preset, options=options), network
+        return with_preset(job.recipe, suited.preset), network
 
     def lane(self, job: Job) -> Lane:
         """The job as a lane of a batch: its start, targets and weights."""
@@ -156,9 +154,9 @@ class Studio:
         if most is None and self._split_rows:
             most = 1
         if most is None:
-            _, network = self.network(jobs[0])
+            recipe, network = self.network(jobs[0])
             most = choose_width(
-                network.params, program.shape, spec=program.spec, solver=program.solver
+                network.params, program.shape, spec=program.spec, solver=recipe.solver
             )
         return split(len(jobs), most, len(jax.local_devices()))[0]
 
@@ -169,9 +167,9 @@ class Studio:
             programs.setdefault((program, width), []).extend(jobs)
         facts = []
         for (program, width), jobs in programs.items():
-            _, network = self.network(jobs[0])
+            recipe, network = self.network(jobs[0])
             memory = plan_memory(
-                network.params, program.shape, spec=program.spec, solver=program.solver
+                network.params, program.shape, spec=program.spec, solver=recipe.solver
             )
             facts.append({
                 "pictures": len(jobs),
@@ -222,14 +220,14 @@ class Studio:
                     on_error(job, error)
             if not lanes:
                 return
-            _, network = self.network(jobs[next(iter(lanes))])
-            ends = self._run_scale(network, program, number, lanes, width, monitors, every)
+            suited = self.network(jobs[next(iter(lanes))])
+            ends = self._run_scale(suited, program, number, lanes, width, monitors, every)
             # Who failed or diverged at one scale has no part in the next.
             able = {i: able[i] for i in lanes if monitors[i].finite}
 
     def _run_scale(
         self,
-        network: Network,
+        suited: tuple[Recipe, Network],
         program: Program,
         number: int,
         lanes: dict[int, Lane],
@@ -238,12 +236,13 @@ class Studio:
         every: int,
     ) -> Array:
         """Runs a batch at one of its program's scales; returns the images, `[jobs, H, W, 3]`."""
+        recipe, network = suited
         stand_in = next(iter(lanes.values()))
         several = jax.local_devices() if width > 1 and len(jax.local_devices()) > 1 else None
         done = sum(scale.num_steps for scale in program.scales[:number])
         for progress in descend_lanes(
             network.params, [lanes.get(i, stand_in) for i in range(len(monitors))], width=width,
-            devices=several, spec=program.spec, solver=program.solver,
+            devices=several, spec=program.spec, solver=recipe.solver,
             num_steps=program.scales[number].num_steps, every=every,
         ):  # fmt: skip
             info = jax.device_get(progress.info)
@@ -287,11 +286,11 @@ class Studio:
           every: steps between reports.
           resume: where to go on; see `jaxstyle.descend`.
         """
-        _, network = self.network(job)
+        recipe, network = self.network(job)
         lane = self.lane(job)
         for progress in descent.descend(
             lane.image, network.params, lane.targets, weights=lane.weights,
-            learning_rate=lane.learning_rate, spec=program.spec, solver=program.solver,
+            learning_rate=lane.learning_rate, spec=program.spec, solver=recipe.solver,
             num_steps=program.num_steps, every=every, resume=resume,
         ):  # fmt: skip
             monitor(progress.step, lane.targets.seen(progress.state.image), progress.info)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar, get_args
 
-from jaxstyle import controls, multiscale, vgg
+from jaxstyle import controls, multiscale, solvers, vgg
 from jaxstyle.convolution import Convolution, Padding
 from jaxstyle.guidance import GuideMode
 from jaxstyle.objective import TotalVariation
@@ -115,6 +115,12 @@ def add_recipe_options(parser: Any, command: str) -> None:
     add("--steps", type=whole(1), metavar="N", help="steps of the solver")
     add("--solver", choices=list(SOLVERS), help="the method")
     add("--history", type=whole(1), metavar="N", help="pairs that L-BFGS remembers")
+    add(
+        "--preconditioning",
+        type=_not_negative,
+        metavar="P",
+        help=f"how far L-BFGS favours low frequencies; 0: plain pixels ({solvers.PRECONDITIONING})",
+    )
     add("--learning-rate", type=positive, metavar="X", help="of adam and gradient-descent")
     add("--init", metavar="START", help=f"{', '.join(INITS[command])}, or a picture to start from")
     add("--init-noise", type=_not_negative, metavar="X", help="noise in the start, 0 to 1")

@@ -131,7 +131,7 @@ def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> Loss
 
 
 def _make_solver(preset: Preset, options: Mapping[str, Any]) -> Solver:
-    given = [name for name in ("history", "learning_rate") if name in options]
+    given = [name for name in ("history", "preconditioning", "learning_rate") if name in options]
     flags = [f"--{name.replace('_', '-')}" for name in given]
     if "solver" not in options:
         if given:
@@ -143,8 +143,8 @@ def _make_solver(preset: Preset, options: Mapping[str, Any]) -> Solver:
         if setting not in valid:
             raise ValueError(f"{flag} is not for --solver {name}; leave it out")
     # The learning rate stays out of the solver: as an array it compiles nothing anew.
-    history = {"history": options["history"]} if "history" in options else {}
-    return solvers.make_solver(name, **history)
+    settings = {key: options[key] for key in given if key != "learning_rate"}
+    return solvers.make_solver(name, **settings)
 
 
 def find_network(
@@ -172,10 +172,14 @@ def find_network(
     )
     network = network._replace(params=dict(preset.prepare(network.params)))
     if network.name == COMPACT and not recipe.preset_given:
-        preset = get_preset(COMPACT)  # the layers, steps and solver are the default's
-        options = recipe.options | {"preset": preset.name}
-        recipe = recipe._replace(preset=preset, options=options)
+        recipe = with_preset(recipe, get_preset(COMPACT))
     return recipe, network
+
+
+def with_preset(recipe: Recipe, preset: Preset) -> Recipe:
+    """A recipe with the weights and the solver of another preset of the same layers and steps."""
+    options = recipe.options | {"preset": preset.name}
+    return recipe._replace(preset=preset, options=options, solver=_make_solver(preset, options))
 
 
 def check_layers(recipe: Recipe, network: Network) -> None:

@@ -85,7 +85,7 @@ class Program(NamedTuple):
     Attributes:
       network: the key of the network; see `Job.network_key`.
       spec: what is compared.
-      solver: the method.
+      solver: the method, of the recipe as it is before its network is found.
       own_rate: whether the solver keeps its own learning rate.
       scales: the sizes on the way and the steps at each.
       shape: height and width of the pictures.

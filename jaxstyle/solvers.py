@@ -1,10 +1,5 @@
 """Solvers that change the pixels: jaxopt's and optax's, behind one protocol.
 
-A `Solver` is a pair of pure functions. `init(objective, image)` evaluates the start;
-`step(objective, state)` moves the image and evaluates it where it arrives, so that the loss that a
-step reports is the loss of the image that it returns. An `objective` maps an image to
-`(total, terms)`.
-
 Factories are cached: equal settings give the same `Solver`, which therefore hits the jit cache.
 This is the only module that names jaxopt or optax; jaxopt is imported at the first use of a solver
 that needs it.
@@ -23,48 +18,27 @@ import numpy as np
 import optax
 from jax import Array
 
+from jaxstyle.preconditioning import precondition
+from jaxstyle.protocol import Info, Objective, Solver, State
+
+__all__ = [
+    "SOLVERS",
+    "Info",
+    "Objective",
+    "Solver",
+    "State",
+    "adam",
+    "from_optax",
+    "gradient_descent",
+    "lbfgs",
+    "lbfgs_zoom",
+    "make_solver",
+    "optax_lbfgs",
+    "precondition",
+    "set_learning_rate",
+]
+
 P = ParamSpec("P")
-Objective = Callable[[Array], tuple[Array, Any]]
-
-
-class State(NamedTuple):
-    """What a solver carries from step to step.
-
-    Attributes:
-      image: `[H, W, 3]`, the variable.
-      inner: the library's own state, with the loss and gradient at `image`.
-    """
-
-    image: Array
-    inner: Any
-
-
-class Info(NamedTuple):
-    """What a solver reports of a step.
-
-    Attributes:
-      loss: scalar, the objective at the state's image.
-      terms: the objective's terms there.
-      evaluations: int32, loss-and-gradient evaluations so far.
-      finite: bool, whether every step so far had a finite loss; see `jaxstyle.descent.optimize`.
-    """
-
-    loss: Array
-    terms: Any
-    evaluations: Array
-    finite: Array
-
-
-class Solver(NamedTuple):
-    """A method of optimisation as two pure functions.
-
-    Attributes:
-      init: `(objective, image) -> (State, Info)`; one evaluation.
-      step: `(objective, state) -> (State, Info)`.
-    """
-
-    init: Callable[[Objective, Array], tuple[State, Info]]
-    step: Callable[[Objective, State], tuple[State, Info]]
 
 
 def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
@@ -80,11 +54,18 @@ def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
     return cached
 
 
+PRECONDITIONING = 0.35
+"""What `lbfgs` and `lbfgs_zoom` do by default; see `precondition`."""
+
+
 @_cached
-def lbfgs(history: int = 30, first_step: float = 1 / 255) -> Solver:
+def lbfgs(
+    history: int = 30, first_step: float = 1 / 255, preconditioning: float = PRECONDITIONING
+) -> Solver:
     """L-BFGS with a step of one: one evaluation an iteration, safe under vmap.
 
-    `jaxopt.LBFGS` with two departures, both of which style transfer needs:
+    `jaxopt.LBFGS` in the coordinates of `precondition`, with two departures, both of which style
+    transfer needs:
 
     - A pair (s, y) with s·y ≤ 0 is dropped, as PyTorch does. jaxopt keeps it, which from a noise
       start turns the next directions uphill.
@@ -93,10 +74,14 @@ def lbfgs(history: int = 30, first_step: float = 1 / 255) -> Solver:
 
     Args:
       history: number of pairs (s, y) kept; each costs two images of memory.
-      first_step: mean absolute change of a pixel in the first step, in [0, 1] units.
+      first_step: mean absolute change of a pixel in the first step, in [0, 1] units, before
+        preconditioning.
+      preconditioning: how strongly low spatial frequencies are favoured; see `precondition`. 0
+        moves plain pixels, as the published systems do.
 
     Raises:
-      ValueError: if `history` is less than one or `first_step` is not positive.
+      ValueError: if `history` is less than one, `first_step` is not positive, or
+        `preconditioning` is negative.
 
     Example:
       >>> lbfgs(history=10) is lbfgs(10)
@@ -105,6 +90,7 @@ def lbfgs(history: int = 30, first_step: float = 1 / 255) -> Solver:
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5.
     """
     _check_positive(history=history, first_step=first_step)
+    _check_preconditioning(preconditioning)
 
     def jaxopt_solver(objective: Objective) -> Any:
         # A callable step size is jaxopt's way to switch the line search off.
@@ -115,11 +101,17 @@ def lbfgs(history: int = 30, first_step: float = 1 / 255) -> Solver:
         inner = _drop_pair_without_curvature(inner, before=state.inner)
         return State(image, inner), _jaxopt_info(inner)
 
-    return Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    return precondition(plain, preconditioning)
 
 
 @_cached
-def lbfgs_zoom(history: int = 30, first_step: float = 1 / 255, max_linesearch: int = 20) -> Solver:
+def lbfgs_zoom(
+    history: int = 30,
+    first_step: float = 1 / 255,
+    max_linesearch: int = 20,
+    preconditioning: float = PRECONDITIONING,
+) -> Solver:
     """L-BFGS whose steps satisfy the strong Wolfe conditions, by jaxopt's zoom line search.
 
     The loss never rises, at the price of several evaluations a step. Under vmap every lane pays
@@ -129,13 +121,15 @@ def lbfgs_zoom(history: int = 30, first_step: float = 1 / 255, max_linesearch: i
       history: number of pairs (s, y) kept.
       first_step: mean absolute change of a pixel at the first trial point, in [0, 1] units.
       max_linesearch: most evaluations in one search.
+      preconditioning: as for `lbfgs`.
 
     Raises:
-      ValueError: if a setting is not positive.
+      ValueError: if a setting is not positive, or `preconditioning` is negative.
 
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithms 3.5 and 3.6.
     """
     _check_positive(history=history, first_step=first_step, max_linesearch=max_linesearch)
+    _check_preconditioning(preconditioning)
 
     def jaxopt_solver(objective: Objective) -> Any:
         return _jaxopt_lbfgs(objective, history, linesearch="zoom", maxls=max_linesearch)
@@ -144,7 +138,8 @@ def lbfgs_zoom(history: int = 30, first_step: float = 1 / 255, max_linesearch: i
         image, inner = jaxopt_solver(objective).update(state.image, state.inner)
         return State(image, inner), _jaxopt_info(inner)
 
-    return Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    return precondition(plain, preconditioning)
 
 
 @_cached
@@ -373,6 +368,11 @@ def _scale_by_first_gradient() -> optax.GradientTransformation:
         return factor * gradient, _FirstGradientState(factor)
 
     return optax.GradientTransformation(init, update)
+
+
+def _check_preconditioning(power: float) -> None:
+    if not power >= 0:
+        raise ValueError(f"preconditioning should be at least 0, got {power}")
 
 
 def _check_positive(**settings: float) -> None:

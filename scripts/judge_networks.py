@@ -44,11 +44,9 @@ class Judge:
 def make(name: str, params: vgg.Params, pair: tuple[Any, Any], arguments: Any) -> jax.Array:
     """A network's picture as it would be saved."""
     content, style = pair
-    recipe = arguments.recipes.get(name, "default")
-    result = jaxstyle.stylize(
-        params, content, style, spec=get_preset(recipe).spec,
-        weights=get_preset(recipe).weights(params, content.shape[:2]), num_steps=arguments.steps,
-    )  # fmt: skip
+    preset = get_preset(arguments.recipes.get(name, "default"))
+    options = preset.options(params, content.shape[:2]) | {"num_steps": arguments.steps}
+    result = jaxstyle.stylize(params, content, style, **options)
     return images.quantize(result.image)
 
 

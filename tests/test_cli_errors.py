@@ -176,6 +176,8 @@ def test_usage(refused):
     refused(STYLIZE, "--history", "--solver", history=5)
     refused(STYLIZE, "--learning-rate", "--solver lbfgs", solver="lbfgs", learning_rate=1)
     refused(STYLIZE, "--history", "--solver adam", solver="adam", history=5)
+    refused(STYLIZE, "--preconditioning", "--solver adam", solver="adam", preconditioning=0)
+    refused(STYLIZE, "--preconditioning", "-1", solver="lbfgs", preconditioning=-1)
     line = "stylize content.png style.png content.png"
     refused(f"{line} -o out.png", "out.png", "folder")
     refused(f"{line} -o new.png", "new.png", "folder")

@@ -9,6 +9,7 @@ from conftest import shared_file
 import jaxstyle
 from jaxstyle import LossSpec, LossWeights, images, registry, samples, vgg
 from jaxstyle.presets import get_preset
+from jaxstyle.solvers import lbfgs
 from jaxstyle.weights import load_network, verify
 
 PATH = registry.shipped() / "compact.safetensors"
@@ -37,9 +38,12 @@ def test_it_has_every_layer_of_vgg19(compact):
     assert {k: len(c) for k, c in channels.items()} == dict(vgg.network_widths(compact.params))
 
 
-def test_the_recipe_differs_from_the_default_in_its_weights_alone():
+def test_the_recipe_differs_from_the_default_in_weights_and_preconditioning_alone():
+    """`jaxstyle.recipe.with_preset` relies on it."""
     ours, default = get_preset("compact"), get_preset("default")
-    for field in ("spec", "init", "noise", "solver", "num_steps", "normalized"):
+    assert ours.solver() is lbfgs(preconditioning=0.5)
+    assert default.solver() is lbfgs()
+    for field in ("spec", "init", "noise", "num_steps", "normalized"):
         assert getattr(ours, field) == getattr(default, field), field
 
 

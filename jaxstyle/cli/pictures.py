@@ -218,9 +218,9 @@ def _run_resumable(
         "pictures": [sha256(path) for path in _files(job)],
     }
     if path.exists():
-        lane, (_, network) = studio.lane(job), studio.network(job)
+        lane, (recipe, network) = studio.lane(job), studio.network(job)
         forms = descent.start_forms(
-            lane.image, network.params, lane.targets, spec=program.spec, solver=program.solver
+            lane.image, network.params, lane.targets, spec=program.spec, solver=recipe.solver
         )
         resume, rows = load_snapshot(path, forms, settings)
         monitor.go_on(resume.step, resume.state.image, rows)

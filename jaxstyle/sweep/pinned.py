@@ -43,7 +43,7 @@ class Pinned:
           ValueError: if another width was asked for, or another network was found.
         """
         options = jobs[0].recipe.options
-        solver = [options.get(name) for name in ("preset", "solver", "history")]
+        solver = [options.get(name) for name in ("preset", "solver", "history", "preconditioning")]
         # A solver's own repr has addresses.
         key = repr([[part for part in program if part is not program.solver], solver])
         name = hashlib.sha256(key.encode()).hexdigest()[:12]
