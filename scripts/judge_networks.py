@@ -1,12 +1,12 @@
 """Judges the networks that make pictures by the one that all are measured against, VGG-19.
 
-    python scripts/judge_networks.py --data DATA -o SHEETS
+    python scripts/judge_networks.py --data DATA -o SHEETS --sheet networks.jpg
 
 Every network stylises 3 photographs with 7 paintings, from the photograph; the pictures as saved
 are judged by VGG-19 with its published weights and max pooling: at each style layer, the style
 loss that is left as a fraction of the photograph's own, and the content loss. One line of JSON for
 each picture, then a table. SHEETS gets the pictures, those of a pair side by side, and the lines;
-a rerun makes only what is missing there.
+a rerun makes only what is missing there. The sheet has each painting once, the photographs in turn.
 """
 
 import argparse
@@ -17,14 +17,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmark import PHOTOGRAPHS
+from benchmark import PAINTINGS, PHOTOGRAPHS
+from PIL import Image
 from sheets import Sheets, digest, geometric_mean, pairs
 
 import jaxstyle
-from jaxstyle import evaluate, images, vgg
+from jaxstyle import contact_sheet, evaluate, images, multiscale, vgg
 from jaxstyle.pages import restart_with_huge_pages
 from jaxstyle.presets import get_preset
 from jaxstyle.weights import load_network
+
+_COLUMN = 192
 
 
 class Judge:
@@ -91,6 +94,26 @@ def summary(cases: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     }
 
 
+def draw_sheet(path: Path, names: list[str], rows: list[tuple[list[jax.Array], list[str]]]) -> None:
+    """A labelled page: the two images, and every network's picture with what is left of the style.
+
+    Args:
+      path: the file.
+      names: of the networks.
+      rows: of each pair the images, and what is written under them.
+    """
+    cells = []
+    for pictures, lines in rows:
+        row = []
+        for picture, line in zip(pictures, lines, strict=True):
+            shape = multiscale.scaled_shape((picture.shape[0], picture.shape[1]), _COLUMN)
+            small = np.asarray(images.quantize(images.resize(picture, shape)) * 255)
+            row.append(contact_sheet.Cell(Image.fromarray(small.round().astype(np.uint8)), [line]))
+        cells.append(row)
+    heads = ["photograph", "painting", *names]
+    contact_sheet.draw_page(heads, [""] * len(cells), cells, _COLUMN).save(path, quality=90)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -102,6 +125,7 @@ def main() -> None:
     add("--steps", type=int, default=200)
     add("--pairs", type=int, help="only the first so many of the benchmark's own pairs")
     add("-o", "--output", type=Path, help="folder for the pictures and lines")
+    add("--sheet", type=Path, help="a page of the pictures of seven pairs")
     arguments = parser.parse_args()
     arguments.recipes = dict(pair.split("=") for pair in arguments.recipe)
 
@@ -119,6 +143,7 @@ def main() -> None:
         for name, params in networks.items()
     }
     cases, sheets = [], Sheets(arguments.output)
+    rows: dict[str, tuple[list[jax.Array], list[str]]] = {}
     for content_name, style_name, pair in pairs(arguments.data, arguments.size, arguments.pairs):
         judged, row = Judge(judge, *pair), list(pair)
         stem = f"{Path(content_name).stem}--{Path(style_name).stem}"
@@ -142,6 +167,11 @@ def main() -> None:
             cases.append(case | {"network": name})
             row.append(image)
         sheets.row(stem, row)
+        if PHOTOGRAPHS.index(content_name) == PAINTINGS.index(style_name) % len(PHOTOGRAPHS):
+            left = [f"{case['mean']:.3f}" for case in cases[-len(networks) :]]
+            rows[style_name] = (row, ["", "style left:", *left])
+    if arguments.sheet:
+        draw_sheet(arguments.sheet, list(networks), [rows[k] for k in PAINTINGS if k in rows])
     print(json.dumps(summary(cases, list(networks)), indent=2))
 
 
