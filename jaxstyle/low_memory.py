@@ -1,12 +1,12 @@
 """What objectives read of a VGG network's feature maps, in a fraction of the memory.
 
 The maps of the first blocks, at the picture's own size, are most of what an evaluation holds. Here
-such a block is computed in bands of rows, one after another, and computed anew for the derivative:
-what stays is its pooled output, a sixteenth of it or so. Of each map an objective reads sums over
-positions, which are summed over bands too, so that the map as a whole never exists.
+they are computed in bands of rows, one after another, and computed anew for the derivative: what
+stays of a block is its pooled output. Of each map an objective reads sums over positions, which are
+summed over bands too, so that the map as a whole never exists.
 
-Nothing is approximated. A band begins with as many further rows, above and below, as its block has
-convolutions, and loses one at each of them; only the edges of the map are padded.
+Nothing is approximated. A band begins with further rows of its neighbours, above and below, and
+loses one at each convolution; only the edges of the map are padded.
 """
 
 import functools
@@ -33,7 +33,8 @@ from jaxstyle.convolution import (
 )
 from jaxstyle.vgg import Params, Pooling, Widths
 
-# Bytes of a block's maps that are kept for the derivative, and of a band's.
+# Bytes of the maps of a block that needs no bands, and of a band. The derivative, and Winograd's
+# transforms, take a few times as much.
 _KEPT = 2**26
 _BAND = 2**25
 
@@ -53,13 +54,13 @@ class Reading(NamedTuple):
     data: Any = None
 
 
-class Block(NamedTuple):
-    """Convolutions at one size, with the pool after them, and how they are computed.
+class Stage(NamedTuple):
+    """Layers in a row that are computed together, and in which bands.
 
     Attributes:
       layers: their names, no deeper than asked for.
-      shape: height and width of the block's input.
-      rows: of a band; all of the input's for a block that is computed at once.
+      shape: height and width of their input.
+      rows: those of the input that a band is for; all of them if the stage is computed at once.
     """
 
     layers: tuple[str, ...]
@@ -74,11 +75,19 @@ class Block(NamedTuple):
     @property
     def halo(self) -> int:
         """Rows that a band reads of each of its neighbours."""
-        return sum(layer.startswith("conv") for layer in self.layers)
+        return _halo(self.layers)
+
+    def shrink(self, layer: str) -> int:
+        """How many rows of the input are one of a layer's."""
+        through = self.layers[: self.layers.index(layer) + 1]
+        return 1 << sum(name.startswith("pool") for name in through)
 
 
-def plan_blocks(widths: Widths, shape: Sequence[int], layers: Sequence[str]) -> list[Block]:
-    """The blocks that a set of layers needs, and the bands that each is computed in.
+def plan_stages(widths: Widths, shape: Sequence[int], layers: Sequence[str]) -> list[Stage]:
+    """The stages that a set of layers needs, and the bands that each is computed in.
+
+    A stage is a block of the network, but the first two are one where they have bands: the map
+    between them would be the largest of all that are kept.
 
     Args:
       widths: the network's convolutions; see `jaxstyle.vgg.network_widths`.
@@ -86,32 +95,51 @@ def plan_blocks(widths: Widths, shape: Sequence[int], layers: Sequence[str]) -> 
       layers: the feature maps asked for.
 
     Example:
-      >>> [block.bands for block in plan_blocks(vgg.VGG19_WIDTHS, (1024, 1024), ["relu5_1"])]
-      [16, 8, 8, 4, 1]
+      >>> stages = plan_stages(vgg.VGG19_WIDTHS, (1024, 1024), ["relu5_1"])
+      >>> [(stage.layers[-1], stage.bands) for stage in stages]
+      [('pool2', 32), ('pool3', 8), ('pool4', 4), ('relu5_1', 1)]
     """
     names = vgg.layer_names(widths)
     deepest = max((names.index(layer) for layer in layers), default=-1)
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     for name in names[: deepest + 1]:
-        groups.setdefault(name[4], []).append(name)
+        groups[name[4]] = (*groups.get(name[4], ()), name)
     h, w = shape[:2]
-    blocks = []
-    for group in groups.values():
-        convolutions = [width for name, width in widths if name in group]
-        row = 4 * w * sum(convolutions)
-        rows = h if h * row <= _KEPT else _rows_of_band(h, row, len(convolutions))
-        blocks.append(Block(tuple(group), (h, w), rows))
+    stages: list[Stage] = []
+    for block, group in groups.items():
+        stages.append(_plan_stage(group, widths, (h, w)))
+        if block == "2" and all(stage.bands > 1 for stage in stages):
+            stages = [_plan_stage(groups["1"] + group, widths, (shape[0], shape[1]))]
         h, w = h // 2, w // 2
-    return blocks
+    return stages
 
 
-def _rows_of_band(h: int, row: int, halo: int) -> int:
-    least = 2 * halo  # so that the rows read of a band's neighbours lie in the next ones alone
-    most = max(least, _BAND // row // 2 * 2)
-    if most >= h:
-        return h
-    # Even, for the pool, and leaving the last band as few further rows as can be.
-    return min(range(most, max(least, most // 2) - 1, -2), key=lambda rows: h % rows)
+def _plan_stage(layers: tuple[str, ...], widths: Widths, shape: tuple[int, int]) -> Stage:
+    h, w = shape
+    whole = Stage(layers, shape, h)
+    # Bytes of the maps that belong to one row of the input.
+    row = sum(4 * w * width // whole.shrink(name) ** 2 for name, width in widths if name in layers)
+    if h * row <= _KEPT:
+        return whole
+    # The rows that a band reads of its neighbours are at most half as many again.
+    multiple = 2 * whole.shrink(layers[-1])
+    least = -(-4 * whole.halo // multiple) * multiple
+    most = max(least, _BAND // row // multiple * multiple)
+    if 2 * most > h:
+        return whole
+    # As few rows as can be left over for the last band.
+    sizes = range(most, max(least, most // 2) - 1, -multiple)
+    return whole._replace(rows=min(sizes, key=lambda rows: h % rows))
+
+
+def _halo(layers: Sequence[str]) -> int:
+    rows = 0
+    for layer in reversed(layers):
+        if layer.startswith("conv"):
+            rows += 1
+        elif layer.startswith("pool"):
+            rows *= 2
+    return rows
 
 
 def read_features(
@@ -157,8 +185,8 @@ def read_features(
     x = image - params["mean"]
     maps: dict[str, Array] = {}
     sums: dict[str, Any] = {}
-    for block in plan_blocks(widths, image.shape, wanted):
-        run = _Run(block, params, tuple(layers), readings, pool, padding, convolution)
+    for stage in plan_stages(widths, image.shape, wanted):
+        run = _Run(stage, params, tuple(layers), readings, pool, padding, convolution)
         x, found, read = run(x)
         maps |= found
         sums |= read
@@ -190,22 +218,22 @@ def prepare_params(
       convolution: as for `read_features`.
     """
     result = dict(params)
-    for block in plan_blocks(vgg.network_widths(params), shape, layers):
-        for name in block.layers:
+    for stage in plan_stages(vgg.network_widths(params), shape, layers):
+        for name in stage.layers:
             if name.startswith("conv") and "transformed" not in params[name]:
                 kernel = params[name]["kernel"]
-                x = jax.ShapeDtypeStruct((*block.shape, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
-                if _choose(convolution, x, kernel, block) == "winograd":
+                x = jax.ShapeDtypeStruct((*stage.shape, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
+                if _choose(convolution, x, kernel, stage) == "winograd":
                     result[name] = {**params[name], "transformed": transform_kernel(kernel)}
     return result
 
 
 def _choose(
-    convolution: Convolution, x: Array | jax.ShapeDtypeStruct, kernel: Array, block: Block
+    convolution: Convolution, x: Array | jax.ShapeDtypeStruct, kernel: Array, stage: Stage
 ) -> Convolution:
     if convolution != "auto":
         return convolution
-    return choose_convolution(x, kernel, in_loop=block.bands > 1)
+    return choose_convolution(x, kernel, in_loop=stage.bands > 1)
 
 
 _Found = tuple[Array, dict[str, Array], dict[str, Any]]
@@ -214,7 +242,7 @@ _Found = tuple[Array, dict[str, Array], dict[str, Any]]
 class _Run(NamedTuple):
     """The computation of a block: of its output, of whole maps and of sums."""
 
-    block: Block
+    stage: Stage
     params: Params
     layers: tuple[str, ...]
     readings: Mapping[str, Reading]
@@ -223,15 +251,15 @@ class _Run(NamedTuple):
     convolution: Convolution
 
     def __call__(self, x: Array) -> _Found:
-        block = self.block
+        stage = self.stage
         data = {
             name: reading.data
             for name, reading in self.readings.items()
-            if reading.layer in block.layers
+            if reading.layer in stage.layers
         }
-        if block.bands == 1:
-            return self.band(x, data, rows=block.shape[0], edges=(True, True))
-        rows, halo, inner = block.rows, block.halo, block.bands - 2
+        if stage.bands == 1:
+            return self.band(x, data, rows=stage.shape[0], edges=(True, True))
+        rows, halo, inner = stage.rows, stage.halo, stage.bands - 2
         end = (inner + 1) * rows  # where the last band begins
 
         def band(x: Array, data: Any, rows: int, edges: Edges) -> _Found:
@@ -253,42 +281,40 @@ class _Run(NamedTuple):
             *middle, sums = lax.map(step, stacked)
             y, maps = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), middle)
             parts.append((y, maps, jax.tree.map(lambda leaf: jnp.sum(leaf, 0), sums)))
-        last = block.shape[0] - end
+        last = stage.shape[0] - end
         parts.append(band(x[end - halo :], self.cut(data, end, last), last, (False, True)))
         whole: tuple[Array, dict[str, Array]]
         whole = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(p[:2] for p in parts))
         return *whole, jax.tree.map(lambda *leaves: sum(leaves), *(p[2] for p in parts))
 
     def cut(self, data: dict[str, Any], start: int, rows: int, bands: int | None = None) -> Any:
-        """The data of some rows of the block, stacked by bands if there are several."""
+        """The data of some rows of the input, stacked by bands if there are several."""
 
         def one(leaf: Array, shrink: int) -> Array:
             leaf = leaf[start // shrink : (start + rows) // shrink]
             return leaf if bands is None else leaf.reshape(bands, -1, *leaf.shape[1:])
 
-        return {
-            name: jax.tree.map(functools.partial(one, shrink=self.shrink(name)), each)
-            for name, each in data.items()
-        }
-
-    def shrink(self, name: str) -> int:
-        return 2 if self.readings[name].layer.startswith("pool") else 1
+        found = {}
+        for name, each in data.items():
+            shrink = self.stage.shrink(self.readings[name].layer)
+            found[name] = jax.tree.map(functools.partial(one, shrink=shrink), each)
+        return found
 
     def band(self, x: Array, data: dict[str, Any], *, rows: int, edges: Edges) -> _Found:
         """One band: `x` is its rows, and beyond each end that is no edge those of its halo."""
-        above = 0 if edges[0] else self.block.halo
+        above = 0 if edges[0] else self.stage.halo
+        total = self.stage.shape[0]
         maps: dict[str, Array] = {}
         sums: dict[str, Any] = {}
-        total = self.block.shape[0]
-        for layer in self.block.layers:
+        for layer in self.stage.layers:
             if layer.startswith("conv"):
                 x = self.convolve(layer, x, edges)
                 above = max(above - 1, 0)
             elif layer.startswith("relu"):
                 x = nn.relu(x)
             else:
-                x, total = self.pool(x), total // 2
-                rows //= 2
+                x = self.pool(x)
+                above, rows, total = above // 2, rows // 2, total // 2
             own = x[above : above + rows]
             if layer in self.layers:
                 maps[layer] = own
@@ -301,6 +327,6 @@ class _Run(NamedTuple):
         parameters = self.params[layer]
         return conv3x3(
             x, parameters["kernel"], parameters["bias"], padding=self.padding, edges=edges,
-            convolution=_choose(self.convolution, x, parameters["kernel"], self.block),
+            convolution=_choose(self.convolution, x, parameters["kernel"], self.stage),
             transformed=parameters.get("transformed"),
         )  # fmt: skip
