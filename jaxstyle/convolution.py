@@ -21,6 +21,7 @@ from jaxstyle.checks import check_choice
 
 Convolution = Literal["auto", "direct", "winograd"]
 Padding = Literal["zero", "reflect", "replicate"]
+Edges = tuple[bool, bool]
 
 _PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 _Matrix = tuple[tuple[float, ...], ...]
@@ -62,6 +63,7 @@ def conv3x3(
     padding: Padding = "zero",
     convolution: Convolution = "auto",
     transformed: Array | None = None,
+    edges: Edges = (True, True),
 ) -> Array:
     """Convolution by a 3×3 kernel (a correlation, as in every network), of the input's size.
 
@@ -72,9 +74,12 @@ def conv3x3(
       padding: what surrounds `x`: "zero", "reflect" or "replicate".
       convolution: "direct", "winograd", or "auto"; see `choose_convolution`.
       transformed: what `transform_kernel` makes of the kernel, where it is known already.
+      edges: whether the first and the last row of `x` are the map's own, beyond which it is
+        padded. In a band of a larger map an end that is not has no output.
 
     Returns:
-      `[h, w, c_out]`. Winograd's differs from the direct one by a few 1e-6 of its largest value.
+      `[h, w, c_out]`, one row fewer for each end that is no edge. Winograd's differs from the
+      direct one by a few 1e-6 of its largest value.
 
     Raises:
       ValueError: if `padding` or `convolution` is unknown.
@@ -92,14 +97,14 @@ def conv3x3(
     if convolution == "auto":
         convolution = choose_convolution(x, kernel)
     if convolution == "direct":
-        return _direct(x, kernel, padding) + bias
+        return _direct(x, kernel, padding, edges) + bias
     known = transform_kernel(kernel) if transformed is None else jnp.asarray(transformed, dtype)
-    y: Array = _winograd(x, known, padding) + bias
+    y: Array = _winograd(x, known, padding, edges) + bias
     return y
 
 
 def choose_convolution(
-    x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct
+    x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct, *, in_loop: bool = False
 ) -> Convolution:
     """What "auto" stands for: "winograd" on a CPU where it is faster, else "direct".
 
@@ -109,6 +114,8 @@ def choose_convolution(
     Args:
       x: `[h, w, c_in]`, or its shape and type.
       kernel: `[3, 3, c_in, c_out]`, or its shape and type.
+      in_loop: whether it is in the body of a loop, where XLA's CPU compiler gives the derivative
+        of a direct convolution a kernel of a tenth of the speed (jax-ml/jax issue 12868).
 
     Example:
       >>> choose_convolution(jnp.ones((64, 64, 3)), jnp.ones((3, 3, 3, 64)))
@@ -118,17 +125,18 @@ def choose_convolution(
     # Measured with scripts/benchmark.py: VGG-19's conv1_2, 64 to 64, is faster left direct.
     worth = min(c_in, c_out) >= 32 and c_in * c_out > 64 * 64 and h * w >= 32 * 32
     on_cpu = jax.default_backend() == "cpu"
-    return "winograd" if on_cpu and worth and x.dtype == jnp.float32 else "direct"
+    return "winograd" if on_cpu and (worth or in_loop) and x.dtype == jnp.float32 else "direct"
 
 
-def _direct(x: Array, kernel: Array, padding: Padding) -> Array:
+def _direct(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
+    around = ((int(edges[0]), int(edges[1])), (1, 1))
     if padding != "zero":
-        x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[padding])
+        x = jnp.pad(x, (*around, (0, 0)), mode=_PAD_MODES[padding])
     y = lax.conv_general_dilated(
         x[None],
         kernel,
         window_strides=(1, 1),
-        padding="SAME" if padding == "zero" else "VALID",
+        padding=around if padding == "zero" else "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     return y[0]
@@ -146,12 +154,13 @@ def transform_kernel(kernel: Array) -> Array:
     return _combine(_KERNEL, _unstack(rows, 1), 1).reshape(36, *kernel.shape[2:])
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _winograd(x: Array, transformed: Array, padding: Padding) -> Array:
-    h, w, c_in = x.shape
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _winograd(x: Array, transformed: Array, padding: Padding, edges: Edges) -> Array:
+    around = ((int(edges[0]), int(edges[1])), (1, 1), (0, 0))
+    x = jnp.pad(x, around, mode=_PAD_MODES[padding])
+    h, w, c_in = x.shape[0] - 2, x.shape[1] - 2, x.shape[2]
     c_out = transformed.shape[-1]
     m, n = -(-h // 4), -(-w // 4)
-    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=_PAD_MODES[padding])
     # One more tile each way, whose first two rows and columns the last tile reads.
     x = jnp.pad(x, ((0, 4 * m + 2 - h), (0, 4 * n + 2 - w), (0, 0)))
     x = _separate(x).reshape(m + 1, 4, n + 1, 4, c_in)

@@ -5,15 +5,25 @@ the image and the network's parameters are arrays: changing one never compiles a
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle import losses
+from jaxstyle import losses, vgg
 from jaxstyle.checks import check_image
-from jaxstyle.spec import LossSpec, LossWeights, OwnLoss, TotalVariation, features, suit_spec
+from jaxstyle.low_memory import Reading, map_shape, read_features
+from jaxstyle.spec import (
+    LossSpec,
+    LossWeights,
+    OwnLoss,
+    TotalVariation,
+    features,
+    network_options,
+    suit_spec,
+)
 from jaxstyle.statistics import Statistic, get_statistic
 from jaxstyle.targets import Kept, Mixture, Targets, compute_targets
 
@@ -103,22 +113,17 @@ def objective(
     content_weights, style_weights = cast(Array, weights.content), cast(Array, weights.style)
     _check_targets(targets, spec)
     image = targets.seen(image)
-    maps = features(params, image, spec, spec.layers) if spec.layers else {}
+    measured = _low_memory_losses if spec.memory == "low" else _plain_losses
+    unweighted, maps = measured(params, image, targets, spec)
     terms: dict[str, Array] = {}
     size = jnp.float32(0.0)
     for i, layer in enumerate(spec.content_layers):
-        weight, target = content_weights[i], targets.content[layer]
-        if target.shape != maps[layer].shape:
-            raise ValueError(
-                f"at {layer} the image has features {list(maps[layer].shape)} and the content "
-                f"target {list(target.shape)}: the content image had another size"
-            )
-        terms[f"content/{layer}"] = weight * losses.content_loss(maps[layer], target)
-        size = size + weight * jnp.mean(jnp.square(target))
+        weight = content_weights[i]
+        terms[f"content/{layer}"] = weight * unweighted[f"content/{layer}"]
+        size = size + weight * jnp.mean(jnp.square(targets.content[layer]))
     for i, layer in enumerate(spec.style_layers):
-        loss, layer_size = _style_loss(maps[layer], layer, targets, get_statistic(spec.statistic))
-        terms[f"style/{layer}"] = style_weights[i] * loss
-        size = size + style_weights[i] * layer_size
+        terms[f"style/{layer}"] = style_weights[i] * unweighted[f"style/{layer}"]
+        size = size + style_weights[i] * _style_size(layer, targets, get_statistic(spec.statistic))
     total_variation = _TOTAL_VARIATION[spec.total_variation](image)
     terms["total_variation"] = cast(Array, weights.total_variation) * total_variation
     terms["out_of_range"] = cast(Array, weights.out_of_range) * size * losses.range_penalty(image)
@@ -179,17 +184,106 @@ def _check_targets(targets: Targets, spec: LossSpec) -> None:
         raise ValueError(f"targets.own lacks {', '.join(missing)}: computed with this spec?")
 
 
-def _style_loss(
-    maps: Array, layer: str, targets: Targets, statistic: Statistic
-) -> tuple[Array, Array]:
-    """The style loss at a layer, and the size that it has where features vanish."""
+_Losses = tuple[dict[str, Array], dict[str, Array]]
+
+
+def _plain_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -> _Losses:
+    """Content and style losses by their names, and the feature maps."""
+    maps = features(params, image, spec, spec.layers) if spec.layers else {}
+    statistic = get_statistic(spec.statistic)
+    found: dict[str, Array] = {}
+    for layer in spec.content_layers:
+        _check_content(layer, maps[layer].shape, targets)
+        found[f"content/{layer}"] = losses.content_loss(maps[layer], targets.content[layer])
+    for layer in spec.style_layers:
+        found[f"style/{layer}"] = _style_loss(maps[layer], layer, targets, statistic)
+    return found, maps
+
+
+def _low_memory_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -> _Losses:
+    """The same, the losses from sums over bands where they are sums, and only the other maps."""
+    statistic = get_statistic(spec.statistic)
+    widths = vgg.network_widths(params) if spec.layers else ()
+    readings: dict[str, Reading] = {}
+    whole = [layer for own in spec.own_losses for layer in own.layers]
+    for layer in spec.content_layers:
+        _check_content(layer, map_shape(widths, image.shape, layer), targets)
+        readings[f"content/{layer}"] = Reading(layer, _content_sums, targets.content[layer])
+    if statistic.sums is None:
+        whole += spec.style_layers
+    else:
+        for layer in spec.style_layers:
+            readings[f"style/{layer}"] = _read_style(layer, targets, statistic.sums)
+    options = network_options(spec)
+    maps, found = read_features(params, image, whole, readings, **options) if widths else ({}, {})
+    for layer in spec.style_layers:
+        name = f"style/{layer}"
+        if statistic.loss_of_sums is None:
+            found[name] = _style_loss(maps[layer], layer, targets, statistic)
+        else:
+            styles = _style_targets(layer, targets)
+            found[name] = sum(
+                weight * statistic.loss_of_sums(sums, target)
+                for sums, (weight, _, target) in zip(found[name], styles, strict=True)
+            )
+    return found, maps
+
+
+def _content_sums(features: Array, target: Array, share: float) -> Array:
+    return share * losses.content_loss(features, target)
+
+
+def _read_style(
+    layer: str, targets: Targets, sums: Callable[[Array, Array | None, Any], Any]
+) -> Reading:
+    styles = _style_targets(layer, targets)
+
+    def read(features: Array, masses: list[Array | None], share: float) -> list[Any]:
+        found = []
+        for mass, (_, _, target) in zip(masses, styles, strict=True):
+            # A mass sums to one over the whole map, a mean is one of these rows alone.
+            scale = share if mass is None else 1.0
+            part = sums(features, mass, target)
+            found.append(jax.tree.map(lambda leaf, scale=scale: scale * leaf, part))
+        return found
+
+    return Reading(layer, read, [mass for _, mass, _ in styles])
+
+
+def _check_content(layer: str, shape: tuple[int, ...], targets: Targets) -> None:
+    target = targets.content[layer]
+    if target.shape != shape:
+        raise ValueError(
+            f"at {layer} the image has features {list(shape)} and the content "
+            f"target {list(target.shape)}: the content image had another size"
+        )
+
+
+def _style_loss(maps: Array, layer: str, targets: Targets, statistic: Statistic) -> Array:
+    loss: Array = jnp.float32(0.0)
+    for weight, mass, target in _style_targets(layer, targets):
+        loss = loss + weight * statistic.loss(maps, mass, target)
+    return loss
+
+
+def _style_size(layer: str, targets: Targets, statistic: Statistic) -> Array:
+    """The size that the style loss at a layer has where features vanish."""
+    size: Array = jnp.float32(0.0)
+    for weight, _, target in _style_targets(layer, targets):
+        size = size + weight * statistic.size(target)
+    return size
+
+
+def _style_targets(layer: str, targets: Targets) -> list[tuple[Array, Array | None, Any]]:
+    """Weight, mass and target of each style that a layer is compared with."""
     target, mixture = targets.style[layer], targets.mixture
     if mixture is None:
-        return statistic.loss(maps, None, target), statistic.size(target)
-    loss = size = jnp.float32(0.0)
-    for k, weight in enumerate(mixture.weights[layer]):
-        one = jax.tree.map(lambda leaf, k=k: leaf[k], target)
-        mass = None if mixture.masses is None else mixture.masses[layer][k]
-        loss = loss + weight * statistic.loss(maps, mass, one)
-        size = size + weight * statistic.size(one)
-    return loss, size
+        return [(jnp.float32(1.0), None, target)]
+    return [
+        (
+            weight,
+            None if mixture.masses is None else mixture.masses[layer][k],
+            jax.tree.map(lambda leaf, k=k: leaf[k], target),
+        )
+        for k, weight in enumerate(mixture.weights[layer])
+    ]

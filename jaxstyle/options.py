@@ -18,6 +18,7 @@ from jaxstyle.objective import TotalVariation
 from jaxstyle.presets import PRESETS
 from jaxstyle.registry import FILES
 from jaxstyle.solvers import SOLVERS
+from jaxstyle.spec import Memory
 from jaxstyle.statistics import StatisticName
 
 Number = TypeVar("Number", int, float)
@@ -128,6 +129,7 @@ def add_recipe_options(parser: Any, command: str) -> None:
     add("--pooling", choices=get_args(vgg.Pooling), help="of the network")
     add("--padding", choices=get_args(Padding), help="of the network's convolutions")
     add("--convolution", choices=get_args(Convolution), help="how they are computed (auto)")
+    add("--memory", choices=get_args(Memory), help="low: large pictures in bands (plain)")
     if command == "texture":
         add(
             "--output-size",

@@ -114,8 +114,8 @@ def _make_scales(given: Mapping[str, Any], filled: Mapping[str, Any]) -> tuple[S
 
 
 def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
-    network = ("pooling", "padding", "convolution")
-    changes = {name: options[name] for name in network if name in options}
+    same_name = ("pooling", "padding", "convolution", "memory")
+    changes = {name: options[name] for name in same_name if name in options}
     if "tv" in options:
         changes["total_variation"] = options["tv"]
     if "statistic" in options:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle import vgg
+from jaxstyle import low_memory, vgg
 from jaxstyle.checks import check_choice
 from jaxstyle.convolution import Convolution, Padding
 from jaxstyle.sharding import splits_rows
@@ -23,6 +23,7 @@ from jaxstyle.vgg import Pooling
 
 TotalVariation = Literal["squared", "l1", "isotropic", "power"]
 LayerWeights = ArrayLike | Mapping[str, ArrayLike]
+Memory = Literal["plain", "low"]
 Network = Callable[[Any, Array, Sequence[str]], Mapping[str, Array]]
 
 
@@ -69,6 +70,8 @@ class LossSpec:
         "power" (Keras'); see `jaxstyle.losses`.
       statistic: what is compared of a style; see `jaxstyle.statistics`.
       convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
+      memory: "plain", or "low" for large pictures: the same losses in a fraction of the memory, but
+        for rounding, and somewhat slower; see `jaxstyle.low_memory`.
       own_losses: further terms of your own; see `OwnLoss`.
       network: in place of VGG, a function `(params, image, layers) -> {layer: [h, w, c]}`; any
         pytree may be its `params`. `pooling` and `padding` are then its own affair.
@@ -91,6 +94,7 @@ class LossSpec:
     total_variation: TotalVariation = "squared"
     statistic: StatisticName = "gram"
     convolution: Convolution = "auto"
+    memory: Memory = "plain"
     own_losses: tuple[OwnLoss, ...] = ()
     network: Network | None = None
 
@@ -113,6 +117,9 @@ class LossSpec:
         check_choice("total_variation", self.total_variation, get_args(TotalVariation))
         check_choice("statistic", self.statistic, get_args(StatisticName))
         check_choice("convolution", self.convolution, get_args(Convolution))
+        check_choice("memory", self.memory, get_args(Memory))
+        if self.memory == "low" and self.network is not None:
+            raise ValueError("memory='low' needs VGG's blocks; leave it or spec.network out")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -182,10 +189,15 @@ def suit_spec(spec: LossSpec, image: Array | None) -> LossSpec:
     Args:
       spec: what is compared.
       image: `[H, W, 3]`, before it is traced; None settles nothing.
+
+    Raises:
+      ValueError: if the spec asks for low memory, whose bands would gather the rows.
     """
-    if spec.convolution == "auto" and image is not None and splits_rows(image):
-        return dataclasses.replace(spec, convolution="direct")
-    return spec
+    if image is None or not splits_rows(image):
+        return spec
+    if spec.memory == "low":
+        raise ValueError("memory='low' is for one device; use 'plain' for rows spread over several")
+    return dataclasses.replace(spec, convolution="direct") if spec.convolution == "auto" else spec
 
 
 def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -> dict[str, Array]:
@@ -202,10 +214,10 @@ def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -
     """
     if spec.network is None:
         spec = suit_spec(spec, image)
-        return vgg.features(
-            params, image, layers,
-            pooling=spec.pooling, padding=spec.padding, convolution=spec.convolution,
-        )  # fmt: skip
+        options = network_options(spec)
+        if spec.memory == "low":
+            return low_memory.read_features(params, image, layers, **options)[0]
+        return vgg.features(params, image, layers, **options)
     maps = spec.network(params, image, layers)
     for layer in layers:
         if layer not in maps or maps[layer].ndim != 3:
@@ -218,7 +230,13 @@ def prepare_params(params: Any, shape: Sequence[int], spec: LossSpec) -> Any:
     """Parameters that need no further preparation for images of a size under a settled spec."""
     if spec.network is not None:
         return params
-    return vgg.prepare_params(params, shape, spec.layers, convolution=spec.convolution)
+    prepare = low_memory.prepare_params if spec.memory == "low" else vgg.prepare_params
+    return prepare(params, shape, spec.layers, convolution=spec.convolution)
+
+
+def network_options(spec: LossSpec) -> dict[str, Any]:
+    """How a spec has VGG computed: keyword arguments of `jaxstyle.vgg.features`."""
+    return {name: getattr(spec, name) for name in ("pooling", "padding", "convolution")}
 
 
 def _in_block_5(layer: str) -> bool:

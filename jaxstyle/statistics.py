@@ -70,12 +70,17 @@ class Statistic:
       size: `target -> scalar`, the loss of features that vanish, by which range penalties scale.
       weight: how much a layer counts by default. It brings the losses of a photograph, in the
         normalised network, near the one that Gram matrices have with theirs.
+      sums: `(features, mass, target) -> sums`, a pytree of means over positions, those of a map
+        being the sum of those of its parts, each by its share; None where positions are sorted.
+      loss_of_sums: `(sums, target) -> scalar`, but for rounding the loss.
     """
 
     measure: Callable[[Array, Array | None, Array], Any]
     loss: Callable[[Array, Array | None, Any], Array]
     size: Callable[[Any], Array]
     weight: float = 1000.0
+    sums: Callable[[Array, Array | None, Any], Any] | None = None
+    loss_of_sums: Callable[[Any, Any], Array] | None = None
 
 
 def get_statistic(name: str) -> Statistic:
@@ -146,6 +151,10 @@ def _gram_loss(features: Array, mass: Array | None, target: Array) -> Array:
     return losses.style_loss(losses.gram_matrix(features, mass), target)
 
 
+def _gram_sums(features: Array, mass: Array | None, target: Array) -> Array:
+    return losses.gram_matrix(features, mass)
+
+
 def _mean_square(target: Any) -> Array:
     parts = [jnp.mean(jnp.square(leaf)) for leaf in jax.tree.leaves(target)]
     return sum(parts, start=jnp.float32(0.0))
@@ -156,7 +165,26 @@ def _covariance_measure(features: Array, mass: Array | None, key: Array) -> Gaus
 
 
 def _covariance_loss(features: Array, mass: Array | None, target: Gaussian) -> Array:
-    return _mean_square(jax.tree.map(jnp.subtract, gaussian(features, mass), target))
+    return _distance(gaussian(features, mass), target)
+
+
+def _distance(a: Gaussian, b: Gaussian) -> Array:
+    return _mean_square(jax.tree.map(jnp.subtract, a, b))
+
+
+def _covariance_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
+    # About the target's mean, not about zero: where the two means are near, little cancels.
+    away = features.astype(jnp.float32) - target.mean
+    return Gaussian(_mean(away, mass), losses.gram_matrix(away, mass))
+
+
+def _covariance_loss_of_sums(sums: Gaussian, target: Gaussian) -> Array:
+    return _distance(_gaussian_of_sums(sums, target), target)
+
+
+def _gaussian_of_sums(sums: Gaussian, target: Gaussian) -> Gaussian:
+    drift = sums.mean
+    return Gaussian(target.mean + drift, sums.covariance - jnp.outer(drift, drift))
 
 
 def _moments_measure(features: Array, mass: Array | None, key: Array) -> Gaussian:
@@ -166,8 +194,18 @@ def _moments_measure(features: Array, mass: Array | None, key: Array) -> Gaussia
 
 
 def _moments_loss(features: Array, mass: Array | None, target: Gaussian) -> Array:
-    found = _moments_measure(features, mass, jnp.zeros(()))
-    return _mean_square(jax.tree.map(jnp.subtract, found, target))
+    return _distance(_moments_measure(features, mass, jnp.zeros(())), target)
+
+
+def _moments_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
+    away = features.astype(jnp.float32) - target.mean
+    return Gaussian(_mean(away, mass), _mean(jnp.square(away), mass))
+
+
+def _moments_loss_of_sums(sums: Gaussian, target: Gaussian) -> Array:
+    drift = sums.mean
+    found = Gaussian(target.mean + drift, sums.covariance - jnp.square(drift))
+    return _distance(found, target)
 
 
 class _Transported(NamedTuple):
@@ -183,8 +221,16 @@ def _wasserstein_measure(features: Array, mass: Array | None, key: Array) -> _Tr
 
 
 def _wasserstein_loss(features: Array, mass: Array | None, target: _Transported) -> Array:
-    mean, covariance = target.gaussian
-    return _transport(gaussian(features, mass), mean, covariance, target.root)
+    return _transport(gaussian(features, mass), *target.gaussian, target.root)
+
+
+def _wasserstein_sums(features: Array, mass: Array | None, target: _Transported) -> Gaussian:
+    return _covariance_sums(features, mass, target.gaussian)
+
+
+def _wasserstein_loss_of_sums(sums: Gaussian, target: _Transported) -> Array:
+    found = _gaussian_of_sums(sums, target.gaussian)
+    return _transport(found, *target.gaussian, target.root)
 
 
 def _wasserstein_size(target: _Transported) -> Array:
@@ -291,10 +337,22 @@ def _mean(features: Array, mass: Array | None) -> Array:
 
 
 _STATISTICS: Mapping[str, Statistic] = {
-    "gram": Statistic(_gram_measure, _gram_loss, _mean_square),
-    "covariance": Statistic(_covariance_measure, _covariance_loss, _mean_square, 2000.0),
-    "wasserstein": Statistic(_wasserstein_measure, _wasserstein_loss, _wasserstein_size, 2000.0),
-    "moments": Statistic(_moments_measure, _moments_loss, _mean_square, 300.0),
+    "gram": Statistic(
+        _gram_measure, _gram_loss, _mean_square,
+        sums=_gram_sums, loss_of_sums=losses.style_loss,
+    ),
+    "covariance": Statistic(
+        _covariance_measure, _covariance_loss, _mean_square, 2000.0,
+        sums=_covariance_sums, loss_of_sums=_covariance_loss_of_sums,
+    ),
+    "wasserstein": Statistic(
+        _wasserstein_measure, _wasserstein_loss, _wasserstein_size, 2000.0,
+        sums=_wasserstein_sums, loss_of_sums=_wasserstein_loss_of_sums,
+    ),
+    "moments": Statistic(
+        _moments_measure, _moments_loss, _mean_square, 300.0,
+        sums=_moments_sums, loss_of_sums=_moments_loss_of_sums,
+    ),
     "histogram": Statistic(_histogram_measure, _quantile_loss, _quantile_size, 3000.0),
     "sliced": Statistic(_sliced_measure, _quantile_loss, _quantile_size, 5000.0),
-}
+}  # fmt: skip
