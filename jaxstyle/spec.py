@@ -70,8 +70,8 @@ class LossSpec:
         "power" (Keras'); see `jaxstyle.losses`.
       statistic: what is compared of a style; see `jaxstyle.statistics`.
       convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
-      memory: "plain", or "low" for large pictures: the same losses in a fraction of the memory, but
-        for rounding, and somewhat slower; see `jaxstyle.low_memory`.
+      memory: "plain", or "low" for large pictures: the same losses, but for rounding, in a
+        fraction of the memory; see `jaxstyle.low_memory`.
       own_losses: further terms of your own; see `OwnLoss`.
       network: in place of VGG, a function `(params, image, layers) -> {layer: [h, w, c]}`; any
         pytree may be its `params`. `pooling` and `padding` are then its own affair.
