@@ -47,7 +47,7 @@ def test_the_recipe_differs_from_the_default_in_weights_and_preconditioning_alon
         assert getattr(ours, field) == getattr(default, field), field
 
 
-@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize("normalized", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_its_activations_are_some_of_vgg19s(compact, vgg19, normalized):
     """On a photograph that it was not trained on; the bounds are those of params/README.md."""
     image = jaxstyle.load_image(shared_file("data/content/coffee.png"), 192)

@@ -16,6 +16,8 @@ from jaxstyle.objective import (
     objective_and_gradient,
 )
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
 WIDTHS = (("conv1_1", 4), ("conv1_2", 4), ("conv2_1", 6), ("conv3_1", 6))
 PARAMS = vgg.init_params(jax.random.key(0), WIDTHS)
 SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu2_1", "relu3_1"))

@@ -52,8 +52,8 @@ def assert_equal(image, targets, spec, tolerance=1e-4):
     ("shape", "pooling", "padding", "convolution", "statistic"),
     [((101, 21), "max", "reflect", "winograd", "gram"),
      ((97, 14), "average", "zero", "direct", "sliced"),
-     ((80, 10), "max", "replicate", "direct", "moments"),
-     ((66, 9), "average", "reflect", "direct", "wasserstein")],
+     pytest.param((80, 10), "max", "replicate", "direct", "moments", marks=pytest.mark.slow),
+     pytest.param((66, 9), "average", "reflect", "direct", "wasserstein", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_bands_equal_the_whole(shape, pooling, padding, convolution, statistic):
     spec = LossSpec(
