@@ -63,6 +63,7 @@ class Bench:
         self.data, self.size = arguments.data, arguments.size
         self.network = arguments.network
         self.steps, self.count = arguments.steps, arguments.pairs
+        self.solver = solvers.lbfgs(preconditioning=arguments.preconditioning)
         preset = get_preset(arguments.preset)
         network = load_network(arguments.network, normalized=preset.normalized or None)
         self.params, self.spec = network.params, preset.spec
@@ -100,7 +101,7 @@ def lbfgs(bench: Bench) -> Iterator[Case]:
         targets = jaxstyle.compute_targets(bench.params, content, style, bench.spec)
         result = jaxstyle.optimize(
             start, bench.params, targets, spec=bench.spec, weights=bench.weights,
-            num_steps=bench.steps - 1,
+            num_steps=bench.steps - 1, solver=bench.solver,
         )  # fmt: skip
         ours = np.asarray(result.info.loss)
         oracle.set_targets(np.asarray(content), np.asarray(style))
@@ -383,6 +384,9 @@ def main() -> None:
     parser.add_argument("--network", default="vgg19")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--range-weight", type=float, help="instead of the preset's")
+    parser.add_argument(
+        "--preconditioning", type=float, default=solvers.PRECONDITIONING, help="of lbfgs"
+    )
     parser.add_argument("--size", type=int, help="longer side in pixels")
     parser.add_argument("--steps", type=int, help="steps, or evaluations")
     parser.add_argument("--pairs", type=int, default=len(PAIRS), help="how many pairs")
