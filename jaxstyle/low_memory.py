@@ -151,6 +151,7 @@ def read_features(
     pooling: Pooling = "max",
     padding: Padding = "zero",
     convolution: Convolution = "auto",
+    dtype: Any = None,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Feature maps of one image, and sums over the positions of others.
 
@@ -161,7 +162,9 @@ def read_features(
       readings: by any names.
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
-      convolution: "direct", "winograd" or "auto". Of bands on a CPU, "auto" is always Winograd's.
+      convolution: "direct", "winograd" or "auto". Of bands on a CPU, "auto" is always Winograd's
+        in float32.
+      dtype: as for `jaxstyle.vgg.features`.
 
     Returns:
       `({layer: [h, w, c]}, {name: sums})`.
@@ -186,7 +189,7 @@ def read_features(
     maps: dict[str, Array] = {}
     sums: dict[str, Any] = {}
     for stage in plan_stages(widths, image.shape, wanted):
-        run = _Run(stage, params, tuple(layers), readings, pool, padding, convolution)
+        run = _Run(stage, params, tuple(layers), readings, pool, padding, convolution, dtype)
         x, found, read = run(x)
         maps |= found
         sums |= read
@@ -249,6 +252,7 @@ class _Run(NamedTuple):
     pool: Callable[[Array], Array]
     padding: Padding
     convolution: Convolution
+    dtype: Any
 
     def __call__(self, x: Array) -> _Found:
         stage = self.stage
@@ -325,8 +329,11 @@ class _Run(NamedTuple):
 
     def convolve(self, layer: str, x: Array, edges: Edges) -> Array:
         parameters = self.params[layer]
+        kernel, bias = parameters["kernel"], parameters["bias"]
+        if self.dtype is not None:
+            x, kernel, bias = (each.astype(self.dtype) for each in (x, kernel, bias))
         return conv3x3(
-            x, parameters["kernel"], parameters["bias"], padding=self.padding, edges=edges,
-            convolution=_choose(self.convolution, x, parameters["kernel"], self.stage),
+            x, kernel, bias, padding=self.padding, edges=edges,
+            convolution=_choose(self.convolution, x, kernel, self.stage),
             transformed=parameters.get("transformed"),
         )  # fmt: skip

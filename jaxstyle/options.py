@@ -18,7 +18,7 @@ from jaxstyle.objective import TotalVariation
 from jaxstyle.presets import PRESETS
 from jaxstyle.registry import FILES
 from jaxstyle.solvers import SOLVERS
-from jaxstyle.spec import Memory
+from jaxstyle.spec import Memory, Precision
 from jaxstyle.statistics import StatisticName
 
 Number = TypeVar("Number", int, float)
@@ -130,6 +130,7 @@ def add_recipe_options(parser: Any, command: str) -> None:
     add("--padding", choices=get_args(Padding), help="of the network's convolutions")
     add("--convolution", choices=get_args(Convolution), help="how they are computed (auto)")
     add("--memory", choices=get_args(Memory), help="low: large pictures in bands (plain)")
+    add("--precision", choices=get_args(Precision), help="of the network's computation (float32)")
     if command == "texture":
         add(
             "--output-size",

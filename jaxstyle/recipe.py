@@ -114,7 +114,7 @@ def _make_scales(given: Mapping[str, Any], filled: Mapping[str, Any]) -> tuple[S
 
 
 def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
-    same_name = ("pooling", "padding", "convolution", "memory")
+    same_name = ("pooling", "padding", "convolution", "memory", "precision")
     changes = {name: options[name] for name in same_name if name in options}
     if "tv" in options:
         changes["total_variation"] = options["tv"]

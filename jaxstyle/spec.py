@@ -24,6 +24,7 @@ from jaxstyle.vgg import Pooling
 TotalVariation = Literal["squared", "l1", "isotropic", "power"]
 LayerWeights = ArrayLike | Mapping[str, ArrayLike]
 Memory = Literal["plain", "low"]
+Precision = Literal["float32", "bfloat16"]
 Network = Callable[[Any, Array, Sequence[str]], Mapping[str, Array]]
 
 
@@ -72,9 +73,11 @@ class LossSpec:
       convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
       memory: "plain", or "low" for large pictures: the same losses, but for rounding, in a
         fraction of the memory; see `jaxstyle.low_memory`.
+      precision: "float32", or "bfloat16" for the network's computation, where an accelerator
+        multiplies that faster; losses, pixels and the solver stay in float32.
       own_losses: further terms of your own; see `OwnLoss`.
       network: in place of VGG, a function `(params, image, layers) -> {layer: [h, w, c]}`; any
-        pytree may be its `params`. `pooling` and `padding` are then its own affair.
+        pytree may be its `params`. `pooling`, `padding` and `precision` are then its own affair.
 
     Raises:
       ValueError: if there is nothing to compare, a layer is named twice, or a choice is unknown.
@@ -95,6 +98,7 @@ class LossSpec:
     statistic: StatisticName = "gram"
     convolution: Convolution = "auto"
     memory: Memory = "plain"
+    precision: Precision = "float32"
     own_losses: tuple[OwnLoss, ...] = ()
     network: Network | None = None
 
@@ -118,6 +122,9 @@ class LossSpec:
         check_choice("statistic", self.statistic, get_args(StatisticName))
         check_choice("convolution", self.convolution, get_args(Convolution))
         check_choice("memory", self.memory, get_args(Memory))
+        check_choice("precision", self.precision, get_args(Precision))
+        if self.precision == "bfloat16" and self.convolution == "winograd":
+            raise ValueError("convolution='winograd' needs precision='float32'")
         if self.memory == "low" and self.network is not None:
             raise ValueError("memory='low' needs VGG's blocks; leave it or spec.network out")
 
@@ -230,13 +237,20 @@ def prepare_params(params: Any, shape: Sequence[int], spec: LossSpec) -> Any:
     """Parameters that need no further preparation for images of a size under a settled spec."""
     if spec.network is not None:
         return params
+    if spec.precision == "bfloat16":
+        # Rounded once, not at every step; the mean is subtracted from pixels of float32.
+        return {
+            name: leaf if name == "mean" else jax.tree.map(lambda x: x.astype(jnp.bfloat16), leaf)
+            for name, leaf in params.items()
+        }
     prepare = low_memory.prepare_params if spec.memory == "low" else vgg.prepare_params
     return prepare(params, shape, spec.layers, convolution=spec.convolution)
 
 
 def network_options(spec: LossSpec) -> dict[str, Any]:
     """How a spec has VGG computed: keyword arguments of `jaxstyle.vgg.features`."""
-    return {name: getattr(spec, name) for name in ("pooling", "padding", "convolution")}
+    options = {name: getattr(spec, name) for name in ("pooling", "padding", "convolution")}
+    return options | {"dtype": jnp.bfloat16 if spec.precision == "bfloat16" else None}
 
 
 def _in_block_5(layer: str) -> bool:

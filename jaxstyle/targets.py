@@ -127,7 +127,8 @@ def measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[
 
 @functools.partial(jax.jit, static_argnames="spec")
 def _features(params: Any, content: Array, spec: LossSpec) -> dict[str, Array]:
-    return features(params, content, spec, spec.content_layers)
+    maps = features(params, content, spec, spec.content_layers)
+    return {layer: each.astype(jnp.float32) for layer, each in maps.items()}
 
 
 @functools.partial(jax.jit, static_argnames="spec")

@@ -61,6 +61,7 @@ class _Convolution(nn.Module):
     width: int
     padding: Padding
     convolution: Convolution
+    dtype: Any
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -69,6 +70,8 @@ class _Convolution(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
         # Not a parameter of its own; see `prepare_params`.
         transformed: Array | None = self.get_variable("params", "transformed")
+        if self.dtype is not None:
+            x, kernel, bias = (each.astype(self.dtype) for each in (x, kernel, bias))
         return conv3x3(
             x, kernel, bias,
             padding=self.padding, convolution=self.convolution, transformed=transformed,
@@ -85,6 +88,7 @@ class VGG(nn.Module):
       padding: what surrounds each convolution's input: "zero" (as trained), "reflect" or
         "replicate".
       convolution: "auto", "direct" or "winograd"; see `jaxstyle.convolution.conv3x3`.
+      dtype: that of the computation, or None for that of the parameters and the image.
     """
 
     layers: tuple[str, ...]
@@ -92,6 +96,7 @@ class VGG(nn.Module):
     pooling: Pooling = "max"
     padding: Padding = "zero"
     convolution: Convolution = "auto"
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, image: Array) -> dict[str, Array]:
@@ -104,7 +109,9 @@ class VGG(nn.Module):
             if len(found) == len(set(self.layers)):
                 break
             if layer.startswith("conv"):
-                convolve = _Convolution(widths[layer], self.padding, self.convolution, name=layer)
+                convolve = _Convolution(
+                    widths[layer], self.padding, self.convolution, self.dtype, name=layer
+                )
                 x = convolve(x)
             elif layer.startswith("relu"):
                 x = nn.relu(x)
@@ -123,6 +130,7 @@ def features(
     pooling: Pooling = "max",
     padding: Padding = "zero",
     convolution: Convolution = "auto",
+    dtype: Any = None,
 ) -> dict[str, Array]:
     """Feature maps of one image at any subset of a network's layers.
 
@@ -136,7 +144,9 @@ def features(
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
       convolution: "direct", "winograd", or "auto", whichever is faster: Winograd's on a CPU, for
-        all but the first layers and tiny maps.
+        all but the first layers and tiny maps in float32.
+      dtype: that of the computation and of the maps, such as `jnp.bfloat16`; None is that of the
+        parameters and the image. The image's mean is subtracted before anything is rounded.
 
     Returns:
       `{layer: [h, w, c]}` in the order asked; block b has `h = H // 2**(b - 1)`.
@@ -160,7 +170,7 @@ def features(
     check_layers(layers, widths)
     check_image(image, "image")
     check_size(image.shape, layers, padding)
-    model = VGG(tuple(layers), widths, pooling, padding, convolution)
+    model = VGG(tuple(layers), widths, pooling, padding, convolution, dtype)
     result: dict[str, Array] = model.apply({"params": params}, image)  # type: ignore[assignment]
     return result
 

@@ -4,6 +4,7 @@
     python scripts/benchmark.py robustness  # 3 photographs × 7 paintings, from content and noise
     python scripts/benchmark.py range       # what saving as 8 bits does to the objective
     python scripts/benchmark.py history     # L-BFGS with 10 to 100 pairs remembered
+    python scripts/benchmark.py bfloat16    # what computing the network in bfloat16 costs
     python scripts/benchmark.py compact     # how much faster than VGG-19 the compact network is
     python scripts/benchmark.py convolution # Winograd's convolutions against XLA's, by network
     python scripts/benchmark.py pages       # what huge memory pages save; see jaxstyle.pages
@@ -15,23 +16,21 @@ a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what i
 """
 
 import argparse
-import contextlib
-import ctypes
 import dataclasses
 import functools
 import itertools
 import json
-import multiprocessing
-import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import jax
 import jaxlib
 import numpy as np
+from benchmark_processes import memory_cases, page_cases
+from pairs import INITS, PAINTINGS, PAIRS, PHOTOGRAPHS, Case
 
 import jaxstyle
 from jaxstyle import images, pages, solvers
@@ -39,21 +38,9 @@ from jaxstyle.batch import Lane, choose_width, descend_lanes
 from jaxstyle.convolution import Convolution
 from jaxstyle.objective import LossWeights, Targets
 from jaxstyle.presets import get_preset
+from jaxstyle.spec import Precision
 from jaxstyle.transfer import initial_image
 from jaxstyle.weights import load_network
-
-PAIRS = [
-    ("tubingen_praefcke.jpg", "starry-night.jpg"),
-    ("coffee.png", "great-wave.jpg"),
-    ("sklearn_china.jpg", "kandinsky_composition_vii.jpg"),
-]
-PHOTOGRAPHS = [content for content, _ in PAIRS]
-PAINTINGS = [
-    "starry-night.jpg", "great-wave.jpg", "the-scream.jpg", "water-lilies.jpg",
-    "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
-]  # fmt: skip
-INITS = ("content", "noise")
-Case = dict[str, Any]
 
 
 class Bench:
@@ -159,6 +146,29 @@ def range_(bench: Bench) -> Iterator[Case]:
         yield case
 
 
+def bfloat16(bench: Bench) -> Iterator[Case]:
+    """The float32 objective after a descent whose network computes in bfloat16, by float32's own.
+
+    A descent that is finite is compared; its ratio is above one where bfloat16 cost something.
+    """
+    for content_name, style_name in itertools.product(PHOTOGRAPHS, PAINTINGS):
+        content, style = bench.images(content_name, style_name)
+        targets = jaxstyle.compute_targets(bench.params, content, style, bench.spec)
+        case: Case = {"content": content_name, "style": style_name}
+        for precision in get_args(Precision):
+            result = jaxstyle.stylize(
+                bench.params, content, style,
+                spec=dataclasses.replace(bench.spec, precision=precision),
+                weights=bench.weights, num_steps=bench.steps, solver=bench.solver,
+            )  # fmt: skip
+            value, _ = jaxstyle.objective_and_gradient(
+                result.image, bench.params, targets, bench.weights, spec=bench.spec
+            )
+            case[precision] = float(value.total)
+            case[f"{precision}_finite"] = bool(np.all(result.info.finite))
+        yield case | {"bfloat16_to_float32": case["bfloat16"] / case["float32"]}
+
+
 def history(bench: Bench) -> Iterator[Case]:
     """The loss for several lengths of L-BFGS's memory, and the time of a step relative to 10's."""
     for (content_name, style_name), init in itertools.product(PAIRS[: bench.count], INITS):
@@ -240,40 +250,7 @@ def convolution(bench: Bench) -> Iterator[Case]:
 
 def pages_(bench: Bench) -> Iterator[Case]:
     """Loss and gradient in a process with huge pages and in one without, alternating."""
-    asked = pages.with_huge_pages({})
-    if asked is None:
-        raise SystemExit("this system gives huge pages to every program or to none")
-    spawn = multiprocessing.get_context("spawn")
-    with contextlib.ExitStack() as stack:
-        pools = {}
-        for name, value in (("huge", "1"), ("small", "0")):
-            os.environ["GLIBC_TUNABLES"] = f"glibc.malloc.hugetlb={value}"
-            pools[name] = stack.enter_context(spawn.Pool(1))
-            # Spawned here and now, and warm.
-            pools[name].apply(time_evaluation, (bench.network, bench.size))
-        seconds: dict[str, list[float]] = {name: [] for name in pools}
-        for _ in range(bench.steps):
-            for name, pool in pools.items():
-                seconds[name].append(pool.apply(time_evaluation, (bench.network, bench.size)))
-    ratios = np.divide(seconds["small"], seconds["huge"])
-    yield {"small_to_huge": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
-
-
-@functools.cache
-def _evaluation(network: str, size: int) -> Callable[[], Any]:
-    params = load_network(network, normalized=True).params
-    content, style = jax.random.uniform(jax.random.key(0), (2, size, size, 3))
-    targets = jaxstyle.compute_targets(params, content, style)
-    return lambda: jaxstyle.objective_and_gradient(content, params, targets, LossWeights())
-
-
-def time_evaluation(network: str, size: int) -> float:
-    """Seconds of one evaluation that is compiled already."""
-    run = _evaluation(network, size)
-    jax.block_until_ready(run())
-    begin = time.perf_counter()
-    jax.block_until_ready(run())
-    return time.perf_counter() - begin
+    return page_cases(bench.network, bench.size, bench.steps)
 
 
 def batch(bench: Bench) -> Iterator[Case]:
@@ -315,55 +292,6 @@ def memory(bench: Bench) -> Iterator[Case]:
     return memory_cases(("compact", "vgg19"), sizes, (1, 2), bench.network, bench.steps)
 
 
-def memory_cases(
-    networks: Sequence[str], sizes: Sequence[int], lanes: Sequence[int], vgg19: str, steps: int
-) -> Iterator[Case]:
-    """As `memory`, for some networks, sizes of pictures and numbers of lanes."""
-    for network, size, count in itertools.product(networks, sizes, lanes):
-        place = vgg19 if network == "vgg19" else network
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            planned, measured = pool.apply(measure_memory, (place, size, count, steps))
-        yield {
-            "network": network,
-            "picture": size,
-            "lanes": count,
-            "planned_mib": round(planned / 2**20, 1),
-            "measured_mib": round(measured / 2**20, 1),
-            "planned_to_measured": round(planned / measured, 3),
-        }
-
-
-def measure_memory(network: str, size: int, lanes: int, steps: int) -> tuple[int, int]:
-    """Bytes that a run was planned to take and bytes that it took, on a CPU or a GPU."""
-    params = load_network(network, normalized=True).params
-    content, style = jax.random.uniform(jax.random.key(0), (2, size, size, 3))
-    plan = jaxstyle.plan_memory(params, (size, size))
-    targets = jaxstyle.compute_targets(params, content, style)
-    lane = Lane(content, targets, LossWeights().resolve(jaxstyle.LossSpec()))
-
-    def run() -> None:
-        for _ in descend_lanes(params, [lane] * lanes, width=lanes, num_steps=steps, every=steps):
-            pass
-
-    device = jax.devices()[0]
-    run()  # compiles
-    if stats := device.memory_stats():
-        return plan.total(lanes), int(stats["peak_bytes_in_use"])
-    # What the compiler left free would hide what the run takes.
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    held = sum(leaf.nbytes for leaf in jax.tree.leaves((params, lane)))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = resident("VmRSS")
-    run()
-    return plan.total(lanes), resident("VmHWM") - before + held
-
-
-def resident(name: str) -> int:
-    """A number of bytes that Linux keeps for this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
-
-
 BENCHMARKS = {
     "batch": (batch, 256, 20),
     "memory": (memory, 512, 3),
@@ -373,6 +301,7 @@ BENCHMARKS = {
     "lbfgs": (lbfgs, 256, 300),
     "robustness": (robustness, 192, 100),
     "range": (range_, 192, 150),
+    "bfloat16": (bfloat16, 128, 100),
     "history": (history, 160, 300),
 }
 

@@ -45,7 +45,7 @@ import jax
 import jax.numpy as jnp
 import jaxlib
 import numpy as np
-from benchmark import INITS, PAIRS, Case, resident
+from benchmark_processes import resident
 from comparison_report import spread
 from comparison_sides import (
     OURS,
@@ -58,6 +58,7 @@ from comparison_sides import (
     seconds_of,
     value_and_gradient,
 )
+from pairs import INITS, PAIRS, Case
 
 import jaxstyle
 from jaxstyle import vgg

@@ -22,9 +22,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmark import PAIRS, PHOTOGRAPHS
 from jax import Array
 from judge_networks import Judge
+from pairs import PAIRS, PHOTOGRAPHS
 
 import jaxstyle
 from jaxstyle import images, losses, solvers, vgg

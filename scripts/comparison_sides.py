@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmark import PAIRS
+from pairs import PAIRS
 
 import jaxstyle
 from jaxstyle.descent import descend

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmark import PAINTINGS, PHOTOGRAPHS
+from pairs import PAINTINGS, PHOTOGRAPHS
 from PIL import Image
 from sheets import Sheets, digest, geometric_mean, pairs
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from benchmark import PAINTINGS, PAIRS, PHOTOGRAPHS
+from pairs import PAINTINGS, PAIRS, PHOTOGRAPHS
 
 import jaxstyle
 from jaxstyle import images

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from benchmark import PAIRS
 from command_line import write_picture
+from pairs import PAIRS
 
 from jaxstyle import LossSpec, color, evaluate, images, io, statistics, vgg
 from jaxstyle.descent import Result

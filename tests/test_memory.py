@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-import benchmark
+import benchmark_processes
 import jax
 import pytest
 
@@ -61,5 +61,5 @@ def test_planning_allocates_nothing(params):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's /proc")
 def test_the_plan_against_the_peak_of_a_process():
     assert Path(shipped() / "compact.safetensors").is_file()
-    [first, *_] = benchmark.memory_cases(["compact"], [512], [1], "compact", steps=3)
+    [first, *_] = benchmark_processes.memory_cases(["compact"], [512], [1], "compact", steps=3)
     assert first["planned_to_measured"] == pytest.approx(1, abs=0.25)

@@ -1,0 +1,109 @@
+"""What `scripts/benchmark.py` measures in processes of their own: memory and its pages."""
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from pairs import Case
+
+import jaxstyle
+from jaxstyle import pages
+from jaxstyle.batch import Lane, descend_lanes
+from jaxstyle.objective import LossWeights
+from jaxstyle.weights import load_network
+
+
+def page_cases(network: str, size: int, rounds: int) -> Iterator[Case]:
+    """Loss and gradient in a process with huge pages and in one without, alternating."""
+    asked = pages.with_huge_pages({})
+    if asked is None:
+        raise SystemExit("this system gives huge pages to every program or to none")
+    spawn = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        pools = {}
+        for name, value in (("huge", "1"), ("small", "0")):
+            os.environ["GLIBC_TUNABLES"] = f"glibc.malloc.hugetlb={value}"
+            pools[name] = stack.enter_context(spawn.Pool(1))
+            # Spawned here and now, and warm.
+            pools[name].apply(time_evaluation, (network, size))
+        seconds: dict[str, list[float]] = {name: [] for name in pools}
+        for _ in range(rounds):
+            for name, pool in pools.items():
+                seconds[name].append(pool.apply(time_evaluation, (network, size)))
+    ratios = np.divide(seconds["small"], seconds["huge"])
+    yield {"small_to_huge": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
+
+
+@functools.cache
+def _evaluation(network: str, size: int) -> Callable[[], Any]:
+    params = load_network(network, normalized=True).params
+    content, style = jax.random.uniform(jax.random.key(0), (2, size, size, 3))
+    targets = jaxstyle.compute_targets(params, content, style)
+    return lambda: jaxstyle.objective_and_gradient(content, params, targets, LossWeights())
+
+
+def time_evaluation(network: str, size: int) -> float:
+    """Seconds of one evaluation that is compiled already."""
+    run = _evaluation(network, size)
+    jax.block_until_ready(run())
+    begin = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - begin
+
+
+def memory_cases(
+    networks: Sequence[str], sizes: Sequence[int], lanes: Sequence[int], vgg19: str, steps: int
+) -> Iterator[Case]:
+    """Peaks of runs against their plans, by network, size of picture and number of lanes."""
+    for network, size, count in itertools.product(networks, sizes, lanes):
+        place = vgg19 if network == "vgg19" else network
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            planned, measured = pool.apply(measure_memory, (place, size, count, steps))
+        yield {
+            "network": network,
+            "picture": size,
+            "lanes": count,
+            "planned_mib": round(planned / 2**20, 1),
+            "measured_mib": round(measured / 2**20, 1),
+            "planned_to_measured": round(planned / measured, 3),
+        }
+
+
+def measure_memory(network: str, size: int, lanes: int, steps: int) -> tuple[int, int]:
+    """Bytes that a run was planned to take and bytes that it took, on a CPU or a GPU."""
+    params = load_network(network, normalized=True).params
+    content, style = jax.random.uniform(jax.random.key(0), (2, size, size, 3))
+    plan = jaxstyle.plan_memory(params, (size, size))
+    targets = jaxstyle.compute_targets(params, content, style)
+    lane = Lane(content, targets, LossWeights().resolve(jaxstyle.LossSpec()))
+
+    def run() -> None:
+        for _ in descend_lanes(params, [lane] * lanes, width=lanes, num_steps=steps, every=steps):
+            pass
+
+    device = jax.devices()[0]
+    run()  # compiles
+    if stats := device.memory_stats():
+        return plan.total(lanes), int(stats["peak_bytes_in_use"])
+    # What the compiler left free would hide what the run takes.
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves((params, lane)))
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = resident("VmRSS")
+    run()
+    return plan.total(lanes), resident("VmHWM") - before + held
+
+
+def resident(name: str) -> int:
+    """A number of bytes that Linux keeps for this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
