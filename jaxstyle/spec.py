@@ -144,7 +144,8 @@ class LossWeights:
 
     Attributes:
       content: weight of each content layer: a scalar for all, `[num_content_layers]`, or a
-        mapping from layer to weight.
+        mapping from layer to weight. Beside the style's default weight, ten keeps the photograph
+        recognisable under flat and under busy paintings, at no cost in style that can be seen.
       style: the same for the style layers; None is the statistic's own weight, 1000 for Gram
         matrices, and a fifth of it in block 5, which in a normalised network would otherwise
         outweigh the others once they match.
@@ -156,7 +157,7 @@ class LossWeights:
         mapping from name to weight; None is 1 for each.
     """
 
-    content: LayerWeights = 1.0
+    content: LayerWeights = 10.0
     style: LayerWeights | None = None
     total_variation: ArrayLike = 0.0
     out_of_range: ArrayLike = 1000.0
