@@ -77,8 +77,13 @@ def spectrum_scale(shape: tuple[int, int], power: float) -> Array:
       power: the exponent p of f^-p.
     """
     height, width = shape
-    vertical, horizontal = np.fft.fftfreq(height), np.fft.fftfreq(width)
-    frequency = np.hypot(vertical[:, None], horizontal)
-    scale = np.maximum(frequency, 1 / max(shape)) ** -power
-    scale /= np.sqrt(np.mean(np.square(scale)))
-    return jnp.asarray(scale[:, : width // 2 + 1], jnp.float32)
+    # Traced, for a constant of a large picture's size takes the compiler long.
+    vertical, horizontal = jnp.fft.fftfreq(height), jnp.fft.rfftfreq(width)
+    frequency = jnp.hypot(vertical[:, None], horizontal)
+    scale = jnp.maximum(frequency, 1 / max(shape)) ** -power
+    # The real transform leaves out columns that mirror others.
+    columns = np.full(width // 2 + 1, 2.0)
+    columns[0] = 1.0
+    if width % 2 == 0:
+        columns[-1] = 1.0
+    return scale / jnp.sqrt(jnp.sum(jnp.mean(jnp.square(scale), 0) * columns) / width)

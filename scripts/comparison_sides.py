@@ -17,11 +17,16 @@ from pairs import PAIRS
 import jaxstyle
 from jaxstyle.descent import descend
 from jaxstyle.presets import get_preset
-from jaxstyle.spec import LossSpec
+from jaxstyle.spec import LossSpec, prepare_params
 from jaxstyle.targets import Targets
 from jaxstyle.weights import load_network
 
-OURS = ("jaxstyle auto", "jaxstyle direct")
+# What each changes of the spec.
+OURS: dict[str, dict[str, Any]] = {
+    "jaxstyle auto": {},
+    "jaxstyle direct": {"convolution": "direct"},
+    "jaxstyle low memory": {"memory": "low"},
+}
 THEIRS = ("pytorch eager", "pytorch compiled")
 
 
@@ -135,9 +140,10 @@ class Comparison:
         return Program(run, first - second)
 
     def _ours(self, name: str, size: int) -> Program:
-        spec = dataclasses.replace(self.spec, convolution=name.split()[1])
+        spec = dataclasses.replace(self.spec, **OURS[name])
         problem = self.problem(size)
-        arguments = (problem.content, self.params, problem.targets, self.weights.resolve(spec))
+        params = prepare_params(self.params, (size, size), spec)  # once a descent
+        arguments = (problem.content, params, problem.targets, self.weights.resolve(spec))
         begin = time.perf_counter()
         compiled = value_and_gradient.lower(*arguments, spec=spec).compile()
         seconds = time.perf_counter() - begin
@@ -154,7 +160,7 @@ class Comparison:
             self.names.remove(name)
             print(f"{name} fails here: {str(error).splitlines()[0]}", file=sys.stderr)
 
-    def programs(self, size: int, among: Sequence[str] = OURS + THEIRS) -> dict[str, Program]:
+    def programs(self, size: int, among: Sequence[str] = (*OURS, *THEIRS)) -> dict[str, Program]:
         """The evaluations that were asked for and work here."""
         found = {}
         for name in [name for name in self.names if name in among]:

@@ -114,6 +114,7 @@ def test_several_styles_into_a_folder(cli):
     assert len(os.listdir("a.folder")) == 2
 
 
+@pytest.mark.slow
 def test_low_memory_makes_the_same_picture(cli, monkeypatch):
     for name in ("_KEPT", "_BAND"):  # pictures this small would have no bands
         monkeypatch.setattr(low_memory, name, 0)

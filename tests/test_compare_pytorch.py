@@ -9,7 +9,7 @@ import comparison_report
 import numpy as np
 import pytest
 from command_line import write_network
-from comparison_sides import Descent
+from comparison_sides import OURS, Descent
 from layouts import VGG16_LAYERS
 from PIL import Image
 
@@ -43,7 +43,7 @@ def compare(tmp_path, capsys):
 def check_evaluations(cases):
     cases = [case for case in cases if case["part"] == "evaluation"]
     losses = {case["program"]: case["loss"] for case in cases}
-    assert list(losses) == ["jaxstyle auto", "jaxstyle direct", "pytorch eager"]
+    assert list(losses) == [*OURS, "pytorch eager"]
     np.testing.assert_allclose(list(losses.values()), losses["pytorch eager"], rtol=1e-4)
     for case in cases:
         seconds = case["seconds"]
@@ -71,8 +71,8 @@ def test_every_part(compare):
         assert case["jaxstyle_evaluations"]["median"] <= 2 * 10
         assert case["pytorch_to_jaxstyle"]["median"] > 0
     kinds = [case["evaluations"] for case in found["memory"]]
-    assert kinds == 3 * ["first"] + 3 * ["later"]
-    assert all(case["peak_mib"] > 0 for case in found["memory"][:3])
+    assert kinds == 4 * ["first"] + 4 * ["later"]
+    assert all(case["peak_mib"] > 0 for case in found["memory"][:4])
     assert all(case["warm_seconds"]["median"] > 0 for case in found["start"])
     assert all(0 < case["share"] < 1 for case in found["flops"])
     assert [case["width"] for case in found["batch"]] == [1, 2]

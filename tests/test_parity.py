@@ -132,6 +132,7 @@ def test_as_many_evaluations_reach_pytorch_s_loss(normalized, init):
     assert float(info.loss[-1]) <= theirs[-1]
 
 
+@pytest.mark.slow
 def test_without_the_guard_noise_is_never_left(params, monkeypatch):
     """What jaxopt's own update does on the original weights, from noise."""
     content = photograph("tubingen_praefcke.jpg", SHAPE)

@@ -1,0 +1,99 @@
+"""Measures whether a large picture looks like the small one: with one size, and coarse to fine.
+
+    python scripts/same_look.py --network compact --judge vgg19 --data DATA -o same-look.jpg
+
+A photograph is stylised at 512 px, and at 1536 px twice: at once, and from 512 px on by the sizes
+of `--scales auto`, with the small picture's steps at the first size and half as many at the others.
+The painting keeps its size relative to the photograph. The large pictures are then reduced to
+512 px, and all are judged there by VGG-19 with its published weights: the style loss that is
+left of the photograph's own, which for the small picture is as low as the method gets it, and the
+structural similarity with the small picture. Prints a line of JSON for each, and draws a page.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+from pairs import PAIRS
+from PIL import Image
+
+import jaxstyle
+from jaxstyle import color, contact_sheet, evaluate, images, multiscale, presets, vgg
+from jaxstyle.pages import restart_with_huge_pages
+from jaxstyle.weights import load_network
+
+_COLUMN = 384
+
+
+def make(
+    arguments: argparse.Namespace, params: vgg.Params, content: jax.Array, style: jax.Array
+) -> dict[str, jax.Array]:
+    """The small picture, and the large ones."""
+    small, large, steps = arguments.small, arguments.large, arguments.steps
+    options = presets.get_preset(arguments.preset).options(params, (small, small))
+    del options["num_steps"]
+    sizes = multiscale.automatic_sizes(large, small)
+    counts = [steps, *[max(1, steps // 2)] * (len(sizes) - 1)]
+    ways = {
+        f"{small} px": ([small], [steps]),
+        f"{large} px at once": ([large], [steps]),
+        f"{large} px from {small} px on": (sizes, counts),
+    }
+    return {
+        name: multiscale.stylize_coarse_to_fine(
+            params, content, style, multiscale.make_scales(*way), **options
+        ).image
+        for name, way in ways.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("../shared/data"))
+    add("--network", default="vgg19", help="that makes the pictures: a name or a file")
+    add("--preset", default="default")
+    add("--judge", default="vgg19", help="VGG-19, or a file of it")
+    add("--small", type=int, default=512, help="longer side in pixels")
+    add("--large", type=int, default=1536, help="longer side in pixels")
+    add("--steps", type=int, default=200)
+    add("-o", "--output", type=Path, help="a page of the pictures")
+    arguments = parser.parse_args()
+    params = load_network(arguments.network, normalized=True).params
+    judge = load_network(arguments.judge, normalized=False).params
+    names = zip(("content", "style"), PAIRS[0], strict=True)
+    content, style = (
+        jaxstyle.load_image(arguments.data / kind / name, arguments.large) for kind, name in names
+    )
+    made = make(arguments, params, content, style)
+    first = next(iter(made.values()))
+    seen_content, seen_style = (
+        images.resize(each, multiscale.scaled_shape(each.shape[:2], arguments.small))
+        for each in (content, style)
+    )
+    reference = evaluate.compute_reference(judge, seen_content, seen_style, withheld=())
+    cells = []
+    for name, picture in made.items():
+        seen = images.quantize(images.resize(picture, first.shape[:2]))
+        left = evaluate.score(judge, seen, reference).style_left
+        likeness = evaluate.structural_similarity(color.luminance(seen), color.luminance(first))
+        case = {
+            "picture": name,
+            "style_left": round(float(np.mean(list(left.values()))), 4),
+            "by_layer": [round(float(each), 4) for each in left.values()],
+            "similarity": round(float(likeness), 3),
+        }
+        print(json.dumps(case), flush=True)
+        shown = Image.fromarray(np.asarray(seen * 255).round().astype(np.uint8))
+        shown.thumbnail((_COLUMN, _COLUMN))
+        cells.append(contact_sheet.Cell(shown, [name, f"style left {case['style_left']:.3f}"]))
+    if arguments.output:
+        page = contact_sheet.draw_page([""] * len(cells), [""], [cells], _COLUMN)
+        page.save(arguments.output, quality=88)
+
+
+if __name__ == "__main__":
+    restart_with_huge_pages()
+    main()
