@@ -57,6 +57,8 @@ class Bench:
         self.weights = preset.weights(self.params, (self.size, self.size))
         if arguments.range_weight is not None:
             self.weights = dataclasses.replace(self.weights, out_of_range=arguments.range_weight)
+        if arguments.content_weight is not None:
+            self.weights = dataclasses.replace(self.weights, content=arguments.content_weight)
 
     def images(self, content: str, style: str) -> tuple[jax.Array, jax.Array]:
         """A photograph and a painting, their longer sides `size` pixels."""
@@ -313,6 +315,7 @@ def main() -> None:
     parser.add_argument("--network", default="vgg19")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--range-weight", type=float, help="instead of the preset's")
+    parser.add_argument("--content-weight", type=float, help="instead of the preset's")
     parser.add_argument(
         "--preconditioning", type=float, default=solvers.PRECONDITIONING, help="of lbfgs"
     )
