@@ -10,7 +10,8 @@ the command are measured in processes of their own. The parts:
 
     evaluation   seconds of the objective and its gradient
     convergence  evaluations and seconds until jaxstyle's default solver is as low as the least loss
-                 that PyTorch's L-BFGS has seen in so many evaluations; compilation is counted apart
+                 that PyTorch's L-BFGS has seen in so many evaluations, compilation apart; and the
+                 same with some evaluations at half the size first, counted with the rest
     memory       resident peak of evaluations above what the process held before them: of the first
                  ones, with all that they leave behind, and of later ones
     start        the command `jaxstyle stylize` for one step, picture to picture, with an empty
@@ -97,12 +98,15 @@ def convergence(comparison: Comparison) -> Iterator[Case]:
         oracle = comparison.oracle(name, size, number)
         warm_up = comparison.descend_ours(problem, image, 2)
         compiling.setdefault(size, warm_up.seconds[-1])  # the first of a size compiles
+        comparison.descend_coarse_first(size, number, init, 2)
         descend_theirs(oracle, image, 2)
         most, pairs = max(options.evaluations), []
         for _ in range(options.repeats):
             theirs = descend_theirs(oracle, image, most)
-            ours = comparison.descend_ours(problem, image, 2 * most, theirs.least(most))
-            pairs.append((theirs, ours))
+            goal = theirs.least(most)
+            ours = comparison.descend_ours(problem, image, 2 * most, goal)
+            coarse = comparison.descend_coarse_first(size, number, init, 2 * most, goal)
+            pairs.append((theirs, ours, coarse))
         for count in options.evaluations:
             case: Case = {
                 "size": size,
@@ -113,21 +117,21 @@ def convergence(comparison: Comparison) -> Iterator[Case]:
                 "loss": pairs[0][0].least(count),
                 "compile_seconds": compiling[size],
             }
-            goals = [theirs.least(count) for theirs, _ in pairs]
-            theirs, ours = (
+            goals = [theirs.least(count) for theirs, *_ in pairs]
+            theirs, *both = (
                 [side.reach(goal) for side, goal in zip(sides, goals, strict=True)]
                 for sides in zip(*pairs, strict=True)
             )
-            if None not in ours:
-                theirs_seconds, ours_seconds = (
-                    [each.seconds for each in side] for side in (theirs, ours)
-                )
-                case |= {
-                    "jaxstyle_evaluations": spread([each.evaluations for each in ours]),
-                    "pytorch_seconds": spread(theirs_seconds),
-                    "jaxstyle_seconds": spread(ours_seconds),
-                    "pytorch_to_jaxstyle": spread(np.divide(theirs_seconds, ours_seconds)),
-                }
+            seconds = [each.seconds for each in theirs]
+            case["pytorch_seconds"] = spread(seconds)
+            for name, ours in zip(("jaxstyle", "coarse_first"), both, strict=True):
+                if None not in ours:
+                    mine = [each.seconds for each in ours]
+                    case |= {
+                        f"{name}_evaluations": spread([each.evaluations for each in ours]),
+                        f"{name}_seconds": spread(mine),
+                        f"pytorch_to_{name}": spread(np.divide(seconds, mine)),
+                    }
             yield case
 
 
@@ -302,6 +306,7 @@ FULL = {
     "evaluations": [100, 300, 500],
     "rounds": 9,
     "repeats": 3,
+    "coarse": 100,
     "widths": [1, 2, 4, 8],
     "torch_compile": True,
 }
@@ -310,6 +315,7 @@ QUICK = {
     "evaluations": [5, 10],
     "rounds": 3,
     "repeats": 1,
+    "coarse": 3,
     "widths": [1, 2],
     "torch_compile": False,
 }
@@ -327,6 +333,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--evaluations", type=int, nargs="+", help="of PyTorch's L-BFGS, whose losses to reach")
     add("--rounds", type=int, help="how often each evaluation is timed")
     add("--repeats", type=int, help="how often each descent and each start is timed")
+    add("--coarse", type=int, help="evaluations at half the size, where they come first")
     add("--widths", type=int, nargs="+", help="of batches")
     add("--pairs", type=int, default=1, choices=range(1, len(PAIRS) + 1),
         help="of a photograph and a painting, for convergence")  # fmt: skip

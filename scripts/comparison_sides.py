@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,12 @@ import numpy as np
 from pairs import PAIRS
 
 import jaxstyle
+from jaxstyle import images
 from jaxstyle.descent import descend
 from jaxstyle.presets import get_preset
 from jaxstyle.spec import LossSpec, prepare_params
 from jaxstyle.targets import Targets
+from jaxstyle.transfer import Init, initial_image
 from jaxstyle.weights import load_network
 
 # What each changes of the spec.
@@ -58,10 +61,11 @@ class Reached(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """The loss of every evaluation, and the seconds from the start until it was known."""
+    """The loss of every evaluation, the seconds from the start until it was known, and the end."""
 
     losses: list[float]
     seconds: list[float]
+    image: jax.Array | None = None
 
     def least(self, evaluations: int) -> float:
         """The least loss of the first so many."""
@@ -190,7 +194,26 @@ class Comparison:
             descent.seconds.extend([time.perf_counter() - begin] * len(losses))
             if min(losses) <= until:
                 break
-        return descent
+        return descent._replace(image=progress.state.image)
+
+    def descend_coarse_first(
+        self, size: int, pair: int, init: Init, evaluations: int, until: float = 0.0
+    ) -> Descent:
+        """So many evaluations at half the size, then as `descend_ours` from what they made.
+
+        Losses of the half size are of another objective, and count as infinite.
+        """
+        small, problem = self.problem(size // 2, pair), self.problem(size, pair)
+        shape = (size // 2, size // 2)
+        image = initial_image(init, shape, self.params, content=small.content)
+        first = self.descend_ours(small, image, self.options.coarse)
+        start = images.resize(first.image, (size, size))
+        then = self.descend_ours(problem, start, evaluations, until)
+        return Descent(
+            [math.inf] * len(first.losses) + then.losses,
+            first.seconds + [first.seconds[-1] + seconds for seconds in then.seconds],
+            then.image,
+        )
 
 
 def descend_theirs(oracle: Any, start: jax.Array, evaluations: int) -> Descent:

@@ -1,7 +1,9 @@
 """The script that compares costs with PyTorch's: what it prints, and what it makes of numbers."""
 
+import argparse
 import importlib.util
 import json
+import math
 from typing import NamedTuple
 
 import compare_pytorch
@@ -9,7 +11,7 @@ import comparison_report
 import numpy as np
 import pytest
 from command_line import write_network
-from comparison_sides import OURS, Descent
+from comparison_sides import OURS, Comparison, Descent
 from layouts import VGG16_LAYERS
 from PIL import Image
 
@@ -22,18 +24,24 @@ class Printed(NamedTuple):
 
 
 @pytest.fixture
-def compare(tmp_path, capsys):
-    """Runs the script on a narrow random network and pictures of 32 pixels."""
-    pytest.importorskip("torch", reason="PyTorch is compared with: pip install '.[parity]'")
+def data(tmp_path):
+    """A folder with a pair of pictures, and a narrow random network."""
     for kind, name in zip(("content", "style"), compare_pytorch.PAIRS[0], strict=True):
         (tmp_path / kind).mkdir()
         noise = np.random.default_rng(len(name)).integers(0, 256, (32, 48, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / kind / name)
-    network = write_network(tmp_path / "net.safetensors", layers=VGG16_LAYERS)
+    return tmp_path, write_network(tmp_path / "net.safetensors", layers=VGG16_LAYERS)
 
-    def compare(*parts: str) -> Printed:
-        places = ["--data", str(tmp_path), "--network", str(network)]
-        compare_pytorch.main(["--quick", "--sizes", "32", *places, "--parts", *parts])
+
+@pytest.fixture
+def compare(data, capsys):
+    """Runs the script on the pair, 32 pixels large."""
+    pytest.importorskip("torch", reason="PyTorch is compared with: pip install '.[parity]'")
+    folder, network = data
+
+    def compare(*parts: str, size: int = 32) -> Printed:
+        places = ["--data", str(folder), "--network", str(network)]
+        compare_pytorch.main(["--quick", "--sizes", str(size), *places, "--parts", *parts])
         captured = capsys.readouterr()
         return Printed([json.loads(line) for line in captured.out.splitlines()], captured.err)
 
@@ -61,7 +69,7 @@ def test_both_sides_evaluate_the_same_objective(compare):
 
 @pytest.mark.slow
 def test_every_part(compare):
-    printed = compare(*compare_pytorch.PARTS)
+    printed = compare(*compare_pytorch.PARTS, size=64)
     check_evaluations(printed.cases)
     found = {
         part: [c for c in printed.cases if c["part"] == part] for part in compare_pytorch.PARTS
@@ -76,6 +84,20 @@ def test_every_part(compare):
     assert all(case["warm_seconds"]["median"] > 0 for case in found["start"])
     assert all(0 < case["share"] < 1 for case in found["flops"])
     assert [case["width"] for case in found["batch"]] == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_descent_that_begins_at_half_the_size(data):
+    folder, network = data
+    options = argparse.Namespace(
+        data=folder, network=str(network), coarse=3, torch_compile=False, tf32=False
+    )
+    descent = Comparison(options).descend_coarse_first(64, 0, "content", 4)
+    assert descent.image.shape == (64, 64, 3)
+    assert descent.losses[:3] == 3 * [math.inf]
+    assert descent.losses[-1] < descent.losses[3] < math.inf
+    assert (np.diff(descent.seconds) >= 0).all()
+    assert len(descent.losses) == len(descent.seconds) == 3 + 4
 
 
 def test_a_loss_is_reached_at_the_first_evaluation_as_low():
