@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle import losses, vgg
+from jaxstyle.bands import Bands, Reading, map_shape, read_features
 from jaxstyle.checks import check_image
-from jaxstyle.low_memory import Reading, map_shape, read_features
 from jaxstyle.spec import (
     LossSpec,
     LossWeights,
     OwnLoss,
     TotalVariation,
+    choose_bands,
     features,
     network_options,
     suit_spec,
@@ -113,8 +114,11 @@ def objective(
     content_weights, style_weights = cast(Array, weights.content), cast(Array, weights.style)
     _check_targets(targets, spec)
     image = targets.seen(image)
-    measured = _low_memory_losses if spec.memory == "low" else _plain_losses
-    unweighted, maps = measured(params, image, targets, spec)
+    bands = choose_bands(spec, params, image.shape)
+    if bands is None:
+        unweighted, maps = _plain_losses(params, image, targets, spec)
+    else:
+        unweighted, maps = _losses_of_bands(params, image, targets, spec, bands)
     terms: dict[str, Array] = {}
     size = jnp.float32(0.0)
     for i, layer in enumerate(spec.content_layers):
@@ -200,7 +204,9 @@ def _plain_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -
     return found, maps
 
 
-def _low_memory_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -> _Losses:
+def _losses_of_bands(
+    params: Any, image: Array, targets: Targets, spec: LossSpec, bands: Bands
+) -> _Losses:
     """The same, the losses from sums over bands where they are sums, and only the other maps."""
     statistic = get_statistic(spec.statistic)
     widths = vgg.network_widths(params) if spec.layers else ()
@@ -214,7 +220,7 @@ def _low_memory_losses(params: Any, image: Array, targets: Targets, spec: LossSp
     else:
         for layer in spec.style_layers:
             readings[f"style/{layer}"] = _read_style(layer, targets, statistic.sums)
-    options = network_options(spec)
+    options = network_options(spec) | {"bands": bands}
     maps, found = read_features(params, image, whole, readings, **options) if widths else ({}, {})
     for layer in spec.style_layers:
         name = f"style/{layer}"

@@ -129,7 +129,7 @@ def add_recipe_options(parser: Any, command: str) -> None:
     add("--pooling", choices=get_args(vgg.Pooling), help="of the network")
     add("--padding", choices=get_args(Padding), help="of the network's convolutions")
     add("--convolution", choices=get_args(Convolution), help="how they are computed (auto)")
-    add("--memory", choices=get_args(Memory), help="low: large pictures in bands (plain)")
+    add("--memory", choices=get_args(Memory), help="low: large pictures in bands (auto)")
     add("--precision", choices=get_args(Precision), help="of the network's computation (float32)")
     if command == "texture":
         add(

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle import low_memory, vgg
+from jaxstyle import bands, vgg
 from jaxstyle.checks import check_choice
 from jaxstyle.convolution import Convolution, Padding
 from jaxstyle.sharding import splits_rows
@@ -23,7 +23,7 @@ from jaxstyle.vgg import Pooling
 
 TotalVariation = Literal["squared", "l1", "isotropic", "power"]
 LayerWeights = ArrayLike | Mapping[str, ArrayLike]
-Memory = Literal["plain", "low"]
+Memory = Literal["auto", "plain", "low"]
 Precision = Literal["float32", "bfloat16"]
 Network = Callable[[Any, Array, Sequence[str]], Mapping[str, Array]]
 
@@ -71,8 +71,9 @@ class LossSpec:
         "power" (Keras'); see `jaxstyle.losses`.
       statistic: what is compared of a style; see `jaxstyle.statistics`.
       convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
-      memory: "plain", or "low" for large pictures: the same losses, but for rounding, in a
-        fraction of the memory; see `jaxstyle.low_memory`.
+      memory: "plain"; "low" for large pictures: the same losses, but for rounding, in bands of
+        rows and a fraction of the memory, see `jaxstyle.bands`; or "auto", which is plain but for
+        bands of the first block where they are faster, on CPUs.
       precision: "float32", or "bfloat16" for the network's computation, where an accelerator
         multiplies that faster; losses, pixels and the solver stay in float32.
       own_losses: further terms of your own; see `OwnLoss`.
@@ -97,7 +98,7 @@ class LossSpec:
     total_variation: TotalVariation = "squared"
     statistic: StatisticName = "gram"
     convolution: Convolution = "auto"
-    memory: Memory = "plain"
+    memory: Memory = "auto"
     precision: Precision = "float32"
     own_losses: tuple[OwnLoss, ...] = ()
     network: Network | None = None
@@ -192,7 +193,7 @@ class LossWeights:
 def suit_spec(spec: LossSpec, image: Array | None) -> LossSpec:
     """The spec with "auto" settled for an image whose rows lie on several devices.
 
-    Winograd's tiles would gather what `jaxstyle.shard_rows` has spread.
+    Winograd's tiles, and bands, would gather what `jaxstyle.shard_rows` has spread.
 
     Args:
       spec: what is compared.
@@ -205,7 +206,25 @@ def suit_spec(spec: LossSpec, image: Array | None) -> LossSpec:
         return spec
     if spec.memory == "low":
         raise ValueError("memory='low' is for one device; use 'plain' for rows spread over several")
-    return dataclasses.replace(spec, convolution="direct") if spec.convolution == "auto" else spec
+    convolution: Convolution = "direct" if spec.convolution == "auto" else spec.convolution
+    return dataclasses.replace(spec, convolution=convolution, memory="plain")
+
+
+def choose_bands(spec: LossSpec, params: Any, shape: Sequence[int]) -> bands.Bands | None:
+    """Which bands of rows a settled spec is computed in; None for none.
+
+    Args:
+      spec: what is compared.
+      params: the network's parameters.
+      shape: height and width of the image.
+    """
+    if spec.memory == "low":
+        return "low"
+    may = spec.memory == "auto" and spec.network is None and spec.layers
+    # Direct convolutions have slow derivatives in loops.
+    if may and spec.convolution != "direct" and spec.precision == "float32":
+        return "fast" if bands.pay(params, shape, spec.layers) else None
+    return None
 
 
 def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -> dict[str, Array]:
@@ -223,8 +242,9 @@ def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -
     if spec.network is None:
         spec = suit_spec(spec, image)
         options = network_options(spec)
-        if spec.memory == "low":
-            return low_memory.read_features(params, image, layers, **options)[0]
+        chosen = choose_bands(spec, params, image.shape)
+        if chosen is not None:
+            return bands.read_features(params, image, layers, bands=chosen, **options)[0]
         return vgg.features(params, image, layers, **options)
     maps = spec.network(params, image, layers)
     for layer in layers:
@@ -244,8 +264,12 @@ def prepare_params(params: Any, shape: Sequence[int], spec: LossSpec) -> Any:
             name: leaf if name == "mean" else jax.tree.map(lambda x: x.astype(jnp.bfloat16), leaf)
             for name, leaf in params.items()
         }
-    prepare = low_memory.prepare_params if spec.memory == "low" else vgg.prepare_params
-    return prepare(params, shape, spec.layers, convolution=spec.convolution)
+    chosen = choose_bands(spec, params, shape)
+    if chosen is None:
+        return vgg.prepare_params(params, shape, spec.layers, convolution=spec.convolution)
+    return bands.prepare_params(
+        params, shape, spec.layers, convolution=spec.convolution, bands=chosen
+    )
 
 
 def network_options(spec: LossSpec) -> dict[str, Any]:

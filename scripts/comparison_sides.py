@@ -27,6 +27,7 @@ from jaxstyle.weights import load_network
 # What each changes of the spec.
 OURS: dict[str, dict[str, Any]] = {
     "jaxstyle auto": {},
+    "jaxstyle without bands": {"memory": "plain"},
     "jaxstyle direct": {"convolution": "direct"},
     "jaxstyle low memory": {"memory": "low"},
 }

@@ -23,7 +23,7 @@ from command_line import (
 )
 from PIL import Image
 
-from jaxstyle import convert, low_memory, registry, samples, weights
+from jaxstyle import bands, convert, registry, samples, weights
 from jaxstyle.io import load_picture, read_settings
 from jaxstyle.presets import PRESETS
 from jaxstyle.solvers import SOLVERS
@@ -116,14 +116,14 @@ def test_several_styles_into_a_folder(cli):
 
 @pytest.mark.slow
 def test_low_memory_makes_the_same_picture(cli, monkeypatch):
-    for name in ("_KEPT", "_BAND"):  # pictures this small would have no bands
-        monkeypatch.setattr(low_memory, name, 0)
+    monkeypatch.setitem(bands._KEPT, "low", 0)  # pictures this small would have no bands
+    monkeypatch.setattr(bands, "_BAND", 0)
     shapes = []
-    plan = low_memory.plan_stages
+    plan = bands.plan_stages
     monkeypatch.setattr(
-        low_memory, "plan_stages", lambda *given: (shapes.append(given[1]), plan(*given))[1]
+        bands, "plan_stages", lambda *given: (shapes.append(given[1]), plan(*given))[1]
     )
-    done(cli(STYLIZE, size=160))
+    done(cli(STYLIZE, memory="plain", size=160))
     plain = pixels("out.png").astype(int)
     assert not shapes
     done(cli(STYLIZE, memory="low", size=160))

@@ -10,7 +10,7 @@ from command_line import done
 from test_vgg import random_params
 
 import jaxstyle
-from jaxstyle import LossSpec, low_memory, vgg
+from jaxstyle import LossSpec, bands, vgg
 from jaxstyle import spec as specs
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -87,8 +87,8 @@ def test_parameters_are_rounded_once():
 
 
 def test_bands_of_rows_round_alike(monkeypatch):
-    monkeypatch.setattr(low_memory, "_KEPT", 0)
-    monkeypatch.setattr(low_memory, "_BAND", 0)
+    monkeypatch.setitem(bands._KEPT, "low", 0)
+    monkeypatch.setattr(bands, "_BAND", 0)
     tall = jnp.tile(CONTENT, (4, 1, 1))
     maps = [
         specs.features(PARAMS, tall, dataclasses.replace(BFLOAT16, memory=memory), ["relu2_1"])

@@ -1,9 +1,10 @@
-"""What objectives read of a VGG network's feature maps, in a fraction of the memory.
+"""What objectives read of a VGG network's feature maps, in bands of rows.
 
 The maps of the first blocks, at the picture's own size, are most of what an evaluation holds. Here
 they are computed in bands of rows, one after another, and computed anew for the derivative: what
 stays of a block is its pooled output. Of each map an objective reads sums over positions, which are
-summed over bands too, so that the map as a whole never exists.
+summed over bands too, so that the map as a whole never exists. That takes a fraction of the memory,
+and on a CPU, whose caches hold a band but no map, the first block takes less time as well.
 
 Nothing is approximated. A band begins with further rows of its neighbours, above and below, and
 loses one at each convolution; only the edges of the map are padded.
@@ -12,7 +13,7 @@ loses one at each convolution; only the edges of the map are padded.
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,10 +34,14 @@ from jaxstyle.convolution import (
 )
 from jaxstyle.vgg import Params, Pooling, Widths
 
-# Bytes of the maps of a block that needs no bands, and of a band. The derivative, and Winograd's
-# transforms, take a few times as much.
-_KEPT = 2**26
-_BAND = 2**25
+Bands = Literal["fast", "low"]
+
+# Bytes of the maps of a block that needs no bands, and of a band; the derivative, and Winograd's
+# transforms, take a few times as much. Measured at 256 to 1024 px.
+_KEPT = {"fast": 3 * 2**23, "low": 2**26}
+_BAND = 2**23
+# Bands pay where Winograd's convolutions do: there is no other fast one in a loop.
+_WIDE = 32
 
 
 class Reading(NamedTuple):
@@ -83,16 +88,35 @@ class Stage(NamedTuple):
         return 1 << sum(name.startswith("pool") for name in through)
 
 
-def plan_stages(widths: Widths, shape: Sequence[int], layers: Sequence[str]) -> list[Stage]:
+def pay(params: Params, shape: Sequence[int], layers: Sequence[str]) -> bool:
+    """Whether bands make an evaluation faster on this machine.
+
+    Args:
+      params: the network's parameters.
+      shape: height and width of the image.
+      layers: the feature maps that are read.
+    """
+    widths = vgg.network_widths(params)
+    if jax.default_backend() != "cpu" or params[widths[0][0]]["kernel"].dtype != jnp.float32:
+        return False
+    stages = plan_stages(widths, shape, layers, "fast")
+    return any(stage.bands > 1 for stage in stages)
+
+
+def plan_stages(
+    widths: Widths, shape: Sequence[int], layers: Sequence[str], bands: Bands = "low"
+) -> list[Stage]:
     """The stages that a set of layers needs, and the bands that each is computed in.
 
-    A stage is a block of the network, but the first two are one where they have bands: the map
-    between them would be the largest of all that are kept.
+    A stage is a block of the network. The first two are one where both have bands: the map between
+    them would be the largest of all that are kept.
 
     Args:
       widths: the network's convolutions; see `jaxstyle.vgg.network_widths`.
       shape: height and width of the image.
       layers: the feature maps asked for.
+      bands: "low" for as little memory as they come to, or "fast" for bands of the first block
+        alone, where it is wide.
 
     Example:
       >>> stages = plan_stages(vgg.VGG19_WIDTHS, (1024, 1024), ["relu5_1"])
@@ -107,19 +131,25 @@ def plan_stages(widths: Widths, shape: Sequence[int], layers: Sequence[str]) -> 
     h, w = shape[:2]
     stages: list[Stage] = []
     for block, group in groups.items():
-        stages.append(_plan_stage(group, widths, (h, w)))
+        wide = block == "1" and min(width for name, width in widths if name in group) >= _WIDE
+        if bands == "low" or wide:
+            stages.append(_plan_stage(group, widths, (h, w), bands))
+        else:
+            stages.append(Stage(group, (h, w), h))
         if block == "2" and all(stage.bands > 1 for stage in stages):
-            stages = [_plan_stage(groups["1"] + group, widths, (shape[0], shape[1]))]
+            stages = [_plan_stage(groups["1"] + group, widths, (shape[0], shape[1]), bands)]
         h, w = h // 2, w // 2
     return stages
 
 
-def _plan_stage(layers: tuple[str, ...], widths: Widths, shape: tuple[int, int]) -> Stage:
+def _plan_stage(
+    layers: tuple[str, ...], widths: Widths, shape: tuple[int, int], bands: Bands
+) -> Stage:
     h, w = shape
     whole = Stage(layers, shape, h)
     # Bytes of the maps that belong to one row of the input.
     row = sum(4 * w * width // whole.shrink(name) ** 2 for name, width in widths if name in layers)
-    if h * row <= _KEPT:
+    if h * row <= _KEPT[bands]:
         return whole
     # The rows that a band reads of its neighbours are at most half as many again.
     multiple = 2 * whole.shrink(layers[-1])
@@ -152,6 +182,7 @@ def read_features(
     padding: Padding = "zero",
     convolution: Convolution = "auto",
     dtype: Any = None,
+    bands: Bands = "low",
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Feature maps of one image, and sums over the positions of others.
 
@@ -165,6 +196,7 @@ def read_features(
       convolution: "direct", "winograd" or "auto". Of bands on a CPU, "auto" is always Winograd's
         in float32.
       dtype: as for `jaxstyle.vgg.features`.
+      bands: as for `plan_stages`.
 
     Returns:
       `({layer: [h, w, c]}, {name: sums})`.
@@ -188,7 +220,7 @@ def read_features(
     x = image - params["mean"]
     maps: dict[str, Array] = {}
     sums: dict[str, Any] = {}
-    for stage in plan_stages(widths, image.shape, wanted):
+    for stage in plan_stages(widths, image.shape, wanted, bands):
         run = _Run(stage, params, tuple(layers), readings, pool, padding, convolution, dtype)
         x, found, read = run(x)
         maps |= found
@@ -210,7 +242,12 @@ def map_shape(widths: Widths, shape: Sequence[int], layer: str) -> tuple[int, in
 
 
 def prepare_params(
-    params: Params, shape: Sequence[int], layers: Sequence[str], *, convolution: Convolution
+    params: Params,
+    shape: Sequence[int],
+    layers: Sequence[str],
+    *,
+    convolution: Convolution,
+    bands: Bands = "low",
 ) -> dict[str, Any]:
     """Parameters with Winograd's transforms of those kernels that need one.
 
@@ -219,9 +256,10 @@ def prepare_params(
       shape: height and width of the images.
       layers: the feature maps that will be read.
       convolution: as for `read_features`.
+      bands: as for `plan_stages`.
     """
     result = dict(params)
-    for stage in plan_stages(vgg.network_widths(params), shape, layers):
+    for stage in plan_stages(vgg.network_widths(params), shape, layers, bands):
         for name in stage.layers:
             if name.startswith("conv") and "transformed" not in params[name]:
                 kernel = params[name]["kernel"]

@@ -1,4 +1,4 @@
-"""The low-memory mode against the plain one, and the memory that it takes."""
+"""Evaluations in bands of rows against plain ones, and the memory that they take."""
 
 import dataclasses
 import functools
@@ -10,9 +10,9 @@ import pytest
 from test_vgg import close, random_params
 
 import jaxstyle
-from jaxstyle import LossSpec, OwnLoss, Region, guided_targets, low_memory, vgg
+from jaxstyle import LossSpec, OwnLoss, Region, bands, guided_targets, vgg
 from jaxstyle import spec as specs
-from jaxstyle.low_memory import map_shape, plan_stages
+from jaxstyle.bands import map_shape, plan_stages
 from jaxstyle.objective import objective
 
 WIDTHS = (("conv1_1", 4), ("conv1_2", 5), ("conv2_1", 6), ("conv3_1", 7))
@@ -23,8 +23,10 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def narrow_bands(monkeypatch):
     """Bands as narrow as they may be, at every stage."""
-    monkeypatch.setattr(low_memory, "_KEPT", 0)
-    monkeypatch.setattr(low_memory, "_BAND", 0)
+    for name in bands._KEPT:
+        monkeypatch.setitem(bands._KEPT, name, 0)
+    monkeypatch.setattr(bands, "_BAND", 0)
+    monkeypatch.setattr(bands, "_WIDE", 0)
 
 
 def pictures(h, w, count=3):
@@ -37,14 +39,15 @@ def value_and_gradient(image, targets, spec):
     return jax.jit(jax.value_and_grad(function, has_aux=True))(image, PARAMS, targets)
 
 
-def assert_equal(image, targets, spec, tolerance=1e-4):
-    (_, expected), gradient = value_and_gradient(image, targets, spec)
-    low = dataclasses.replace(spec, memory="low")
-    (_, terms), low_gradient = value_and_gradient(image, targets, low)
+def assert_equal(image, targets, spec, tolerance=1e-4, memory="low"):
+    plain = dataclasses.replace(spec, memory="plain")
+    (_, expected), gradient = value_and_gradient(image, targets, plain)
+    banded = dataclasses.replace(spec, memory=memory)
+    (_, terms), banded_gradient = value_and_gradient(image, targets, banded)
     assert terms.keys() == expected.keys()
     for name, term in terms.items():
         np.testing.assert_allclose(term, expected[name], rtol=tolerance, err_msg=name)
-    close(low_gradient, np.asarray(gradient), 1e-3)
+    close(banded_gradient, np.asarray(gradient), 1e-3)
 
 
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
@@ -68,6 +71,39 @@ def test_bands_equal_the_whole(shape, pooling, padding, convolution, statistic):
 
 
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
+def test_fast_bands_equal_the_whole_and_are_of_the_first_block():
+    if jax.default_backend() != "cpu":
+        pytest.skip("bands are faster on CPUs alone")
+    spec = LossSpec(("relu2_1",), ("relu1_1", "relu2_1", "relu3_1"))
+    image, content, style = pictures(70, 12)
+    stages = plan_stages(WIDTHS, (70, 12), spec.layers, "fast")
+    assert [stage.bands > 1 for stage in stages] == [True, False, False]
+    assert specs.choose_bands(spec, PARAMS, (70, 12)) == "fast"
+    assert_equal(image, jaxstyle.compute_targets(PARAMS, content, style, spec), spec, memory="auto")
+
+
+@pytest.mark.usefixtures("narrow_bands")
+@pytest.mark.parametrize(
+    "change",
+    [{"convolution": "direct"}, {"precision": "bfloat16"}, {"memory": "plain"},
+     {"network": lambda params, image, layers: {}}],
+)  # fmt: skip
+def test_bands_are_for_where_they_are_faster(change):
+    spec = LossSpec(("relu2_1",), ("relu1_1",), **change)
+    assert specs.choose_bands(spec, PARAMS, (70, 12)) is None
+
+
+def test_small_maps_and_narrow_blocks_have_no_fast_bands():
+    def banded(widths, side):
+        stages = plan_stages(widths, (side, side), ["relu3_1"], "fast")
+        return any(stage.bands > 1 for stage in stages)
+
+    assert banded(vgg.VGG19_WIDTHS, 256)
+    assert not banded(vgg.VGG19_WIDTHS, 192)
+    assert not banded(WIDTHS, 4096)
+
+
+@pytest.mark.usefixtures("narrow_bands", "compile_faster")
 def test_statistics_of_regions_and_own_losses_equal_the_whole():
     image, content, style = pictures(64, 12)
     ramp = jnp.broadcast_to(jnp.linspace(0, 1, 64)[:, None], (64, 12))
@@ -88,7 +124,7 @@ def test_statistics_of_regions_and_own_losses_equal_the_whole():
 
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
 def test_targets_and_a_descent_equal_the_plain_ones_and_lanes_a_loop():
-    plain = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), convolution="direct")
+    plain = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), convolution="direct", memory="plain")
     low = dataclasses.replace(plain, memory="low")
     images = pictures(56, 10)
     targets = jaxstyle.compute_targets(PARAMS, *images[:2], plain)
@@ -133,7 +169,7 @@ def test_shapes_are_those_of_the_maps():
 
 
 def test_what_cannot_be_is_refused_in_one_line():
-    with pytest.raises(ValueError, match="unknown memory 'little'; valid: plain, low"):
+    with pytest.raises(ValueError, match="unknown memory 'little'; valid: auto, plain, low"):
         LossSpec(memory="little")
     with pytest.raises(ValueError, match="memory='low' needs VGG's blocks"):
         LossSpec(memory="low", network=lambda params, image, layers: {})
@@ -148,9 +184,10 @@ def test_rows_over_several_devices_are_refused(monkeypatch):
     monkeypatch.setattr(specs, "splits_rows", lambda image: True)
     with pytest.raises(ValueError, match="memory='low' is for one device"):
         specs.suit_spec(LossSpec(memory="low"), jnp.zeros((8, 8, 3)))
+    assert specs.suit_spec(LossSpec(), jnp.zeros((8, 8, 3))).memory == "plain"
 
 
-def test_it_takes_a_third_of_the_memory():
+def test_they_take_a_fraction_of_the_memory():
     if jax.default_backend() != "cpu":
         pytest.skip("what is measured is the CPU compiler's plan")
     params = jax.eval_shape(lambda: vgg.init_params(jax.random.key(0)))
@@ -163,5 +200,8 @@ def test_it_takes_a_third_of_the_memory():
         program = jax.jit(both).lower(image, params, targets).compile()
         return program.memory_analysis().temp_size_in_bytes
 
-    low = dataclasses.replace(spec, memory="low")
-    assert temporary(low) <= 0.35 * temporary(spec)
+    plain, auto, low = (
+        temporary(dataclasses.replace(spec, memory=memory)) for memory in ("plain", "auto", "low")
+    )
+    assert auto <= 0.7 * plain
+    assert low <= 0.35 * plain
