@@ -121,7 +121,7 @@ def plan_stages(
     Example:
       >>> stages = plan_stages(vgg.VGG19_WIDTHS, (1024, 1024), ["relu5_1"])
       >>> [(stage.layers[-1], stage.bands) for stage in stages]
-      [('pool2', 32), ('pool3', 8), ('pool4', 4), ('relu5_1', 1)]
+      [('pool2', 42), ('pool3', 16), ('pool4', 8), ('relu5_1', 1)]
     """
     names = vgg.layer_names(widths)
     deepest = max((names.index(layer) for layer in layers), default=-1)
