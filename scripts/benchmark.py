@@ -31,6 +31,7 @@ import jaxlib
 import numpy as np
 from benchmark_processes import memory_cases, page_cases
 from pairs import INITS, PAINTINGS, PAIRS, PHOTOGRAPHS, Case
+from timing import alternate
 
 import jaxstyle
 from jaxstyle import images, pages, solvers
@@ -202,14 +203,8 @@ def compact(bench: Bench) -> Iterator[Case]:
             )
             gradient.block_until_ready()
 
-        evaluate()  # compiles
         evaluations[name] = evaluate
-    seconds: dict[str, list[float]] = {name: [] for name in evaluations}
-    for _ in range(bench.steps):  # alternating, so that both see the same machine
-        for name, evaluate in evaluations.items():
-            begin = time.perf_counter()
-            evaluate()
-            seconds[name].append(time.perf_counter() - begin)
+    seconds = alternate(evaluations, bench.steps)
     ratios = np.divide(seconds["vgg19"], seconds["compact"])
     yield {"vgg19_to_compact": {"median": float(np.median(ratios)), "least": float(min(ratios))}}
 
@@ -228,15 +223,13 @@ def convolution(bench: Bench) -> Iterator[Case]:
             targets = jaxstyle.compute_targets(params, content, style, spec)
             arguments = (content, params, targets, bench.weights.resolve(spec))
             compiled = value_and_gradient.lower(*arguments, spec=spec).compile()
-            programs[name] = functools.partial(compiled, *arguments)
-        seconds: dict[str, list[float]] = {name: [] for name in programs}
-        for _ in range(bench.steps + 1):  # the first warms up
-            for name, program in programs.items():
-                begin = time.perf_counter()
-                jax.block_until_ready(program())
-                seconds[name].append(time.perf_counter() - begin)
-        for name, program in programs.items():
-            compiled, mine, direct = program.func, seconds[name][1:], seconds["direct"][1:]
+            programs[name] = compiled, arguments
+        seconds = alternate(
+            {name: functools.partial(_wait_for, *program) for name, program in programs.items()},
+            bench.steps,
+        )
+        for name, (compiled, _) in programs.items():
+            mine, direct = seconds[name], seconds["direct"]
             yield {
                 "network": network,
                 "convolution": name,
@@ -248,6 +241,10 @@ def convolution(bench: Bench) -> Iterator[Case]:
                 "temporary_mib": compiled.memory_analysis().temp_size_in_bytes / 2**20,
                 "gflop": compiled.cost_analysis()["flops"] / 1e9,
             }
+
+
+def _wait_for(program: Any, arguments: Any) -> None:
+    jax.block_until_ready(program(*arguments))
 
 
 def pages_(bench: Bench) -> Iterator[Case]:

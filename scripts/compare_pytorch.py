@@ -52,14 +52,13 @@ from comparison_sides import (
     OURS,
     THEIRS,
     Comparison,
-    alternate,
     descend_theirs,
     fastest_of,
     import_torch,
-    seconds_of,
     value_and_gradient,
 )
 from pairs import INITS, PAIRS, Case
+from timing import alternate, seconds_of
 
 import jaxstyle
 from jaxstyle import vgg
@@ -124,13 +123,13 @@ def convergence(comparison: Comparison) -> Iterator[Case]:
             )
             seconds = [each.seconds for each in theirs]
             case["pytorch_seconds"] = spread(seconds)
-            for name, ours in zip(("jaxstyle", "coarse_first"), both, strict=True):
+            for way, ours in zip(("jaxstyle", "coarse_first"), both, strict=True):
                 if None not in ours:
                     mine = [each.seconds for each in ours]
                     case |= {
-                        f"{name}_evaluations": spread([each.evaluations for each in ours]),
-                        f"{name}_seconds": spread(mine),
-                        f"pytorch_to_{name}": spread(np.divide(seconds, mine)),
+                        f"{way}_evaluations": spread([each.evaluations for each in ours]),
+                        f"{way}_seconds": spread(mine),
+                        f"pytorch_to_{way}": spread(np.divide(seconds, mine)),
                     }
             yield case
 

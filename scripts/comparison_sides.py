@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from pairs import PAIRS
+from timing import alternate, seconds_of
 
 import jaxstyle
 from jaxstyle import images
@@ -236,27 +237,9 @@ def value_and_gradient(
     return function(image, params, targets, weights, spec=spec)
 
 
-def alternate(runs: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[float]]:
-    """Seconds of each in every round; they take turns, so that all see the same machine."""
-    for run in runs.values():
-        run()  # warms up
-    seconds: dict[Any, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            seconds[name].append(seconds_of(run))
-    return seconds
-
-
 def fastest_of(seconds: Mapping[str, Sequence[float]]) -> str:
     """The name whose median is the least."""
     return min(seconds, key=lambda name: np.median(seconds[name]))
-
-
-def seconds_of(run: Callable[[], Any]) -> float:
-    """What a call takes on the clock."""
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
 
 
 def import_torch() -> Any:
