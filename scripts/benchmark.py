@@ -10,6 +10,7 @@
     python scripts/benchmark.py pages       # what huge memory pages save; see jaxstyle.pages
     python scripts/benchmark.py batch       # pictures a minute in batches of 1 to 32
     python scripts/benchmark.py memory      # measured peaks against the plans of plan_memory
+    python scripts/benchmark.py rows        # memory a device, a picture's rows over several
 
 Pictures come from the folder DATA (with subfolders content and style), the network by name, from
 a file, or from the environment variable JAXSTYLE_PARAMS. Every case says what it ran on.
@@ -29,7 +30,7 @@ from typing import Any, get_args
 import jax
 import jaxlib
 import numpy as np
-from benchmark_processes import memory_cases, page_cases
+from benchmark_processes import memory_cases, page_cases, row_cases
 from pairs import INITS, PAINTINGS, PAIRS, PHOTOGRAPHS, Case
 from timing import alternate
 
@@ -291,9 +292,15 @@ def memory(bench: Bench) -> Iterator[Case]:
     return memory_cases(("compact", "vgg19"), sizes, (1, 2), bench.network, bench.steps)
 
 
+def rows(bench: Bench) -> Iterator[Case]:
+    """Memory of a device by how many share a picture's rows, as the compiler plans it."""
+    return row_cases(bench.network, bench.size)
+
+
 BENCHMARKS = {
     "batch": (batch, 256, 20),
     "memory": (memory, 512, 3),
+    "rows": (rows, 1024, 0),
     "pages": (pages_, 512, 10),
     "compact": (compact, 512, 10),
     "convolution": (convolution, 512, 5),

@@ -103,6 +103,39 @@ def measure_memory(network: str, size: int, lanes: int, steps: int) -> tuple[int
     return plan.total(lanes), resident("VmHWM") - before + held
 
 
+def row_cases(network: str, size: int) -> Iterator[Case]:
+    """Memory of one device where the rows of a picture lie on several: on a CPU, 8 virtual ones."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8".strip()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        planned = pool.apply(plan_rows, (network, size))
+    alone = planned[1]
+    for count, temporary in planned.items():
+        yield {
+            "devices": count,
+            "planned_mib_a_device": round(temporary / 2**20, 1),
+            "to_one_device": round(temporary / alone, 3),
+        }
+
+
+def plan_rows(network: str, size: int) -> dict[int, int]:
+    """Bytes beside its results that loss and gradient take of a device, by the number of them."""
+    params = load_network(network, normalized=True).params
+    content = jax.random.uniform(jax.random.key(0), (size, size, 3))
+    # What several devices compute, on one as well.
+    spec = jaxstyle.LossSpec(convolution="direct", memory="plain")
+    function = functools.partial(jaxstyle.objective, spec=spec)
+    counts = [count for count in (1, 2, 4, 8) if count <= jax.device_count()]
+    found = {}
+    for count in counts:
+        image = jaxstyle.shard_rows(content, jax.devices()[:count])
+        targets = jaxstyle.compute_targets(params, image, content, spec)
+        program = jax.jit(jax.value_and_grad(function, has_aux=True))
+        sizes = program.lower(image, params, targets).compile().memory_analysis()
+        found[count] = int(sizes.temp_size_in_bytes)
+    return found
+
+
 def resident(name: str) -> int:
     """A number of bytes that Linux keeps for this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
