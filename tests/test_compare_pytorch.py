@@ -79,10 +79,12 @@ def test_every_part(compare):
         assert case["jaxstyle_evaluations"]["median"] <= 2 * 10
         assert case["pytorch_to_jaxstyle"]["median"] > 0
     kinds = [case["evaluations"] for case in found["memory"]]
-    assert kinds == 4 * ["first"] + 4 * ["later"]
-    assert all(case["peak_mib"] > 0 for case in found["memory"][:4])
+    programs = len(OURS) + 1
+    assert kinds == programs * ["first"] + programs * ["later"]
+    assert all(case["peak_mib"] > 0 for case in found["memory"][:programs])
     assert all(case["warm_seconds"]["median"] > 0 for case in found["start"])
-    assert all(0 < case["share"] < 1 for case in found["flops"])
+    # Winograd's does a quarter of the products that are counted.
+    assert all(0 < case["share"] < 4 for case in found["flops"])
     assert [case["width"] for case in found["batch"]] == [1, 2]
 
 

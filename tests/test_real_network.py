@@ -86,7 +86,7 @@ def test_the_loss_falls_by_a_factor_of_twenty(params, small, init):
 @pytest.mark.parametrize("init", ["content", "noise"])
 @pytest.mark.parametrize(("content", "style"), list(itertools.product(PHOTOGRAPHS, PAINTINGS)))
 def test_every_pair_falls_by_a_factor_of_twenty(params, content, style, init):
-    check_run(params, *pictures(content, style, size=96), init, num_steps=100)
+    check_run(params, *pictures(content, style, size=128), init, num_steps=100)
 
 
 def test_a_painting_is_its_own_minimum(params, small):
