@@ -10,6 +10,7 @@ makes only what is missing there.
 
 import argparse
 import itertools
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -50,8 +51,7 @@ PAGES: dict[str, list[list[str]]] = {
         [f"--statistic {name}" for name in ("moments", "histogram", "sliced")],
     ],
     "start": [["", "--init style", "--init noise", "--init noise --scales 128,256"]],
-    "smoothness": [["--tv-weight 0", "", "--tv-weight 1000",
-                    "--solver lbfgs --preconditioning 0 --tv-weight 0"]],
+    "smoothness": [["", "--tv-weight 1000", "--solver lbfgs --preconditioning 0"]],
 }  # fmt: skip
 
 
@@ -102,12 +102,15 @@ def draw(path: Path, rows: list[list[tuple[Path, str]]]) -> None:
 
 
 def wrap(line: str, width: int = 34) -> list[str]:
-    """The options in lines that are no wider than a picture; of none, "no options"."""
+    """The options in lines no wider than a picture, broken at spaces and within lists.
+
+    Of no options, "no options".
+    """
     lines = [""]
-    for word in (line or "no options").split(" "):
-        if lines[-1] and len(f"{lines[-1]} {word}") > width:
+    for piece in re.split(r"(?<=[;,])|(?= )", line or "no options"):
+        if lines[-1] and len(lines[-1] + piece) > width:
             lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
+        lines[-1] += piece if lines[-1] else piece.lstrip()
     return lines
 
 

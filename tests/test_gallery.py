@@ -75,6 +75,10 @@ def test_a_failure_ends_it_with_the_line(run, monkeypatch):
 def test_options_are_broken_into_lines():
     assert gallery.wrap("") == ["no options"]
     assert gallery.wrap("--init noise --scales 128,256", 20) == ["--init noise", "--scales 128,256"]
+    assert gallery.wrap("--regions 'a.png;rest,style=b.jpg'", 20) == [
+        "--regions 'a.png;",
+        "rest,style=b.jpg'",
+    ]
 
 
 def test_the_sky_is_above():
