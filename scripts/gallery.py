@@ -46,10 +46,6 @@ PAGES: dict[str, list[list[str]]] = {
         ["", "--color luminance", "--color histogram"],
         [f"--color match-{method}" for method in ("cholesky", "pca", "symmetric")],
     ],
-    "statistic": [
-        [f"--statistic {name}" for name in ("gram", "covariance", "wasserstein")],
-        [f"--statistic {name}" for name in ("moments", "histogram", "sliced")],
-    ],
     "start": [["", "--init style", "--init noise", "--init noise --scales 128,256"]],
     "smoothness": [["", "--tv-weight 1000", "--solver lbfgs --preconditioning 0"]],
 }  # fmt: skip
