@@ -83,8 +83,7 @@ def test_every_part(compare):
     assert kinds == programs * ["first"] + programs * ["later"]
     assert all(case["peak_mib"] > 0 for case in found["memory"][:programs])
     assert all(case["warm_seconds"]["median"] > 0 for case in found["start"])
-    # Winograd's does a quarter of the products that are counted.
-    assert all(0 < case["share"] < 4 for case in found["flops"])
+    assert all(0 < case["share"] < 1 for case in found["flops"])
     assert [case["width"] for case in found["batch"]] == [1, 2]
 
 
