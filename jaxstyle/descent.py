@@ -172,7 +172,10 @@ def descend(
     steps_per_call = _steps_per_call(num_steps)
     infos = []
     if resume is None:
-        state, info = _start(image, arrays, rate, problem=problem)
+        if steps_per_call == 1 and rate is None and solver.begin is not None:
+            state, info = _start_by_step(image, arrays, problem)
+        else:
+            state, info = _start(image, arrays, rate, problem=problem)
         infos.append(jax.tree.map(lambda leaf: leaf[None], info))
         done = 0
     else:
@@ -321,6 +324,38 @@ def _start(
         return state, info
 
     state, info = problem.map(start)(image, arrays, learning_rate)
+    return problem.place(state), info
+
+
+def _start_by_step(
+    image: Array, arrays: tuple[Params, Targets, LossWeights], problem: _Problem
+) -> tuple[State, Info]:
+    """What `_start` returns, by the program of the steps: half of what there is to compile."""
+
+    def evaluate(image: Array, arrays: Any, _: None) -> Any:
+        return problem.objective(arrays)(image)
+
+    forms = jax.eval_shape(problem.map(evaluate), image, arrays, None)
+    state, info = _rest(image, jax.tree.map(jnp.zeros_like, forms), problem=problem)
+    state, _, _ = _advance(state, info, arrays, problem=problem, length=1)
+    started: tuple[State, Info] = _begin(state, problem=problem)
+    return started
+
+
+@functools.partial(jax.jit, static_argnames="problem")
+def _rest(image: Array, value: Any, *, problem: _Problem) -> tuple[State, Info]:
+    def rest(image: Array, value: Any) -> tuple[State, Info]:
+        return problem.solver.init(lambda _: value, image)
+
+    state, info = (jax.vmap(rest) if problem.lanes else rest)(image, value)
+    return problem.place(state), info
+
+
+@functools.partial(jax.jit, static_argnames="problem")
+def _begin(state: State, *, problem: _Problem) -> tuple[State, Info]:
+    begin = problem.solver.begin
+    assert begin is not None
+    state, info = (jax.vmap(begin) if problem.lanes else begin)(state)
     return problem.place(state), info
 
 

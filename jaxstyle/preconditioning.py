@@ -51,11 +51,16 @@ def precondition(solver: Solver, power: float) -> Solver:
         scale = spectrum_scale((state.image.shape[0], state.image.shape[1]), power)
         return finish(*solver.step(seen_by(objective, scale), state.inner))
 
+    def begin(state: State) -> tuple[State, Info]:
+        assert solver.begin is not None
+        inner, info = solver.begin(state.inner)
+        return State(state.image, inner), info
+
     def finish(inner: State, info: Info) -> tuple[State, Info]:
         scale = spectrum_scale((inner.image.shape[0], inner.image.shape[1]), power)
         return State(scale_spectrum(inner.image, scale), inner), info
 
-    return Solver(init, step)
+    return Solver(init, step, solver.begin and begin)
 
 
 def scale_spectrum(image: Array, scale: Array) -> Array:

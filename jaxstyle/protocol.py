@@ -47,7 +47,12 @@ class Solver(NamedTuple):
     Attributes:
       init: `(objective, image) -> (State, Info)`; one evaluation.
       step: `(objective, state) -> (State, Info)`.
+      begin: `state -> (State, Info)`, what `init` would have returned, from the state that `step`
+        has reached from `init` with a constant objective. Then one program evaluates the start and
+        all that follows, and compilers need half the time. None if a step without a gradient may
+        move the image.
     """
 
     init: Callable[[Objective, Array], tuple[State, Info]]
     step: Callable[[Objective, State], tuple[State, Info]]
+    begin: Callable[[State], tuple[State, Info]] | None = None

@@ -101,7 +101,13 @@ def lbfgs(
         inner = _drop_pair_without_curvature(inner, before=state.inner)
         return State(image, inner), _jaxopt_info(inner)
 
-    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    def begin(state: State) -> tuple[State, Info]:
+        # The step had no gradient: it moved nothing, and its pair was dropped.
+        once = {name: jnp.ones_like(getattr(state.inner, name)) for name in _COUNTS}
+        inner = state.inner._replace(iter_num=jnp.asarray(0), **once)
+        return _begin_jaxopt(state.image, inner, first_step)
+
+    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step, begin)
     return precondition(plain, preconditioning)
 
 
@@ -320,7 +326,10 @@ def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
 def _init_jaxopt(
     jaxopt_solver: Callable[[Objective], Any], first_step: float, objective: Objective, image: Array
 ) -> tuple[State, Info]:
-    inner = jaxopt_solver(objective).init_state(image)
+    return _begin_jaxopt(image, jaxopt_solver(objective).init_state(image), first_step)
+
+
+def _begin_jaxopt(image: Array, inner: Any, first_step: float) -> tuple[State, Info]:
     # With an empty history the direction is gamma times the gradient, so gamma is the first step.
     size = jnp.mean(jnp.abs(inner.grad))
     inner = inner._replace(gamma=jnp.where(size > 0, first_step / size, 1.0).astype(image.dtype))
@@ -346,6 +355,7 @@ def _drop_pair_without_curvature(inner: Any, before: Any) -> Any:
     )
 
 
+_COUNTS = ("num_fun_eval", "num_grad_eval")
 _ROUNDING = float(np.finfo(np.float32).eps)
 
 

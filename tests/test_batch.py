@@ -161,7 +161,7 @@ def test_64_lanes_compile_once_and_cost_64_evaluations_a_step(
     made = run(weights, keys=keys)
     np.testing.assert_array_equal(made.info.evaluations[0, 0], np.tile([1, 2, 3, 4], (64, 1)))
     steps = [name for name in compilations if "_advance" in name or "_start" in name]
-    assert len(steps) == 2, compilations
+    assert len(steps) == 1, compilations  # the start is evaluated by it too
     del compilations[:]
     run([LossWeights(style=3.0 * k) for k in range(64)], keys=keys[::-1])
     assert not [name for name in compilations if "_advance" in name or "_start" in name]

@@ -209,3 +209,27 @@ def test_equal_settings_give_one_solver_however_they_are_spelled():
 def test_wrong_settings_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("solver", [solvers.lbfgs(preconditioning=0), solvers.lbfgs(5)])
+@pytest.mark.parametrize("objective", [rosenbrock, lambda image: (jnp.nan * image.sum(), {})])
+def test_a_start_by_a_step_is_the_start(solver, objective):
+    value = jax.tree.map(jnp.zeros_like, objective(start()))
+    at_rest, _ = solver.init(lambda _: value, start())
+    moved, _ = solver.step(objective, at_rest)
+    got, info = solver.begin(moved)
+    wanted, wanted_info = solver.init(objective, start())
+    for ours, theirs in zip(
+        jax.tree.leaves_with_path((got, info)),
+        jax.tree.leaves_with_path((wanted, wanted_info)),
+        strict=True,
+    ):
+        if "error" not in str(ours[0]):  # jaxopt's, for its own loop
+            # jaxopt compiles the two apart: gradients are those of two orders of summing.
+            np.testing.assert_allclose(ours[1], theirs[1], 1e-6, 1e-5, err_msg=str(ours[0]))
+            assert ours[1].aval == theirs[1].aval, ours[0]
+
+
+def test_solvers_that_move_without_a_gradient_have_no_start_by_a_step():
+    for solver in (solvers.lbfgs_zoom(), solvers.optax_lbfgs(), solvers.adam()):
+        assert solver.begin is None
