@@ -98,7 +98,8 @@ def stylize_grid(
       styles: a sequence of S images, each of any size, or an array of them.
       weights: for all settings, or a sequence of K.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "noise" or "style"; see `jaxstyle.transfer.initial_image`.
+      init: where to start: "content", "noise", "white-noise" or "style"; see
+        `jaxstyle.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, a scalar or `[K]`.
       keys: `jax.random.key`s for the noise, a scalar or `[K]`; `key(0)` by default. A key belongs
         to a setting, so a picture does not depend on the rest of the grid.

@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle.checks import check_image
+from jaxstyle.spectrum import keep_variance, low_pass, power_law, scale_spectrum
 
 
 def resize(image: Array, shape: tuple[int, int]) -> Array:
@@ -38,8 +39,8 @@ def resize(image: Array, shape: tuple[int, int]) -> Array:
     return jnp.clip(resized, image.min(), image.max())
 
 
-WHITE_NOISE_SCALE = 60 / 255
-"""Standard deviation of white noise by default: it fills the range of a picture."""
+NOISE_SCALE = 60 / 255
+"""Standard deviation of noise by default: it fills the range of a picture."""
 
 
 def white_noise(
@@ -47,14 +48,14 @@ def white_noise(
     shape: tuple[int, int],
     *,
     mean: ArrayLike = 0.5,
-    scale: ArrayLike = WHITE_NOISE_SCALE,
+    scale: ArrayLike = NOISE_SCALE,
 ) -> Array:
     """An image of independent Gaussian pixels.
 
     Args:
       key: a `jax.random.key`.
       shape: height and width.
-      mean: scalar, or `[3]` for one value a channel.
+      mean: scalar, or `[3]` for one value a channel, or an image.
       scale: standard deviation.
 
     Returns:
@@ -65,6 +66,39 @@ def white_noise(
       (4, 4, 3)
     """
     return jnp.asarray(mean, jnp.float32) + scale * jax.random.normal(key, (*shape, 3))
+
+
+def natural_noise(
+    key: Array,
+    shape: tuple[int, int],
+    *,
+    mean: ArrayLike = 0.5,
+    scale: ArrayLike = NOISE_SCALE,
+) -> Array:
+    """An image of Gaussian noise with the spectrum of natural images, 1/f in amplitude.
+
+    A network hardly sees the finest frequencies, and an optimisation leaves of them what the start
+    had: white noise ends as a fine chequered pattern. Here they fade to nothing.
+
+    Args:
+      key: a `jax.random.key`.
+      shape: height and width.
+      mean: scalar, or `[3]` for one value a channel, or an image.
+      scale: standard deviation.
+
+    Returns:
+      `[*shape, 3]` float32, not clipped.
+
+    Example:
+      >>> natural_noise(jax.random.key(0), (4, 4)).shape
+      (4, 4, 3)
+
+    Reference: Field, "Relations between the statistics of natural images and the response
+    properties of cortical cells", JOSA A 1987, for the spectrum.
+    """
+    spectrum = keep_variance(power_law(shape, 1.0) * low_pass(shape), shape[1])
+    noise = scale_spectrum(jax.random.normal(key, (*shape, 3)), spectrum)
+    return jnp.asarray(mean, jnp.float32) + scale * noise
 
 
 def quantize(image: Array) -> Array:

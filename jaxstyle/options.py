@@ -24,9 +24,9 @@ from jaxstyle.statistics import StatisticName
 Number = TypeVar("Number", int, float)
 # Where each command may start from, besides a picture's file.
 INITS = {
-    "stylize": ("content", "noise", "style"),
-    "texture": ("noise", "style"),
-    "reconstruct": ("content", "noise"),
+    "stylize": ("content", "noise", "white-noise", "style"),
+    "texture": ("noise", "white-noise", "style"),
+    "reconstruct": ("content", "noise", "white-noise"),
 }
 
 # Whose colours a stylised picture has: the painting's, or in some way the photograph's.

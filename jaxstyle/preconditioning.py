@@ -8,11 +8,10 @@ sees.
 
 import functools
 
-import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jaxstyle.protocol import Info, Objective, Solver, State
+from jaxstyle.spectrum import keep_variance, power_law, scale_spectrum
 
 
 @functools.cache
@@ -27,6 +26,7 @@ def precondition(solver: Solver, power: float) -> Solver:
       power: the exponent p; 0 changes nothing, 1 makes the spectrum of natural images flat.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> from jaxstyle import solvers
       >>> solver = precondition(solvers.adam(), 0.35)
       >>> square = lambda image: (jnp.sum(image**2), {})
@@ -44,11 +44,11 @@ def precondition(solver: Solver, power: float) -> Solver:
         return lambda z: objective(scale_spectrum(z, scale))
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        scale = spectrum_scale((image.shape[0], image.shape[1]), power)
+        scale = scale_of(image)
         return finish(*solver.init(seen_by(objective, scale), scale_spectrum(image, 1 / scale)))
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
-        scale = spectrum_scale((state.image.shape[0], state.image.shape[1]), power)
+        scale = scale_of(state.image)
         return finish(*solver.step(seen_by(objective, scale), state.inner))
 
     def begin(state: State) -> tuple[State, Info]:
@@ -57,38 +57,10 @@ def precondition(solver: Solver, power: float) -> Solver:
         return State(state.image, inner), info
 
     def finish(inner: State, info: Info) -> tuple[State, Info]:
-        scale = spectrum_scale((inner.image.shape[0], inner.image.shape[1]), power)
-        return State(scale_spectrum(inner.image, scale), inner), info
+        return State(scale_spectrum(inner.image, scale_of(inner.image)), inner), info
+
+    def scale_of(image: Array) -> Array:
+        height, width, _ = image.shape
+        return keep_variance(power_law((height, width), power), width)
 
     return Solver(init, step, solver.begin and begin)
-
-
-def scale_spectrum(image: Array, scale: Array) -> Array:
-    """Multiplies each frequency of an image by a number.
-
-    Args:
-      image: `[h, w, c]`.
-      scale: `[h, w // 2 + 1]`, as `jnp.fft.rfft2` orders frequencies.
-    """
-    spectrum = jnp.fft.rfft2(image, axes=(0, 1)) * scale[..., None]
-    return jnp.fft.irfft2(spectrum, s=image.shape[:2], axes=(0, 1)).astype(image.dtype)
-
-
-def spectrum_scale(shape: tuple[int, int], power: float) -> Array:
-    """What `precondition` multiplies frequencies by: `[h, w // 2 + 1]`, of mean square one.
-
-    Args:
-      shape: height and width of the image.
-      power: the exponent p of f^-p.
-    """
-    height, width = shape
-    # Traced, for a constant of a large picture's size takes the compiler long.
-    vertical, horizontal = jnp.fft.fftfreq(height), jnp.fft.rfftfreq(width)
-    frequency = jnp.hypot(vertical[:, None], horizontal)
-    scale = jnp.maximum(frequency, 1 / max(shape)) ** -power
-    # The real transform leaves out columns that mirror others.
-    columns = np.full(width // 2 + 1, 2.0)
-    columns[0] = 1.0
-    if width % 2 == 0:
-        columns[-1] = 1.0
-    return scale / jnp.sqrt(jnp.sum(jnp.mean(jnp.square(scale), 0) * columns) / width)

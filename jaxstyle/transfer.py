@@ -22,7 +22,7 @@ from jaxstyle.spec import LossSpec, LossWeights
 from jaxstyle.targets import Targets, measure_content, measure_own, measure_style
 from jaxstyle.vgg import Params
 
-Init = Literal["content", "noise", "style"]
+Init = Literal["content", "noise", "style", "white-noise"]
 
 
 class OptimizeOptions(TypedDict, total=False):
@@ -54,8 +54,8 @@ def stylize(
       content: `[H, W, 3]` in [0, 1].
       style: `[H', W', 3]` in [0, 1]; its scale decides the size of the strokes.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "noise", "style" (resized), or an image `[H, W, 3]`; see
-        `initial_image`.
+      init: where to start: "content", "noise", "white-noise", "style" (resized), or an image
+        `[H, W, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
@@ -104,7 +104,7 @@ def reconstruct_content(
     key: Array | None = None,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
-    """An image with the features of a photograph at one layer, by default from white noise.
+    """An image with the features of a photograph at one layer, by default from noise.
 
     It shows what the layer keeps of its input.
 
@@ -113,7 +113,7 @@ def reconstruct_content(
       content: `[H, W, 3]` in [0, 1].
       layer: the layer whose features are matched; it replaces the layers of `spec`.
       spec: how the network pools and pads.
-      init: "noise", "content" or an image `[H, W, 3]`; see `initial_image`.
+      init: "noise", "white-noise", "content" or an image `[H, W, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
@@ -149,7 +149,7 @@ def synthesize_texture(
     key: Array | None = None,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
-    """A texture with the style of a painting, by default from white noise.
+    """A texture with the style of a painting, by default from noise.
 
     Args:
       params: the network's parameters.
@@ -157,7 +157,7 @@ def synthesize_texture(
       layers: the layers whose statistics are matched; the style layers of `spec` by default.
       shape: height and width of the texture; those of the style image by default.
       spec: how the network pools and pads.
-      init: "noise", "style" or an image `[*shape, 3]`; see `initial_image`.
+      init: "noise", "white-noise", "style" or an image `[*shape, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
@@ -193,14 +193,15 @@ def initial_image(
     """The image that an optimisation starts from.
 
     Args:
-      init: "content"; "style", resized to `shape`; "noise", white noise around the network's mean
-        colour; or an image `[*shape, 3]`.
+      init: "content"; "style", resized to `shape`; "noise", noise with the spectrum of natural
+        images around the network's mean colour; "white-noise", as in the paper, which leaves a
+        fine chequered pattern; or an image `[*shape, 3]`.
       shape: height and width.
       params: the network's parameters, for their mean colour.
       content: the content image, if there is one.
       style: the style image, if there is one.
-      noise: standard deviation of Gaussian noise, in [0, 1] units. By default 60/255 for "noise"
-        and none for the others, to which it is added.
+      noise: standard deviation of the noise, in [0, 1] units. By default 60/255 for "noise" and
+        "white-noise", and none for the others, to which noise as of "noise" is added.
       key: a `jax.random.key` for the noise; `key(0)` by default.
 
     Returns:
@@ -217,11 +218,12 @@ def initial_image(
     key = jax.random.key(0) if key is None else key
     if isinstance(init, str):
         check_choice("init", init, get_args(Init))
-        if init == "noise":
-            scale = images.WHITE_NOISE_SCALE if noise is None else noise
+        if init in ("noise", "white-noise"):
+            draw = images.natural_noise if init == "noise" else images.white_noise
             # A network of the user's own may have no mean colour.
             mean = params.get("mean", 0.5) if isinstance(params, Mapping) else 0.5
-            return images.white_noise(key, shape, mean=mean, scale=scale)
+            scale = images.NOISE_SCALE if noise is None else noise
+            return draw(key, shape, mean=mean, scale=scale)
         image = content if init == "content" else style
         if image is None:
             raise ValueError(f"init {init!r} needs a {init} image; there is none here")
@@ -236,7 +238,7 @@ def initial_image(
             f"got {image.shape[0]}×{image.shape[1]}"
         )
     image = jnp.asarray(image, jnp.float32)
-    return image if noise is None else images.white_noise(key, shape, mean=image, scale=noise)
+    return image if noise is None else images.natural_noise(key, shape, mean=image, scale=noise)
 
 
 def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:

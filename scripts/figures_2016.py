@@ -46,10 +46,9 @@ def representations(studio: Studio) -> Figure:
     within = [float(left[i + 1][name]) for i, name in enumerate(new)]
     return Figure(
         "Figure 1, 2016: what the layers keep of content and of style",
-        "Low layers give the photograph back almost exactly, but for a fine chequered pattern that "
-        "the first filters hardly see, and that errors are measured without, at half size; higher "
-        "ones keep what is where, and lose the pixels. The more layers a style is taken from, the "
-        "larger are its patterns.",
+        "Low layers give the photograph back almost exactly; higher ones keep what is where, and "
+        "lose the pixels. The more layers a style is taken from, the larger are its patterns. "
+        "Errors are measured at half size, where the finest frequencies do not count.",
         [("the photograph, from one layer", [Cell(photo, ["photograph"]), *kept]),
          ("the painting, from growing sets of layers", [Cell(painting, ["painting"]), *textures])],
         [

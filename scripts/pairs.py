@@ -12,5 +12,5 @@ PAINTINGS = [
     "starry-night.jpg", "great-wave.jpg", "the-scream.jpg", "water-lilies.jpg",
     "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
 ]  # fmt: skip
-INITS = ("content", "noise")
+INITS = ("content", "white-noise")
 Case = dict[str, Any]

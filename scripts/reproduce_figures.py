@@ -15,11 +15,12 @@ CVPR 2016. color, space, scale and coarse: Gatys, Ecker, Bethge, Hertzmann and S
 "Controlling perceptual factors in neural style transfer", CVPR 2017.
 
 Settings are the paper's (the spec of the preset gatys2016: average pooling, normalised network;
-L-BFGS from white noise), with two departures. Its ratios α/β do not carry over: of the sums that it
+L-BFGS from noise), with three departures. Its ratios α/β do not carry over: of the sums that it
 prints, 1e-3 leaves nothing but content (the last picture of figure 3); of means, as in its authors'
 code, which starts from the photograph, nothing but texture. The ratios here are of means, and
-span from texture to photograph as the paper's do. And pixels are kept in range, so that what is
-measured is the picture that is saved.
+span from texture to photograph as the paper's do. Pixels are kept in range, so that what is
+measured is the picture that is saved. And the noise has the spectrum of natural images: of white
+noise a fine chequered pattern stays, which the first filters hardly see.
 """
 
 import argparse

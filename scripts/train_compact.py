@@ -206,7 +206,7 @@ class Distillation:
         found: list[Floats] = []
         for _ in range(self.options.pool // 3):
             content, style = crops(rng, self.sources, 2, self.options.side)
-            init = "noise" if rng.random() < 0.3 else "content"
+            init = "white-noise" if rng.random() < 0.3 else "content"
             key = jax.random.key(int(rng.integers(2**31)))
             start = content
             for steps in (10, 20, 40):

@@ -74,7 +74,7 @@ def test_every_part(compare):
     found = {
         part: [c for c in printed.cases if c["part"] == part] for part in compare_pytorch.PARTS
     }
-    assert [case["init"] for case in found["convergence"]] == 2 * ["content"] + 2 * ["noise"]
+    assert [case["init"] for case in found["convergence"]] == 2 * ["content"] + 2 * ["white-noise"]
     for case in found["convergence"]:
         assert case["jaxstyle_evaluations"]["median"] <= 2 * 10
         assert case["pytorch_to_jaxstyle"]["median"] > 0
@@ -147,7 +147,7 @@ def test_curves(tmp_path):
     pytest.importorskip("matplotlib")
     spread = comparison_report.spread([1.0, 2.0])
     reached = {"jaxstyle_seconds": spread, "pytorch_seconds": spread}
-    key = {"part": "convergence", "size": 32, "content": "a.jpg", "init": "noise"}
+    key = {"part": "convergence", "size": 32, "content": "a.jpg", "init": "white-noise"}
     cases = [
         *CASES,
         {**key, "pytorch_evaluations": 5, **reached},

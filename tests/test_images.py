@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxstyle.images import WHITE_NOISE_SCALE, quantize, resize, white_noise
+from jaxstyle.images import NOISE_SCALE, natural_noise, quantize, resize, white_noise
 from jaxstyle.io import load_image, save_image
 
 RNG = np.random.default_rng(0)
@@ -70,8 +70,36 @@ def test_white_noise_is_decided_by_its_key():
     assert np.all(first != other)
 
 
+def test_natural_noise_falls_with_frequency_and_has_no_chequers():
+    keys = jax.random.split(jax.random.key(1), 40)
+    noise = jax.vmap(lambda key: natural_noise(key, (64, 96), mean=0.3, scale=0.2))(keys)
+    assert noise.shape == (40, 64, 96, 3)
+    assert noise.dtype == jnp.float32
+    unit = (np.asarray(noise, np.float64) - 0.3) / 0.2
+    # Of 40 pictures, most of whose variance lies in a few frequencies.
+    np.testing.assert_allclose(np.mean(unit**2), 1, rtol=0.1)
+    assert abs(np.mean(unit)) < 0.1
+    power = np.mean(np.abs(np.fft.fft2(unit, axes=(1, 2))) ** 2, (0, 3))
+    vertical, horizontal = np.fft.fftfreq(64)[:, None], np.fft.fftfreq(96)
+    radius = np.hypot(vertical, horizontal)
+    fade = (np.cos(np.pi * vertical) * np.cos(np.pi * horizontal)) ** 4
+    flat = power * radius**2 / np.where(fade > 1e-3, fade, np.nan)
+    bands = [
+        np.nanmean(flat[(radius > low) & (radius < 2 * low)]) for low in (0.03, 0.06, 0.12, 0.24)
+    ]
+    np.testing.assert_allclose(bands, bands[0], rtol=0.15)
+    assert power[32].max() < 1e-9 * power.max()
+    assert power[:, 48].max() < 1e-9 * power.max()
+
+
+def test_natural_noise_is_decided_by_its_key():
+    one, again, other = (np.asarray(natural_noise(jax.random.key(k), (9, 7))) for k in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert np.all(one != other)
+
+
 @pytest.mark.parametrize("mean", [0.5, (0.1, 0.5, 0.9)])
-@pytest.mark.parametrize("scale", [WHITE_NOISE_SCALE, 2.0])
+@pytest.mark.parametrize("scale", [NOISE_SCALE, 2.0])
 def test_white_noise_is_gaussian_of_the_mean_and_scale_asked_for(mean, scale):
     shape, count = (128, 96), 128 * 96
     noise = white_noise(jax.random.key(7), shape, mean=np.float32(mean), scale=scale)

@@ -113,7 +113,7 @@ def test_objective_and_image_gradient_agree(params, normalized, name, preset):
     assert relative_error(ours, gradient) <= 1e-3
 
 
-@pytest.mark.parametrize("init", ["content", "noise"])
+@pytest.mark.parametrize("init", ["content", "white-noise"])
 def test_as_many_evaluations_reach_pytorch_s_loss(normalized, init):
     """At 64 px here; `scripts/benchmark.py lbfgs` does the same at 256 px, for three pairs."""
     recipe = get_preset("default")
@@ -146,7 +146,7 @@ def test_without_the_guard_noise_is_never_left(params, monkeypatch):
             style,
             spec=recipe.spec,
             weights=recipe.weights(params, SHAPE),
-            init="noise",
+            init="white-noise",
             noise=20 / 255,
             num_steps=30,
             solver=solvers.lbfgs(history),

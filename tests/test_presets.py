@@ -168,15 +168,15 @@ def test_the_objective_is_the_systems_own(name):
 @pytest.mark.parametrize(
     ("name", "network", "normalized", "pooling", "init", "noise"),
     [
-        ("gatys2016", "vgg19", True, "average", "noise", None),
+        ("gatys2016", "vgg19", True, "average", "white-noise", None),
         ("gatys-notebook", "vgg19", False, "max", "content", None),
         ("gatys-normalised", "vgg19", True, "max", "content", None),
-        ("neural-style", "vgg19", False, "max", "noise", 0.001),
-        ("anishathalye", "vgg19", False, "max", "noise", 0.256),
+        ("neural-style", "vgg19", False, "max", "white-noise", 0.001),
+        ("anishathalye", "vgg19", False, "max", "white-noise", 0.256),
         ("d2l", "vgg19-torchvision", False, "max", "content", None),
         ("gordic", "vgg19-torchvision", False, "max", "content", None),
         ("pystiche", "vgg19", False, "max", "content", None),
-        ("tensorflow-tutorial", "vgg19", False, "average", "noise", 0.1),
+        ("tensorflow-tutorial", "vgg19", False, "average", "white-noise", 0.1),
     ],
 )
 def test_the_network_and_the_start_are_the_systems_own(

@@ -77,13 +77,13 @@ def test_saving_at_more_pixels(params, pair):
     check_saving(params, *pictures(*pair, size=96), num_steps=80)
 
 
-@pytest.mark.parametrize("init", ["content", "noise"])
+@pytest.mark.parametrize("init", ["content", "white-noise"])
 def test_the_loss_falls_by_a_factor_of_twenty(params, small, init):
     check_run(params, *small, init, num_steps=40)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("init", ["content", "noise"])
+@pytest.mark.parametrize("init", ["content", "white-noise"])
 @pytest.mark.parametrize(("content", "style"), list(itertools.product(PHOTOGRAPHS, PAINTINGS)))
 def test_every_pair_falls_by_a_factor_of_twenty(request, params, content, style, init):
     if (content, style, init) == ("tubingen_praefcke.jpg", "wanderer-sea-fog.jpg", "content"):

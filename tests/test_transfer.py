@@ -107,9 +107,13 @@ def test_initial_images(params, pictures):
     np.testing.assert_array_equal(start("style"), jaxstyle.resize(style[:8], (16, 20)))
     noisy = start("content", noise=0.1) - content
     assert float(jnp.std(noisy)) == pytest.approx(0.1, rel=0.1)
-    white = transfer.initial_image("noise", (64, 64), params, noise=0.05)
+    white = transfer.initial_image("white-noise", (64, 64), params, noise=0.05)
     np.testing.assert_allclose(white.mean(axis=(0, 1)), params["mean"], atol=0.005)
     assert float(jnp.std(white)) == pytest.approx(0.05, rel=0.05)
+    natural = transfer.initial_image("noise", (64, 64), params, noise=0.05)
+    np.testing.assert_allclose(natural.mean(axis=(0, 1)), params["mean"], atol=0.05)
+    assert float(jnp.std(natural)) == pytest.approx(0.05, rel=0.3)
+    assert float(jnp.std(jnp.diff(natural, axis=0))) < 0.5 * float(jnp.std(natural))
 
 
 def test_reconstruction_approaches_the_features(params, pictures):
