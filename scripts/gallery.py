@@ -46,8 +46,15 @@ PAGES: dict[str, list[list[str]]] = {
         ["", "--color luminance", "--color histogram"],
         [f"--color match-{method}" for method in ("cholesky", "pca", "symmetric")],
     ],
-    "start": [["", "--init style", "--init noise", "--init noise --scales 128,256"]],
-    "smoothness": [["", "--tv-weight 1000", "--solver lbfgs --preconditioning 0"]],
+    "statistic": [
+        [f"--statistic {name}" for name in ("gram", "covariance", "wasserstein")],
+        [f"--statistic {name}" for name in ("moments", "histogram", "sliced")],
+    ],
+    "start": [
+        ["--content-weight 5", *(f"--init {name} --content-weight 5" for name in ("style", "noise"))],
+        ["--init noise", "--init white-noise", "--init noise --scales 128,256"],
+    ],
+    "smoothness": [["", "--tv-weight 20000", "--solver lbfgs --preconditioning 0"]],
 }  # fmt: skip
 
 
