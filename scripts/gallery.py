@@ -51,7 +51,7 @@ PAGES: dict[str, list[list[str]]] = {
         [f"--statistic {name}" for name in ("moments", "histogram", "sliced")],
     ],
     "start": [
-        ["--content-weight 5", *(f"--init {name} --content-weight 5" for name in ("style", "noise"))],
+        [f"{init}--content-weight 5" for init in ("", "--init style ", "--init noise ")],
         ["--init noise", "--init white-noise", "--init noise --scales 128,256"],
     ],
     "smoothness": [["", "--tv-weight 20000", "--solver lbfgs --preconditioning 0"]],

@@ -4,8 +4,8 @@
     python scripts/reproduce_figures.py --data DATA -o SHEETS --figures 1 4 color
     python scripts/reproduce_figures.py --data DATA -o SHEETS --quick       # small, few steps
 
-SHEETS gets one labelled page a figure, figures.md, which says what to look for and what was
-measured, and every picture; a rerun makes only the pictures that are missing there (after a change
+SHEETS gets one labelled page a figure, and README.md, which says what to look for and what was
+measured. WORK keeps every picture; a rerun makes only those that are missing there (after a change
 of the code, remove them). The exit status is 1 if something is not as the papers say. A quick run
 takes VGG-19 if it is on this machine, else the compact network; checks that need more steps count
 for nothing there, and say so.
@@ -54,6 +54,15 @@ FIGURES: dict[str, Callable[[Studio], Figure]] = {
     "scale": figures_2017.scales,
     "coarse": figures_2017.coarse_to_fine,
 }
+_INTRODUCTION = """\
+`python scripts/reproduce_figures.py --data DATA --work WORK -o docs/figures` makes these pages, and
+checks what the papers say by numbers: Gatys, Ecker and Bethge, "Image style transfer using
+convolutional neural networks", CVPR 2016, and Gatys, Ecker, Bethge, Hertzmann and Shechtman,
+"Controlling perceptual factors in neural style transfer", CVPR 2017. The script's docstring has the
+settings, and where they depart from the papers'.
+
+Photographs: Neckarfront, Tübingen, Andreas Praefcke, CC BY 3.0; a launch by SpaceX, public domain.
+Paintings: van Gogh, Munch, Kandinsky, Hokusai, Monet."""
 
 
 def draw(path: Path, figure: Figure) -> None:
@@ -67,7 +76,7 @@ def draw(path: Path, figure: Figure) -> None:
     labels = [label for label, _ in figure.rows]
     page = contact_sheet.draw_page([""] * width, labels, rows, _COLUMN)
     with files.atomic_write(path) as partial:
-        page.save(partial)
+        page.save(partial, format="JPEG", quality=90)
 
 
 def _shown(picture: jax.Array) -> Image.Image:
@@ -86,9 +95,9 @@ def report(figures: dict[str, Figure], quick: bool) -> tuple[str, list[str]]:
       figures: by name.
       quick: whether only the checks count for which a few steps are enough.
     """
-    parts, failed = ["# Figures of the papers, reproduced"], []
+    parts, failed = [f"# Figures of the papers, reproduced\n\n{_INTRODUCTION}"], []
     for name, figure in figures.items():
-        lines = [f"## {figure.title}", "", f"![{figure.title}](figure-{name}.png)", ""]
+        lines = [f"## {figure.title}", "", f"![{figure.title}](figure-{name}.jpg)", ""]
         lines += [figure.look_for, ""]
         for check in figure.checks:
             if check.holds:
@@ -114,9 +123,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--size", type=int, help="longer side in pixels; 256, in a quick run 128")
     add("--steps", type=int, help="steps for each picture; 300, in a quick run 12")
     add("--quick", action="store_true", help="small, few pictures of few steps")
-    add("-o", "--output", type=Path, required=True, help="folder for pages and pictures")
+    add("--work", type=Path, help="folder for the pictures; SHEETS/pictures by default")
+    add("-o", "--output", type=Path, required=True, metavar="SHEETS", help="folder for the pages")
     arguments = parser.parse_args(argv)
     quick = arguments.quick
+    arguments.output.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(format="%(message)s")
     try:
         params = load_network(
@@ -124,18 +135,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             fallback="compact" if quick else None,
         ).params  # fmt: skip
         studio = Studio(
-            params, arguments.data, arguments.output,
+            params, arguments.data, arguments.work or arguments.output / "pictures",
             size=arguments.size or (128 if quick else 256),
             steps=arguments.steps or (12 if quick else 300), quick=quick,
         )  # fmt: skip
         figures = {}
         for name in arguments.figures:
             figures[name] = FIGURES[name](studio)
-            draw(arguments.output / f"figure-{name}.png", figures[name])
+            draw(arguments.output / f"figure-{name}.jpg", figures[name])
     except (OSError, ValueError) as error:
         sys.exit(f"{parser.prog}: {error}")
     text, failed = report(figures, quick)
-    (arguments.output / "figures.md").write_text(text)
+    (arguments.output / "README.md").write_text(text)
     print(text)
     if failed:
         sys.exit("\n".join(["not as the papers say:", *failed]))

@@ -17,9 +17,9 @@ from jaxstyle.presets import get_preset
 
 PHOTOGRAPH = "tubingen_praefcke.jpg"
 NIGHT = "starry-night.jpg"
-# α/β of means; four decades around it lead from the painting's texture to the photograph.
-RATIO = 1e-1
-RATIOS = (1e-2, 1e-1, 1e0, 1e1)
+# α/β of means; the four decades around it lead from the painting's texture to the photograph.
+RATIO = 1e-2
+RATIOS = (1e-4, 1e-3, 1e-2, 1e-1, 1e0)
 
 
 class Cell(NamedTuple):
@@ -73,11 +73,11 @@ class Studio:
     """
 
     def __init__(
-        self, params: vgg.Params, data: Path, output: Path, size: int, steps: int, quick: bool
+        self, params: vgg.Params, data: Path, work: Path, size: int, steps: int, quick: bool
     ):
         self.params, self.size, self.steps, self.quick = params, size, steps, quick
         self.made = 0
-        self._data, self._pictures = data, output / "pictures"
+        self._data, self._pictures = data, work
         self._pictures.mkdir(parents=True, exist_ok=True)
         self._network = digest("", params)
         self.photograph = jaxstyle.load_image(data / "content" / PHOTOGRAPH, size)
