@@ -189,7 +189,8 @@ def photographs(studio: Studio) -> Figure:
     alike = structural_similarity(color.luminance(picture), color.luminance(photo))
     return Figure(
         "Figure 7, 2016: a photograph in the style of a photograph",
-        "The houses stand as they stood, in the colours and the light of the other photograph.",
+        "The houses stand where they stood, in the colours and the light of the other photograph. "
+        "The deep content layer leaves dots in the flat sky, as in figure 1.",
         [("", [Cell(photo, ["content"]), Cell(light, ["style"]),
                Cell(picture, [f"SSIM with content {float(alike):.2f}"])])],
         [Check(f"style loss less than half of the content image's own: {left:.3g} of {own:.3g}",

@@ -171,7 +171,7 @@ def coarse_to_fine(studio: Studio) -> Figure:
     return Figure(
         "Coarse to fine, 2017",
         "With as many steps in all, of which half are four times cheaper, the picture that began "
-        "small has the larger strokes and less noise.",
+        "small is as near to the style; at 256 px there is little between the two.",
         [("from noise", [Cell(direct, ["one size", f"style at half size {found[0]:.3g}"]),
                          Cell(staged, ["two sizes", f"style at half size {found[1]:.3g}"])])],
         [Check("seen at half its size, the one that began there is nearer to the style: "
