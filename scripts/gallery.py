@@ -51,7 +51,7 @@ PAGES: dict[str, list[list[str]]] = {
         [f"--statistic {name}" for name in ("moments", "histogram", "sliced")],
     ],
     "start": [
-        [f"{init}--content-weight 5" for init in ("", "--init style ", "--init noise ")],
+        [f"{init}--content-weight 25" for init in ("", "--init style ", "--init noise ")],
         ["--init noise", "--init white-noise", "--init noise --scales 128,256"],
     ],
     "smoothness": [["", "--tv-weight 20000", "--solver lbfgs --preconditioning 0"]],
