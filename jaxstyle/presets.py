@@ -108,7 +108,7 @@ class Preset:
           >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
           >>> options = PRESETS["gatys2016"].options(params, (64, 64))
           >>> options["init"], options["num_steps"]
-          ('noise', 500)
+          ('white-noise', 500)
         """
         return {
             "spec": self.spec,

@@ -129,12 +129,12 @@ def test_unknown_names(refused):
     refused(STYLIZE, "--padding", "zero", "reflect", "replicate", padding="nosuch")
     refused(STYLIZE, "--tv", "squared", "l1", tv="nosuch")
     for command, names in (
-        (STYLIZE, "content, noise, style or"),
-        (TEXTURE, "noise, style or"),
-        (RECONSTRUCT, "content, noise or"),
+        (STYLIZE, "content, noise, white-noise, style or"),
+        (TEXTURE, "noise, white-noise, style or"),
+        (RECONSTRUCT, "content, noise, white-noise or"),
     ):
         refused(command, "--init nosuch", names, init="nosuch")
-    refused(TEXTURE, "--init content", "use noise, style or a picture", init="content")
+    refused(TEXTURE, "--init content", "use noise, white-noise, style or a picture", init="content")
 
 
 @pytest.mark.parametrize(
