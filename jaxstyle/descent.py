@@ -172,7 +172,9 @@ def descend(
     steps_per_call = _steps_per_call(num_steps)
     infos = []
     if resume is None:
-        if steps_per_call == 1 and rate is None and solver.begin is not None:
+        by_step = steps_per_call == 1 and rate is None and solver.begin is not None
+        # A step that moves nothing has no derivative: the norm of its pair is the root of zero.
+        if by_step and not _is_traced((image, arrays)):
             state, info = _start_by_step(image, arrays, problem)
         else:
             state, info = _start(image, arrays, rate, problem=problem)
@@ -393,10 +395,14 @@ def _advance(
 
 
 def _concatenate(infos: list[Info]) -> Info:
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(infos)):
+    if _is_traced(infos):
         joined: Info = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
         return joined
     # Not jnp: it would compile a program for every number of parts.
     host = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
     whole: Info = jax.device_put(host)
     return whole
+
+
+def _is_traced(tree: Any) -> bool:
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))

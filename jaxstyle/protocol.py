@@ -49,8 +49,8 @@ class Solver(NamedTuple):
       step: `(objective, state) -> (State, Info)`.
       begin: `state -> (State, Info)`, what `init` would have returned, from the state that `step`
         has reached from `init` with a constant objective. Then one program evaluates the start and
-        all that follows, and compilers need half the time. None if a step without a gradient may
-        move the image.
+        all that follows, and compilers need half the time. It asks for a step that moves nothing
+        where there is no gradient. None: the start is a program of its own.
     """
 
     init: Callable[[Objective, Array], tuple[State, Info]]

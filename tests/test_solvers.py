@@ -230,6 +230,6 @@ def test_a_start_by_a_step_is_the_start(solver, objective):
             assert ours[1].aval == theirs[1].aval, ours[0]
 
 
-def test_solvers_that_move_without_a_gradient_have_no_start_by_a_step():
+def test_other_solvers_start_by_a_program_of_their_own():
     for solver in (solvers.lbfgs_zoom(), solvers.optax_lbfgs(), solvers.adam()):
         assert solver.begin is None

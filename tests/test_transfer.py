@@ -88,6 +88,18 @@ def test_a_gradient_through_adam_equals_finite_differences(stylize, pictures):
     np.testing.assert_allclose(jax.grad(final_loss)(50.0), slope, rtol=0.02)
 
 
+def test_a_gradient_through_lbfgs_is_that_of_the_compiled_descent(stylize, pictures):
+    content, style, _ = pictures
+
+    def final_loss(weight):
+        result = stylize(content, style, weights=LossWeights(style=weight), num_steps=2)
+        return jnp.mean(jnp.square(result.image - content)) * 1e4
+
+    compiled = jax.jit(jax.grad(final_loss))(50.0)
+    assert abs(compiled) > 1e-4
+    np.testing.assert_allclose(jax.grad(final_loss)(50.0), compiled, rtol=1e-2)
+
+
 def test_equal_keys_give_equal_pictures(stylize, pictures):
     content, style, _ = pictures
     first, again, other = (
