@@ -40,7 +40,7 @@ from jaxstyle.batch import Lane, choose_width, descend_lanes
 from jaxstyle.convolution import Convolution
 from jaxstyle.objective import LossWeights, Targets
 from jaxstyle.presets import get_preset
-from jaxstyle.spec import Precision
+from jaxstyle.spec import Precision, prepare_params
 from jaxstyle.transfer import initial_image
 from jaxstyle.weights import load_network
 
@@ -191,12 +191,13 @@ def history(bench: Bench) -> Iterator[Case]:
 
 
 def compact(bench: Bench) -> Iterator[Case]:
-    """How many times as long VGG-19 takes as the compact network for loss and gradient."""
+    """How many times as long VGG-19 takes as the compact network for a step's loss and gradient."""
     content, style = bench.images(*PAIRS[0])
     evaluations = {}
     for name in ("vgg19", "compact"):
         params = bench.params if name == "vgg19" else load_network(name).params
         targets = jaxstyle.compute_targets(params, content, style, bench.spec)
+        params = prepare_params(params, content.shape[:2], bench.spec)  # once a descent
 
         def evaluate(params: Any = params, targets: Targets = targets) -> None:
             _, gradient = jaxstyle.objective_and_gradient(

@@ -8,12 +8,13 @@ Reference: the idea of choosing channels and solving for the next layer's kernel
 Zhang and Sun, "Channel pruning for accelerating very deep neural networks", ICCV 2017.
 """
 
+import functools
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from scipy.linalg import cho_factor, cho_solve
 from tqdm import tqdm
 
 from jaxstyle import files, vgg
+from jaxstyle.convolution import conv3x3, max_pool
 from jaxstyle.objective import LossSpec
 
 PADDING = LossSpec().padding
@@ -40,7 +42,7 @@ def fit(
     images: Floats,
     rng: np.random.Generator,
     scales: Mapping[str, ArrayLike] | None = None,
-    rows: int = 500,
+    rows: int = 130,
     rounds: int = 8,
 ) -> Fit:
     """Chooses filters and solves for their kernels, layer by layer; see the module's docstring.
@@ -53,7 +55,8 @@ def fit(
       scales: `{"conv1_1": [c], ...}`, how much each of the teacher's filters counts when some are
         chosen, such as the scale that its activations have in the published network; ones by
         default.
-      rows: how many of them.
+      rows: how many of them. Neighbours say much the same, so many images with few positions
+        each serve better than the reverse.
       rounds: of `solve_for_activations`.
     """
     convolutions = [name for name, _ in widths]
@@ -76,54 +79,87 @@ def fit(
     params: dict[str, Any] = {"mean": np.asarray(teacher["mean"])}
     channels: dict[str, NDArray[np.int64]] = {}
     held = len(images) // 8
+    inputs = [image - params["mean"] for image in images]
     for i, (name, width) in enumerate(widths):
-        target = np.stack(targets[i])
-        active = np.maximum(target, 0).reshape(-1, target.shape[-1]).astype(np.float64)
+        target = np.concatenate(targets[i])
+        active = np.maximum(target, 0).astype(np.float64)
         if scales is not None:
             active *= np.asarray(scales[name])
         channels[name] = select_columns(active.T @ active, width)
         target = target[..., channels[name]]
-        gather = jax.jit(lambda params, image, at, name=name: patches(params, image, at, name))
-        inputs = np.stack(
-            [
-                np.asarray(gather(params, image, at))
-                for image, at in zip(images, places[i], strict=True)
-            ]
-        )
-        train, test = (
-            (x.reshape(-1, x.shape[-1]), y.reshape(-1, width))
-            for x, y in ((inputs[:-held], target[:-held]), (inputs[-held:], target[-held:]))
-        )
-        solution = solve_for_activations(*train, rounds)
+        seen = np.concatenate([patches(x, at) for x, at in zip(inputs, places[i], strict=True)])
+        first = sum(len(at) for at in places[i][:-held])
+        solution = solve_for_activations(seen[:first], target[:first], rounds)
         kernel = solution[:-1].reshape(3, 3, -1, width)
         params[name] = {"kernel": kernel, "bias": solution[-1]}
-        wanted = np.maximum(test[1], 0)
-        error = (
-            np.square(np.maximum(test[0] @ solution, 0) - wanted).sum() / np.square(wanted).sum()
-        )
+        wanted = np.maximum(target[first:], 0)
+        got = np.maximum(seen[first:] @ solution, 0)
+        error = np.square(got - wanted).sum() / np.square(wanted).sum()
         print(f"{name}: {width} filters, relative squared error {error:.4f}", flush=True)
+        following = convolutions[i + 1 : i + 2]
+        for j, x in enumerate(inputs):
+            inputs[j] = _advance(params[name], x, following == [f"conv{int(name[4]) + 1}_1"])
     return Fit(params, channels)
 
 
-def patches(params: dict[str, Any], image: Array, places: Array, name: str) -> Array:
+def whitenings(
+    params: vgg.Params, images: Floats, rng: np.random.Generator, rows: int = 130
+) -> dict[str, Floats]:
+    """What makes the inputs of each convolution uncorrelated: inverse roots of their moments.
+
+    The patches that a kernel sees are so alike that a gradient step for what they share is far too
+    small for that in which they differ. In coordinates `v` with `kernel = whitening @ v` all
+    directions are equal. It is one half of the preconditioning of Martens and Grosse, "Optimizing
+    neural networks with Kronecker-factored approximate curvature", ICML 2015.
+
+    Args:
+      params: the network.
+      images: `[n, side, side, 3]`.
+      rng: chooses the positions of each feature map that are looked at.
+      rows: how many of them.
+
+    Returns:
+      `{"conv1_1": [9 c + 1, 9 c + 1], ...}`, for flattened kernels whose last row is the bias.
+    """
+    inputs = [np.asarray(image - params["mean"]) for image in images]
+    result = {}
+    names = [name for name, _ in vgg.network_widths(params)]
+    for name, following in itertools.zip_longest(names, names[1:]):
+        moments = 0.0
+        for j, x in enumerate(inputs):
+            positions = x.shape[0] * x.shape[1]
+            some = rng.choice(positions, min(rows, positions), replace=False)
+            seen = patches(x, some)
+            moments += seen.T @ seen / (len(some) * len(images))
+            inputs[j] = _advance(params[name], x, following == f"conv{int(name[4]) + 1}_1")
+        variances, directions = np.linalg.eigh(moments.astype(np.float64))
+        variances = np.maximum(variances, 0) + 1e-3 * variances.mean()
+        result[name] = (directions / np.sqrt(variances) @ directions.T).astype(np.float32)
+    return result
+
+
+def _advance(layer: dict[str, Any], x: Floats, pool: bool) -> Floats:
+    """The next convolution's input from this one's."""
+    return np.asarray(_layer(x, layer["kernel"], layer["bias"], pool=pool))
+
+
+@functools.partial(jax.jit, static_argnames="pool")
+def _layer(x: Array, kernel: Array, bias: Array, pool: bool) -> Array:
+    x = jax.nn.relu(conv3x3(x, kernel, bias, padding=PADDING))
+    return max_pool(x) if pool else x
+
+
+def patches(x: Floats, places: NDArray[np.int64]) -> Floats:
     """What a convolution's kernel sees at some positions, `[n, 9 c + 1]`, the last column ones.
 
     Args:
-      params: the convolutions before it.
-      image: `[H, W, 3]`.
+      x: the convolution's input, `[h, w, c]`.
       places: positions in its output, counted row by row.
-      name: the convolution, such as "conv2_1".
     """
-    if len(params) > 1:
-        last, _ = vgg.network_widths(params)[-1]
-        layer = f"relu{last[4:]}" if last[4] == name[4] else f"pool{last[4]}"
-        maps = vgg.features(params, image, [layer], padding=PADDING)[layer]
-    else:
-        maps = image - params["mean"]
-    maps = jnp.pad(maps, ((1, 1), (1, 1), (0, 0)), mode="reflect")
-    row, column = jnp.divmod(places, maps.shape[1] - 2)
-    taps = [maps[row + i, column + j] for i in range(3) for j in range(3)]
-    return jnp.concatenate([*taps, jnp.ones((len(places), 1))], axis=1)
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    row, column = np.divmod(places, x.shape[1])
+    taps = [padded[row + i, column + j] for i in range(3) for j in range(3)]
+    return np.concatenate([*taps, np.ones((len(places), 1), np.float32)], axis=1)
 
 
 def select_columns(moments: NDArray[np.float64], count: int) -> NDArray[np.int64]:

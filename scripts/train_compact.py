@@ -11,9 +11,10 @@ the last one ended:
    much as it does in the published network. Their kernels are solved for by least squares over the
    student's own inputs, which makes up for the errors of the layers before. Minutes.
 2. distil: Adam on feature maps and Gram matrices of all layers at once, over photographs,
-   paintings, noise, and pictures in the middle of the student's own optimisations. Its first
-   hundreds of steps, an hour on two cores, only raised the errors that the first stage had left, so
-   by default there are none.
+   paintings, noise, and pictures in the middle of the student's own optimisations: an optimiser
+   finds what a student is blind to, pictures that it takes for well stylised and the teacher does
+   not. Kernels are trained in coordinates in which their inputs are uncorrelated; in their own,
+   hundreds of steps only raised the errors that the first stage had left.
 3. finish: activations are rescaled to a mean of one, kernels rounded to half precision, the file
    and its entry in the manifest written.
 """
@@ -33,7 +34,7 @@ import numpy as np
 import optax
 from flax.training.train_state import TrainState
 from jax import Array
-from narrowing import PADDING, Fit, Floats, fit, load_fit, save_fit
+from narrowing import PADDING, Fit, Floats, fit, load_fit, save_fit, whitenings
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm, trange
@@ -41,8 +42,11 @@ from tqdm import tqdm, trange
 import jaxstyle
 from jaxstyle import files, losses, vgg, weights
 from jaxstyle.convert import sha256
+from jaxstyle.convolution import Convolution
 from jaxstyle.objective import LossSpec
 from jaxstyle.pages import restart_with_huge_pages
+from jaxstyle.presets import get_preset
+from jaxstyle.protocol import Info
 from jaxstyle.registry import shipped
 
 WIDTHS = "16,16 48,96 128,112,112,128 224,224,208,208 320,48,48,48"
@@ -53,6 +57,8 @@ GRAM = 3.0
 # Never trained on, so that what is measured with them is not learned by heart.
 HELD_OUT = ("great-wave.jpg", "kandinsky_composition_vii.jpg", "the-scream.jpg")
 PAINTING_SIDES = (192, 256, 384, 512)
+# The steps at which pictures under optimisation are looked at.
+STAGES = (20, 60, 120)
 Pixels = NDArray[np.uint8]
 
 
@@ -94,32 +100,33 @@ def crops(rng: np.random.Generator, sources: Sources, count: int, side: int) -> 
     A third are disturbed as pictures are on the way from one to another: noise, or two pictures
     blended.
     """
-
-    def square() -> Floats:
-        pool = sources.paintings if rng.random() < 0.35 else sources.photos
-        picture = pool[rng.integers(len(pool))]
-        height, width = picture.shape[:2]
-        if min(height, width) < side:
-            scale = side / min(height, width)
-            size = (max(side, round(width * scale)), max(side, round(height * scale)))
-            picture = np.asarray(Image.fromarray(picture).resize(size))
-            height, width = picture.shape[:2]
-        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-        cut = picture[top : top + side, left : left + side, :]
-        return (cut[:, ::-1] if rng.random() < 0.5 else cut).astype(np.float32) / 255
-
     result = []
     for _ in range(count):
-        image = square()
+        image = _square(rng, sources, side, paintings=0.35)
         kind = rng.random()
         if kind < 0.17:
             strength = rng.choice([4, 8, 16, 32, 64]) / 255 * rng.random()
             image = image + rng.normal(0, strength, image.shape)
         elif kind < 0.33:
             part = rng.random()
-            image = part * image + (1 - part) * square()
+            image = part * image + (1 - part) * _square(rng, sources, side, paintings=0.35)
         result.append(np.clip(image, 0, 1).astype(np.float32))
     return np.stack(result)
+
+
+def _square(rng: np.random.Generator, sources: Sources, side: int, paintings: float) -> Floats:
+    """A part of a photograph or, with that probability, of a painting; half are scaled down."""
+    pool = sources.paintings if rng.random() < paintings else sources.photos
+    picture = pool[rng.integers(len(pool))]
+    shorter = min(picture.shape[:2])
+    if shorter < side or rng.random() < 0.5:
+        scale = rng.uniform(side, max(side, shorter)) / shorter
+        height, width = (max(side, round(length * scale)) for length in picture.shape[:2])
+        picture = np.asarray(Image.fromarray(picture).resize((width, height)))
+    height, width = picture.shape[:2]
+    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    cut = picture[top : top + side, left : left + side, :]
+    return (cut[:, ::-1] if rng.random() < 0.5 else cut).astype(np.float32) / 255
 
 
 def parse_widths(text: str) -> vgg.Widths:
@@ -132,33 +139,46 @@ def parse_widths(text: str) -> vgg.Widths:
     )
 
 
+class Fixed(NamedTuple):
+    """What the second stage does not change."""
+
+    teacher: vgg.Params
+    start: vgg.Params
+    whitenings: dict[str, Any]
+
+
 class Distillation:
     """The second stage: one compiled step, and pictures that the student itself is optimising."""
 
     def __init__(
         self, teacher: vgg.Params, found: Fit, sources: Sources, options: argparse.Namespace
     ):
-        self.teacher = jax.tree.map(jnp.asarray, teacher)
         self.chosen = {f"relu{k[4:]}": jnp.asarray(c) for k, c in found.channels.items()}
         self.sources, self.options = sources, options
         self.layers = tuple(self.chosen)
         widths = vgg.network_widths(found.params)
-        self.model = vgg.VGG(layers=self.layers, widths=widths, padding=PADDING)
+        # A kernel's gradient through XLA's direct convolutions takes six times as long on a CPU.
+        convolution: Convolution = "winograd" if jax.default_backend() == "cpu" else "auto"
+        self.model = vgg.VGG(self.layers, widths, padding=PADDING, convolution=convolution)
+        rng = np.random.default_rng([options.seed, 2**31 + 2])
+        images = crops(rng, sources, options.whiten, options.side)
+        whitened = whitenings(found.params, images, rng)
+        self.fixed: Fixed = jax.tree.map(jnp.asarray, Fixed(teacher, found.params, whitened))
         schedule = optax.warmup_cosine_decay_schedule(
-            0.0,
-            options.learning_rate,
-            options.steps // 20,
-            options.steps,
-            0.01 * options.learning_rate,
+            0.0, options.learning_rate, options.steps // 20, options.steps
         )
         self.state = TrainState.create(
             apply_fn=self.model.apply,
-            params=jax.tree.map(jnp.asarray, found.params),
-            tx=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule)),
+            params={name: jnp.zeros((len(whitened[name]), width)) for name, width in widths},
+            tx=optax.adam(schedule, b2=0.99),
         )
         self.pool = np.zeros((0, options.side, options.side, 3), np.float32)
         self._step = jax.jit(self._train, donate_argnums=0)
-        self._test = jax.jit(jax.vmap(self.errors, in_axes=(None, None, 0)))
+        self._test = jax.jit(self.errors)
+
+    def params(self) -> dict[str, Any]:
+        """The student so far."""
+        return _student(self.fixed, self.state.params)
 
     def errors(
         self, params: vgg.Params, teacher: vgg.Params, image: Array
@@ -176,10 +196,12 @@ class Distillation:
         }
 
     def _train(
-        self, state: TrainState, teacher: vgg.Params, images: Array
+        self, state: TrainState, fixed: Fixed, images: Array
     ) -> tuple[TrainState, dict[str, dict[str, Array]]]:
-        def loss(params: vgg.Params) -> tuple[Array, dict[str, dict[str, Array]]]:
-            errors = jax.vmap(self.errors, in_axes=(None, None, 0))(params, teacher, images)
+        def loss(moved: vgg.Params) -> tuple[Array, dict[str, dict[str, Array]]]:
+            params = _student(fixed, moved)
+            # One after another: the maps of a whole batch would leave a CPU's caches.
+            errors = jax.lax.map(lambda image: self.errors(params, fixed.teacher, image), images)
             errors = jax.tree.map(jnp.mean, errors)
             compared = LossSpec().layers
             maps = [e if k in compared else HELPING * e for k, e in errors["features"].items()]
@@ -193,29 +215,31 @@ class Distillation:
         options = self.options
         for step in range(int(self.state.step), options.steps):
             rng = np.random.default_rng([options.seed, step])
-            if step % options.refresh == 0 and step >= options.easy:
+            if step % options.refresh == 0:
                 self.pool = self.under_optimisation(rng)
             images = crops(rng, self.sources, options.batch, options.side)
-            if len(self.pool):
-                hard = options.batch // 2
-                images[:hard] = self.pool[rng.choice(len(self.pool), hard)]
+            hard = options.batch // 2
+            images[:hard] = self.pool[rng.choice(len(self.pool), hard)]
             yield step, images
 
     def under_optimisation(self, rng: np.random.Generator) -> Floats:
-        """Pictures from the middle of the student's own stylisations, at three stages of each."""
+        """Pictures from the student's own stylisations, by its own recipe, at `STAGES` of each."""
+        params, side = self.params(), self.options.side
+        recipe = get_preset("compact").options(params, (side, side)) | {"num_steps": STAGES[-1]}
         found: list[Floats] = []
-        for _ in range(self.options.pool // 3):
-            content, style = crops(rng, self.sources, 2, self.options.side)
-            init = "white-noise" if rng.random() < 0.3 else "content"
-            key = jax.random.key(int(rng.integers(2**31)))
-            start = content
-            for steps in (10, 20, 40):
-                result = jaxstyle.stylize(
-                    self.state.params, jnp.asarray(content), jnp.asarray(style),
-                    init=init if start is content else jnp.asarray(start), key=key, num_steps=steps,
-                )  # fmt: skip
-                start = np.clip(np.asarray(result.image), 0, 1)
-                found.append(start)
+
+        def keep(step: int, image: Array, info: Info) -> None:
+            if step in STAGES:
+                found.append(np.clip(np.asarray(image), 0, 1))
+
+        for _ in trange(self.options.pool // len(STAGES), desc="own pictures", leave=False):
+            content, style = (_square(rng, self.sources, side, paintings=p) for p in (0, 0.6))
+            recipe["init"] = "noise" if rng.random() < 0.2 else "content"
+            recipe["key"] = jax.random.key(int(rng.integers(2**31)))
+            jaxstyle.stylize(
+                params, jnp.asarray(content), jnp.asarray(style), **recipe,
+                callback=keep, callback_every=STAGES[0],
+            )  # fmt: skip
         return np.stack(found)
 
     def run(self, work: Path) -> None:
@@ -231,16 +255,20 @@ class Distillation:
         )
         bar = trange(self.options.steps, initial=int(self.state.step), desc="distil")
         for step, images in self.batches():
-            self.state, errors = self._step(self.state, self.teacher, images)
+            self.state, errors = self._step(self.state, self.fixed, images)
             bar.update()
             if step % 10 == 0:
                 maps = errors["features"]
                 bar.set_postfix({k[4:]: f"{float(maps[k]):.3f}" for k in LossSpec().layers})
             if (step + 1) % self.options.every == 0 or step + 1 == self.options.steps:
-                held = self._test(self.state.params, self.teacher, check)
+                params = self.params()
+                held = [self._test(params, self.fixed.teacher, image) for image in check]
                 _append(work / "curve.csv", {"step": step + 1} | {
-                    f"{kind}/{what}/{layer}": float(jnp.mean(error))
-                    for kind, found in (("train", errors), ("check", held))
+                    f"{kind}/{what}/{layer}": float(error)
+                    for kind, found in (
+                        ("train", errors),
+                        ("check", jax.tree.map(lambda *e: np.mean(e), *held)),
+                    )
                     for what, layers in found.items()
                     for layer, error in layers.items()
                 })  # fmt: skip
@@ -249,6 +277,17 @@ class Distillation:
                         flax.serialization.to_bytes({"state": self.state, "pool": self.pool})
                     )
         bar.close()
+
+
+def _student(fixed: Fixed, moved: vgg.Params) -> dict[str, Any]:
+    """Parameters, from how far each layer has moved in its whitened coordinates."""
+    result = dict(fixed.start)
+    for name, coordinates in moved.items():
+        kernel, bias = fixed.start[name]["kernel"], fixed.start[name]["bias"]
+        step = fixed.whitenings[name] @ coordinates
+        kernel = kernel + step[:-1].reshape(kernel.shape)
+        result[name] = {"kernel": kernel, "bias": bias + step[-1]}
+    return result
 
 
 def _relative(got: Array, wanted: Array) -> Array:
@@ -274,16 +313,6 @@ def finish(params: vgg.Params, sources: Sources) -> dict[str, Any]:
         square = picture[top : top + side, left : left + side] / 255
         squares.append(jnp.asarray(square, jnp.float32))
     return vgg.normalize_params(params, tqdm(squares, "means"))
-
-
-def start_from(path: Path) -> Fit:
-    """A network that this script wrote, in place of the first stage."""
-    network = weights.load_network(str(path))
-    channels = json.loads(network.metadata["channels"])
-    return Fit(
-        jax.tree.map(np.asarray, dict(network.params)),
-        {name: np.asarray(chosen) for name, chosen in channels.items()},
-    )
 
 
 def add_to_manifest(path: Path) -> None:
@@ -325,24 +354,22 @@ def main() -> None:
     add("--network", default="vgg19", help="Oxford's VGG-19, or a file of it")
     add("--work", type=Path, required=True, help="folder for checkpoints and the loss curve")
     add("-o", "--output", type=Path, default=shipped() / "compact.safetensors")
-    add("--start", type=Path, help="a network that this script wrote, to go on from")
     add("--seed", type=int, default=0)
     add("--widths", default=WIDTHS, help="filters of each convolution (default: %(default)s)")
-    add("--fit-images", type=int, default=400, help="crops that the first stage solves over")
+    add("--fit-images", type=int, default=1500, help="crops that the first stage solves over")
     add("--fit-side", type=int, default=192, help="their side in pixels")
-    add("--steps", type=int, default=0, help="of the second stage; 0 leaves it out")
-    add("--batch", type=int, default=8, help="crops a step")
-    add("--side", type=int, default=128, help="their side in pixels")
-    add("--learning-rate", type=float, default=1.5e-4)
-    add("--easy", type=int, default=1000, help="steps before pictures under optimisation are used")
-    add("--refresh", type=int, default=1000, help="steps between new pictures under optimisation")
-    add("--pool", type=int, default=240, help="how many of them there are")
+    add("--steps", type=int, default=2400, help="of the second stage; 0 leaves it out")
+    add("--batch", type=int, default=4, help="crops a step, half of them under optimisation")
+    add("--side", type=int, default=192, help="their side in pixels")
+    add("--learning-rate", type=float, default=3e-4)
+    add("--whiten", type=int, default=300, help="crops that the second stage's coordinates are of")
+    add("--refresh", type=int, default=1200, help="steps between new pictures under optimisation")
+    add("--pool", type=int, default=120, help="how many of them there are")
     add("--every", type=int, default=250, help="steps between checkpoints")
     options = parser.parse_args()
     # What decides the result; where things lie does not.
     places = ("data", "network", "work", "output")
     settings = {k: v for k, v in vars(options).items() if k not in places}
-    settings["start"] = options.start and sha256(options.start)
     try:
         keep_settings(options.work, settings)
     except ValueError as error:
@@ -352,8 +379,6 @@ def main() -> None:
     teacher = jax.tree.map(np.asarray, network.params)
     sources = load_sources(options.data)
     solved = options.work / "fit.npz"
-    if options.start is not None and not solved.exists():
-        save_fit(solved, start_from(options.start))
     if not solved.exists():
         rng = np.random.default_rng([options.seed, 2**31 + 1])
         images = crops(rng, sources, options.fit_images, options.fit_side)
@@ -365,7 +390,7 @@ def main() -> None:
     if options.steps:
         training = Distillation(teacher, found, sources, options)
         training.run(options.work)
-        params = training.state.params
+        params = training.params()
     params = finish(params, sources)
     notes = {
         "network": "compact",

@@ -61,10 +61,12 @@ def test_under_a_relu_a_negative_target_asks_only_for_a_negative_output():
 
 @pytest.mark.parametrize("name", ["conv1_1", "conv1_2", "conv2_1"])
 def test_patches_times_kernel_is_the_convolution(teacher, images, name):
-    before = {k: teacher[k] for k in ("mean", "conv1_1", "conv1_2") if k < name or k == "mean"}
-    side = 12 if name == "conv2_1" else 24
-    places = jnp.array([0, side - 1, side * side // 2 + 3, side * side - 1])
-    rows = narrowing.patches(before, jnp.asarray(images[0]), places, name)
+    inputs = {"conv1_1": None, "conv1_2": "relu1_1", "conv2_1": "pool1"}[name]
+    image = jnp.asarray(images[0])
+    x = maps(teacher, image, (inputs,))[inputs] if inputs else image - teacher["mean"]
+    side = x.shape[0]
+    places = np.array([0, side - 1, side * side // 2 + 3, side * side - 1])
+    rows = narrowing.patches(np.asarray(x), places)
     layer = teacher[name]
     kernel = jnp.concatenate([layer["kernel"].reshape(-1, layer["bias"].size), layer["bias"][None]])
     whole = maps(teacher, images[0], (name,))[name].reshape(-1, layer["bias"].size)
@@ -101,3 +103,19 @@ def test_a_fit_is_kept(teacher, images, tmp_path):
     narrowing.save_fit(tmp_path / "fit.npz", found)
     again = narrowing.load_fit(tmp_path / "fit.npz")
     jax.tree.map(np.testing.assert_array_equal, tuple(again), tuple(found))
+
+
+def test_whitened_inputs_have_uncorrelated_patches(teacher, images):
+    found = narrowing.whitenings(teacher, images, np.random.default_rng(0), rows=24 * 24)
+    x = {"conv1_1": images - teacher["mean"]}
+    x["conv1_2"] = np.stack([maps(teacher, i, ("relu1_1",))["relu1_1"] for i in images])
+    x["conv2_1"] = np.stack([maps(teacher, i, ("pool1",))["pool1"] for i in images])
+    assert list(found) == list(x)
+    for name, inputs in x.items():
+        at = np.arange(inputs.shape[1] * inputs.shape[2])
+        seen = np.concatenate([narrowing.patches(each, at) for each in inputs]) @ found[name]
+        moments = seen.T @ seen / len(seen)
+        # All ones but for the directions in which next to nothing varies.
+        variances = np.linalg.eigvalsh(moments)
+        assert variances.max() < 1.001, name
+        assert np.mean(variances > 0.9) > 0.5, name

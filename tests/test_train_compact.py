@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("compile_faster")
 
 WIDTHS = train_compact.parse_widths("4,4 4,4 4,4,4,4 4,4,4,4 4")
 OPTIONS = argparse.Namespace(
-    seed=0, steps=4, batch=2, side=32, learning_rate=1e-2, easy=1, refresh=2, pool=3, every=2
+    seed=0, steps=4, batch=2, side=32, learning_rate=1e-2, whiten=4, refresh=2, pool=6, every=2
 )
 
 
@@ -57,6 +57,17 @@ def test_crops_are_pictures_that_the_seed_decides(sources):
     assert not np.array_equal(first, other)
 
 
+def test_pictures_under_optimisation_are_of_every_stage(teacher, found, sources):
+    training = train_compact.Distillation(teacher, found, sources, OPTIONS)
+    first, again = (training.under_optimisation(np.random.default_rng(1)) for _ in range(2))
+    assert first.shape == (OPTIONS.pool, 32, 32, 3)
+    assert 0 <= first.min() < first.max() <= 1
+    np.testing.assert_array_equal(first, again)
+    # Of one descent, the later picture is the further away.
+    start, middle, end = first[:3]
+    assert 0 < np.abs(start - middle).mean() < np.abs(start - end).mean()
+
+
 @pytest.mark.slow
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     teacher, found, sources, tmp_path, monkeypatch
@@ -91,7 +102,7 @@ def compared(name: str) -> bool:
 @pytest.mark.slow
 def test_training_lowers_the_error(teacher, found, sources, tmp_path):
     options = argparse.Namespace(
-        **vars(OPTIONS) | {"steps": 90, "easy": 99, "every": 30, "learning_rate": 2e-3}
+        **vars(OPTIONS) | {"steps": 150, "refresh": 150, "every": 50, "learning_rate": 3e-4}
     )
     training = train_compact.Distillation(teacher, found, sources, options)
     training.run(tmp_path)
@@ -101,9 +112,12 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
             for row in csv.DictReader(file)
         ]
     images = train_compact.crops(np.random.default_rng([0, 2**31]), sources, 16, 32)
-    before = training._test(found.params, teacher, images)
-    assert errors[-1] < sum(
-        float(np.mean(e)) for maps in before.values() for k, e in maps.items() if compared(k)
+    before = [training._test(found.params, teacher, image) for image in images]
+    assert errors[-1] < np.mean(
+        [
+            sum(float(e) for m in maps.values() for k, e in m.items() if compared(k))
+            for maps in before
+        ]
     )
 
 
