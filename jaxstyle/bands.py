@@ -193,8 +193,7 @@ def read_features(
       readings: by any names.
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
-      convolution: "direct", "winograd" or "auto". Of bands on a CPU, "auto" is always Winograd's
-        in float32.
+      convolution: as for `vgg.features`. Of bands on a CPU, "auto" is never "direct" in float32.
       dtype: as for `jaxstyle.vgg.features`.
       bands: as for `plan_stages`.
 

@@ -3,7 +3,8 @@
 Winograd's minimal filtering F(4×4, 3×3) makes 4×4 outputs from 6×6 inputs with 36 products for
 each pair of channels, where the sum over nine taps takes 144. Its transforms are a few additions,
 and the products are one batched matrix product. On CPUs that is faster than XLA's convolution
-wherever the map is wide and deep enough.
+wherever the map is wide and deep enough. Of few channels, as in a network's first layer, the matrix
+of all patches is small, and the product with it (im2col) is faster than either.
 
 Everything here is made of splits, stacks, pads and additions, so that JAX's own derivatives are
 the fast transposed algorithm, share the transformed kernel, and work in every mode.
@@ -19,7 +20,7 @@ from jax import Array, lax
 
 from jaxstyle.checks import check_choice
 
-Convolution = Literal["auto", "direct", "winograd"]
+Convolution = Literal["auto", "direct", "im2col", "winograd"]
 Padding = Literal["zero", "reflect", "replicate"]
 Edges = tuple[bool, bool]
 
@@ -72,7 +73,8 @@ def conv3x3(
       kernel: `[3, 3, c_in, c_out]`.
       bias: `[c_out]`.
       padding: what surrounds `x`: "zero", "reflect" or "replicate".
-      convolution: "direct", "winograd", or "auto"; see `choose_convolution`.
+      convolution: "direct" (XLA's own), "im2col" (a product with the matrix of all patches),
+        "winograd", or "auto"; see `choose_convolution`.
       transformed: what `transform_kernel` makes of the kernel, where it is known already.
       edges: whether the first and the last row of `x` are the map's own, beyond which it is
         padded. In a band of a larger map an end that is not has no output.
@@ -98,6 +100,8 @@ def conv3x3(
         convolution = choose_convolution(x, kernel)
     if convolution == "direct":
         return _direct(x, kernel, padding, edges) + bias
+    if convolution == "im2col":
+        return _im2col(x, kernel, padding, edges) + bias
     known = transform_kernel(kernel) if transformed is None else jnp.asarray(transformed, dtype)
     y: Array = _winograd(x, known, padding, edges) + bias
     return y
@@ -106,10 +110,11 @@ def conv3x3(
 def choose_convolution(
     x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct, *, in_loop: bool = False
 ) -> Convolution:
-    """What "auto" stands for: "winograd" on a CPU where it is faster, else "direct".
+    """What "auto" stands for: "winograd" or "im2col" on a CPU where they are faster, else "direct".
 
     Transforming the input costs more than it saves where there are few channels, transforming the
-    kernel where there are few positions.
+    kernel where there are few positions. The matrix of patches has nine times the input's channels,
+    which pays for an image.
 
     Args:
       x: `[h, w, c_in]`, or its shape and type.
@@ -119,13 +124,16 @@ def choose_convolution(
 
     Example:
       >>> choose_convolution(jnp.ones((64, 64, 3)), jnp.ones((3, 3, 3, 64)))
-      'direct'
+      'im2col'
     """
+    if jax.default_backend() != "cpu" or x.dtype != jnp.float32:
+        return "direct"
     (h, w, _), (c_in, c_out) = x.shape, kernel.shape[2:]
+    if c_in <= 3:
+        return "im2col"
     # Measured with scripts/benchmark.py: VGG-19's conv1_2, 64 to 64, is faster left direct.
     worth = min(c_in, c_out) >= 32 and c_in * c_out > 64 * 64 and h * w >= 32 * 32
-    on_cpu = jax.default_backend() == "cpu"
-    return "winograd" if on_cpu and (worth or in_loop) and x.dtype == jnp.float32 else "direct"
+    return "winograd" if worth or in_loop else "direct"
 
 
 def _direct(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
@@ -140,6 +148,14 @@ def _direct(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     return y[0]
+
+
+def _im2col(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
+    around = ((int(edges[0]), int(edges[1])), (1, 1), (0, 0))
+    x = jnp.pad(x, around, mode=_PAD_MODES[padding])
+    h, w = x.shape[0] - 2, x.shape[1] - 2
+    taps = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    return jnp.concatenate(taps, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 @jax.jit

@@ -70,7 +70,8 @@ class LossSpec:
       total_variation: "squared" or "l1" differences of neighbouring pixels, "isotropic", or
         "power" (Keras'); see `jaxstyle.losses`.
       statistic: what is compared of a style; see `jaxstyle.statistics`.
-      convolution: "direct", "winograd", or "auto" for whichever is faster; see `vgg.features`.
+      convolution: "direct", "im2col", "winograd", or "auto" for whichever is faster; see
+        `vgg.features`.
       memory: "plain"; "low" for large pictures: the same losses, but for rounding, in bands of
         rows and a fraction of the memory, see `jaxstyle.bands`; or "auto", which is plain but for
         bands of the first block where they are faster, on CPUs.

@@ -87,7 +87,7 @@ class VGG(nn.Module):
       pooling: "max", or "average" as in Gatys et al. 2016, section 2.
       padding: what surrounds each convolution's input: "zero" (as trained), "reflect" or
         "replicate".
-      convolution: "auto", "direct" or "winograd"; see `jaxstyle.convolution.conv3x3`.
+      convolution: "auto", "direct", "im2col" or "winograd"; see `jaxstyle.convolution.conv3x3`.
       dtype: that of the computation, or None for that of the parameters and the image.
     """
 
@@ -143,8 +143,8 @@ def features(
         `pool4` the output of the pool that ends block 4.
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
-      convolution: "direct", "winograd", or "auto", whichever is faster: Winograd's on a CPU, for
-        all but the first layers and tiny maps in float32.
+      convolution: "direct", "im2col", "winograd", or "auto", whichever is faster: on a CPU in
+        float32 im2col for the first layer and Winograd's for all but narrow layers and tiny maps.
       dtype: that of the computation and of the maps, such as `jnp.bfloat16`; None is that of the
         parameters and the image. The image's mean is subtracted before anything is rounded.
 

@@ -45,10 +45,11 @@ def outputs_and_gradients(arrays, **options):
     ("h", "w", "padding"),
     [(1, 1, "zero"), (2, 2, "reflect"), (4, 8, "zero"), (9, 6, "reflect"), (1, 7, "replicate")],
 )  # fmt: skip
-def test_winograd_equals_direct_in_values_and_all_gradients(h, w, padding):
+@pytest.mark.parametrize("convolution", ["im2col", "winograd"])
+def test_every_form_equals_direct_in_values_and_all_gradients(h, w, padding, convolution):
     arrays = case(h, w)
     expected = outputs_and_gradients(arrays, padding=padding, convolution="direct")
-    got = outputs_and_gradients(arrays, padding=padding, convolution="winograd")
+    got = outputs_and_gradients(arrays, padding=padding, convolution=convolution)
     close(got[0], np.asarray(expected[0]), 1e-5)
     for ours, theirs in zip(got[1:], expected[1:], strict=True):
         close(ours, np.asarray(theirs), 1e-4)
@@ -81,17 +82,19 @@ def test_deep_sums_stay_within_the_tolerance():
     close(got[1], np.asarray(expected[1]), 1e-3)
 
 
-def test_vmap_equals_a_loop():
+@pytest.mark.parametrize("convolution", ["im2col", "winograd"])
+def test_vmap_equals_a_loop(convolution):
     _, kernel, bias = case(1, 1)
     batch = jnp.float32(RNG.normal(0, 1, (3, 6, 7, 3)))
-    one = functools.partial(conv3x3, kernel=kernel, bias=bias, convolution="winograd")
+    one = functools.partial(conv3x3, kernel=kernel, bias=bias, convolution=convolution)
     for x, got in zip(batch, jax.jit(jax.vmap(one))(batch), strict=True):
         close(got, np.asarray(one(x)), 1e-5)
 
 
-def test_derivatives_of_every_mode_and_order():
+@pytest.mark.parametrize("convolution", ["im2col", "winograd"])
+def test_derivatives_of_every_mode_and_order(convolution):
     arrays = case(5, 3, 2, 2)
-    convolve = jax.jit(functools.partial(conv3x3, convolution="winograd", padding="reflect"))
+    convolve = jax.jit(functools.partial(conv3x3, convolution=convolution, padding="reflect"))
     check_grads(convolve, arrays, order=2, modes=["fwd", "rev"], atol=0.05, rtol=0.05)
 
 
@@ -122,11 +125,11 @@ def test_a_pool_lets_nan_through():
 @pytest.mark.parametrize(
     ("h", "c_in", "c_out", "dtype", "chosen"),
     [(32, 48, 96, "float32", "winograd"), (256, 64, 64, "float32", "direct"),
-     (256, 3, 64, "float32", "direct"),
+     (256, 3, 64, "float32", "im2col"), (256, 3, 16, "float32", "im2col"),
      (256, 64, 16, "float32", "direct"), (31, 512, 512, "float32", "direct"),
      (64, 64, 128, "bfloat16", "direct")],
 )  # fmt: skip
-def test_auto_is_winograd_on_a_cpu_where_it_is_faster(h, c_in, c_out, dtype, chosen, monkeypatch):
+def test_auto_is_the_fastest_on_a_cpu(h, c_in, c_out, dtype, chosen, monkeypatch):
     x = jax.ShapeDtypeStruct((h, h, c_in), dtype)
     kernel = jax.ShapeDtypeStruct((3, 3, c_in, c_out), dtype)
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
@@ -146,7 +149,9 @@ def test_the_objective_and_the_network_take_the_option():
     np.testing.assert_allclose(*(value.total for value, _ in found.values()), rtol=1e-4)
     close(found["winograd"][1], np.asarray(found["direct"][1]), 1e-3)
     assert (found["winograd"][1] != found["direct"][1]).any()
-    with pytest.raises(ValueError, match="unknown convolution 'fft'; valid: auto, direct, winogr"):
+    with pytest.raises(
+        ValueError, match="unknown convolution 'fft'; valid: auto, direct, im2col, winogr"
+    ):
         LossSpec(convolution="fft")
     with pytest.raises(ValueError, match="unknown convolution 'fft'"):
         jaxstyle.features(params, image, ["relu1_1"], convolution="fft")
