@@ -154,6 +154,7 @@ def _im2col(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
     around = ((int(edges[0]), int(edges[1])), (1, 1), (0, 0))
     x = jnp.pad(x, around, mode=_PAD_MODES[padding])
     h, w = x.shape[0] - 2, x.shape[1] - 2
+    # Slices, for `lax.conv_general_dilated_patches` is itself a convolution.
     taps = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
     return jnp.concatenate(taps, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 

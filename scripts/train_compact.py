@@ -200,7 +200,7 @@ class Distillation:
     ) -> tuple[TrainState, dict[str, dict[str, Array]]]:
         def loss(moved: vgg.Params) -> tuple[Array, dict[str, dict[str, Array]]]:
             params = _student(fixed, moved)
-            # One after another: the maps of a whole batch would leave a CPU's caches.
+            # One after another, so that the maps of one image are held and not a batch's.
             errors = jax.lax.map(lambda image: self.errors(params, fixed.teacher, image), images)
             errors = jax.tree.map(jnp.mean, errors)
             compared = LossSpec().layers
@@ -367,6 +367,8 @@ def main() -> None:
     add("--pool", type=int, default=120, help="how many of them there are")
     add("--every", type=int, default=250, help="steps between checkpoints")
     options = parser.parse_args()
+    if options.pool < len(STAGES):
+        parser.error(f"--pool should be at least {len(STAGES)}, the pictures of one descent")
     # What decides the result; where things lie does not.
     places = ("data", "network", "work", "output")
     settings = {k: v for k, v in vars(options).items() if k not in places}
