@@ -263,17 +263,22 @@ def prepare_params(
             if name.startswith("conv") and "transformed" not in params[name]:
                 kernel = params[name]["kernel"]
                 x = jax.ShapeDtypeStruct((*stage.shape, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
-                if _choose(convolution, x, kernel, stage) == "winograd":
+                if _choose(convolution, x, kernel, stage, prepared=True) == "winograd":
                     result[name] = {**params[name], "transformed": transform_kernel(kernel)}
     return result
 
 
 def _choose(
-    convolution: Convolution, x: Array | jax.ShapeDtypeStruct, kernel: Array, stage: Stage
+    convolution: Convolution,
+    x: Array | jax.ShapeDtypeStruct,
+    kernel: Array,
+    stage: Stage,
+    *,
+    prepared: bool,
 ) -> Convolution:
     if convolution != "auto":
         return convolution
-    return choose_convolution(x, kernel, in_loop=stage.bands > 1)
+    return choose_convolution(x, kernel, prepared=prepared, in_loop=stage.bands > 1)
 
 
 _Found = tuple[Array, dict[str, Array], dict[str, Any]]
@@ -367,10 +372,11 @@ class _Run(NamedTuple):
     def convolve(self, layer: str, x: Array, edges: Edges) -> Array:
         parameters = self.params[layer]
         kernel, bias = parameters["kernel"], parameters["bias"]
+        transformed = parameters.get("transformed")
         if self.dtype is not None:
             x, kernel, bias = (each.astype(self.dtype) for each in (x, kernel, bias))
+        prepared = transformed is not None
         return conv3x3(
-            x, kernel, bias, padding=self.padding, edges=edges,
-            convolution=_choose(self.convolution, x, kernel, self.stage),
-            transformed=parameters.get("transformed"),
+            x, kernel, bias, padding=self.padding, edges=edges, transformed=transformed,
+            convolution=_choose(self.convolution, x, kernel, self.stage, prepared=prepared),
         )  # fmt: skip

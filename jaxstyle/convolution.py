@@ -97,7 +97,7 @@ def conv3x3(
     dtype = jnp.result_type(x, kernel, bias)
     x, kernel, bias = (jnp.asarray(each, dtype) for each in (x, kernel, bias))
     if convolution == "auto":
-        convolution = choose_convolution(x, kernel)
+        convolution = choose_convolution(x, kernel, prepared=transformed is not None)
     if convolution == "direct":
         return _direct(x, kernel, padding, edges) + bias
     if convolution == "im2col":
@@ -108,17 +108,22 @@ def conv3x3(
 
 
 def choose_convolution(
-    x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct, *, in_loop: bool = False
+    x: Array | jax.ShapeDtypeStruct,
+    kernel: Array | jax.ShapeDtypeStruct,
+    *,
+    prepared: bool = False,
+    in_loop: bool = False,
 ) -> Convolution:
     """What "auto" stands for: "winograd" or "im2col" on a CPU where they are faster, else "direct".
 
-    Transforming the input costs more than it saves where there are few channels, transforming the
-    kernel where there are few positions. The matrix of patches has nine times the input's channels,
-    which pays for an image.
+    Transforming the input costs more than it saves where there are few channels, above all in a
+    map too large for the cache; transforming the kernel where there are few positions. The matrix
+    of patches has nine times the input's channels, which pays for an image.
 
     Args:
       x: `[h, w, c_in]`, or its shape and type.
       kernel: `[3, 3, c_in, c_out]`, or its shape and type.
+      prepared: whether the kernel's transform is known already.
       in_loop: whether it is in the body of a loop, where XLA's CPU compiler gives the derivative
         of a direct convolution a kernel of a tenth of the speed (jax-ml/jax issue 12868).
 
@@ -131,8 +136,11 @@ def choose_convolution(
     (h, w, _), (c_in, c_out) = x.shape, kernel.shape[2:]
     if c_in <= 3:
         return "im2col"
-    # Measured with scripts/benchmark.py: VGG-19's conv1_2, 64 to 64, is faster left direct.
-    worth = min(c_in, c_out) >= 32 and c_in * c_out > 64 * 64 and h * w >= 32 * 32
+    # Measured in whole evaluations (scripts/benchmark.py): VGG-19's conv1_2, 64 to 64, is faster
+    # left direct at 512 px, and not at 256 px.
+    few = 16 * 16 if h * w <= 256 * 256 else 64 * 64
+    enough = min(c_in, c_out) >= 16 and c_in * c_out > few
+    worth = enough and (prepared or h * w >= 32 * 32)
     return "winograd" if worth or in_loop else "direct"
 
 

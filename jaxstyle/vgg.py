@@ -214,7 +214,7 @@ def prepare_params(
         if chosen == "auto":
             h, w = (side >> (_block(name) - 1) for side in shape)
             x = jax.ShapeDtypeStruct((h, w, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
-            chosen = choose_convolution(x, kernel)
+            chosen = choose_convolution(x, kernel, prepared=True)
         if chosen == "winograd":
             result[name] = {**params[name], "transformed": transform_kernel(kernel)}
     return result

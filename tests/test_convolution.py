@@ -123,19 +123,33 @@ def test_a_pool_lets_nan_through():
 
 
 @pytest.mark.parametrize(
-    ("h", "c_in", "c_out", "dtype", "chosen"),
-    [(32, 48, 96, "float32", "winograd"), (256, 64, 64, "float32", "direct"),
-     (256, 3, 64, "float32", "im2col"), (256, 3, 16, "float32", "im2col"),
-     (256, 64, 16, "float32", "direct"), (31, 512, 512, "float32", "direct"),
-     (64, 64, 128, "bfloat16", "direct")],
+    ("h", "c_in", "c_out", "dtype", "prepared", "chosen"),
+    [(32, 48, 96, "float32", False, "winograd"), (31, 512, 512, "float32", False, "direct"),
+     (31, 512, 512, "float32", True, "winograd"), (6, 512, 512, "float32", True, "winograd"),
+     (257, 64, 64, "float32", True, "direct"), (256, 64, 64, "float32", True, "winograd"),
+     (256, 16, 16, "float32", True, "direct"), (128, 16, 48, "float32", True, "winograd"),
+     (257, 16, 48, "float32", True, "direct"), (256, 8, 96, "float32", True, "direct"),
+     (256, 3, 64, "float32", False, "im2col"), (256, 3, 16, "float32", True, "im2col"),
+     (64, 64, 128, "bfloat16", True, "direct")],
 )  # fmt: skip
-def test_auto_is_the_fastest_on_a_cpu(h, c_in, c_out, dtype, chosen, monkeypatch):
+def test_auto_is_the_fastest_on_a_cpu(h, c_in, c_out, dtype, prepared, chosen, monkeypatch):
     x = jax.ShapeDtypeStruct((h, h, c_in), dtype)
     kernel = jax.ShapeDtypeStruct((3, 3, c_in, c_out), dtype)
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    assert choose_convolution(x, kernel) == chosen
+    assert choose_convolution(x, kernel, prepared=prepared) == chosen
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose_convolution(x, kernel) == "direct"
+    assert choose_convolution(x, kernel, prepared=prepared) == "direct"
+
+
+def test_a_small_map_takes_winograd_where_its_kernel_is_prepared():
+    if jax.default_backend() != "cpu":
+        pytest.skip("elsewhere every convolution is direct")
+    x, kernel, bias = case(8, 8, c_in=16, c_out=32)
+    prepared = conv3x3(x, kernel, bias, transformed=transform_kernel(kernel))
+    np.testing.assert_array_equal(prepared, conv3x3(x, kernel, bias, convolution="winograd"))
+    np.testing.assert_array_equal(
+        conv3x3(x, kernel, bias), conv3x3(x, kernel, bias, convolution="direct")
+    )
 
 
 def test_the_objective_and_the_network_take_the_option():
@@ -183,7 +197,7 @@ def test_auto_prepares_what_auto_transforms(monkeypatch):
     ]
     assert transformed == [
         "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv3_4",
-        "conv4_1", "conv4_2", "conv4_3", "conv4_4",
+        "conv4_1", "conv4_2", "conv4_3", "conv4_4", "conv5_1",
     ]  # fmt: skip
 
 
