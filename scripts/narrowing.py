@@ -10,7 +10,7 @@ Zhang and Sun, "Channel pruning for accelerating very deep neural networks", ICC
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +79,7 @@ def fit(
     params: dict[str, Any] = {"mean": np.asarray(teacher["mean"])}
     channels: dict[str, NDArray[np.int64]] = {}
     held = len(images) // 8
+    pooled = _pooled(convolutions)
     inputs = [image - params["mean"] for image in images]
     for i, (name, width) in enumerate(widths):
         target = np.concatenate(targets[i])
@@ -96,9 +97,8 @@ def fit(
         got = np.maximum(seen[first:] @ solution, 0)
         error = np.square(got - wanted).sum() / np.square(wanted).sum()
         print(f"{name}: {width} filters, relative squared error {error:.4f}", flush=True)
-        following = convolutions[i + 1 : i + 2]
-        for j, x in enumerate(inputs):
-            inputs[j] = _advance(params[name], x, following == [f"conv{int(name[4]) + 1}_1"])
+        for j, x in enumerate(inputs):  # in place: two layers' maps would be gigabytes
+            inputs[j] = _advance(params[name], x, pool=name in pooled)
     return Fit(params, channels)
 
 
@@ -124,18 +124,24 @@ def whitenings(
     inputs = [np.asarray(image - params["mean"]) for image in images]
     result = {}
     names = [name for name, _ in vgg.network_widths(params)]
-    for name, following in itertools.zip_longest(names, names[1:]):
+    pooled = _pooled(names)
+    for name in names:
         moments = 0.0
         for j, x in enumerate(inputs):
             positions = x.shape[0] * x.shape[1]
             some = rng.choice(positions, min(rows, positions), replace=False)
             seen = patches(x, some)
             moments += seen.T @ seen / (len(some) * len(images))
-            inputs[j] = _advance(params[name], x, following == f"conv{int(name[4]) + 1}_1")
+            inputs[j] = _advance(params[name], x, pool=name in pooled)
         variances, directions = np.linalg.eigh(moments.astype(np.float64))
         variances = np.maximum(variances, 0) + 1e-3 * variances.mean()
         result[name] = (directions / np.sqrt(variances) @ directions.T).astype(np.float32)
     return result
+
+
+def _pooled(convolutions: Sequence[str]) -> set[str]:
+    """Those that a pool follows: the last of each block but the last."""
+    return {name for name, after in itertools.pairwise(convolutions) if name[4] != after[4]}
 
 
 def _advance(layer: dict[str, Any], x: Floats, pool: bool) -> Floats:

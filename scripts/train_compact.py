@@ -21,7 +21,6 @@ the last one ended:
 
 import argparse
 import csv
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,9 +34,8 @@ import optax
 from flax.training.train_state import TrainState
 from jax import Array
 from narrowing import PADDING, Fit, Floats, fit, load_fit, save_fit, whitenings
-from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm, trange
+from training_pictures import HELD_OUT, Sources, crops, load_sources, square
 
 import jaxstyle
 from jaxstyle import files, losses, vgg, weights
@@ -54,79 +52,8 @@ WIDTHS = "16,16 48,96 128,112,112,128 224,224,208,208 320,48,48,48"
 HELPING = 0.05
 # Gram matrices average out most of a feature map's errors, so what is left counts more.
 GRAM = 3.0
-# Never trained on, so that what is measured with them is not learned by heart.
-HELD_OUT = ("great-wave.jpg", "kandinsky_composition_vii.jpg", "the-scream.jpg")
-PAINTING_SIDES = (192, 256, 384, 512)
 # The steps at which pictures under optimisation are looked at.
 STAGES = (20, 60, 120)
-Pixels = NDArray[np.uint8]
-
-
-class Sources(NamedTuple):
-    """Pictures to cut crops from, and a checksum of the list of their files."""
-
-    photos: list[Pixels]
-    paintings: list[Pixels]
-    checksum: str
-
-
-def load_sources(data: Path) -> Sources:
-    """The training pictures, paintings in several sizes."""
-    photos = sorted((data / "photos").glob("*.jpg"))
-    paintings = sorted(p for p in (data / "style").iterdir() if p.name not in HELD_OUT)
-    digest = hashlib.sha256()
-    for path in (*photos, *paintings):
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    return Sources(
-        [_read(path) for path in tqdm(photos, "photographs")],
-        [_read(path, side) for path in paintings for side in PAINTING_SIDES],
-        digest.hexdigest(),
-    )
-
-
-def _read(path: Path, side: int | None = None) -> Pixels:
-    with Image.open(path) as file:
-        picture = file.convert("RGB")
-    if side is not None:
-        scale = side / max(picture.size)
-        size = (round(picture.width * scale), round(picture.height * scale))
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(picture)
-
-
-def crops(rng: np.random.Generator, sources: Sources, count: int, side: int) -> Floats:
-    """Squares of photographs and paintings, `[count, side, side, 3]` in [0, 1].
-
-    A third are disturbed as pictures are on the way from one to another: noise, or two pictures
-    blended.
-    """
-    result = []
-    for _ in range(count):
-        image = _square(rng, sources, side, paintings=0.35)
-        kind = rng.random()
-        if kind < 0.17:
-            strength = rng.choice([4, 8, 16, 32, 64]) / 255 * rng.random()
-            image = image + rng.normal(0, strength, image.shape)
-        elif kind < 0.33:
-            part = rng.random()
-            image = part * image + (1 - part) * _square(rng, sources, side, paintings=0.35)
-        result.append(np.clip(image, 0, 1).astype(np.float32))
-    return np.stack(result)
-
-
-def _square(rng: np.random.Generator, sources: Sources, side: int, paintings: float) -> Floats:
-    """A part of a photograph or, with that probability, of a painting; half are scaled down."""
-    pool = sources.paintings if rng.random() < paintings else sources.photos
-    picture = pool[rng.integers(len(pool))]
-    shorter = min(picture.shape[:2])
-    if shorter < side or rng.random() < 0.5:
-        scale = rng.uniform(side, max(side, shorter)) / shorter
-        height, width = (max(side, round(length * scale)) for length in picture.shape[:2])
-        picture = np.asarray(Image.fromarray(picture).resize((width, height)))
-    height, width = picture.shape[:2]
-    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    cut = picture[top : top + side, left : left + side, :]
-    return (cut[:, ::-1] if rng.random() < 0.5 else cut).astype(np.float32) / 255
 
 
 def parse_widths(text: str) -> vgg.Widths:
@@ -233,7 +160,7 @@ class Distillation:
                 found.append(np.clip(np.asarray(image), 0, 1))
 
         for _ in trange(self.options.pool // len(STAGES), desc="own pictures", leave=False):
-            content, style = (_square(rng, self.sources, side, paintings=p) for p in (0, 0.6))
+            content, style = (square(rng, self.sources, side, paintings=p) for p in (0, 0.6))
             recipe["init"] = "noise" if rng.random() < 0.2 else "content"
             recipe["key"] = jax.random.key(int(rng.integers(2**31)))
             jaxstyle.stylize(

@@ -10,6 +10,7 @@ import narrowing
 import numpy as np
 import pytest
 import train_compact
+import training_pictures
 
 from jaxstyle import LossSpec, vgg
 
@@ -25,7 +26,7 @@ OPTIONS = argparse.Namespace(
 def sources():
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (260, 280, 3), np.uint8) for _ in range(4)]
-    return train_compact.Sources(pictures[:3], pictures[3:], "checksum")
+    return training_pictures.Sources(pictures[:3], pictures[3:], "checksum")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,9 @@ def teacher():
 @pytest.fixture(scope="module")
 def found(teacher, sources):
     rng = np.random.default_rng(0)
-    return narrowing.fit(teacher, WIDTHS, train_compact.crops(rng, sources, 8, 32), rng, rows=50)
+    return narrowing.fit(
+        teacher, WIDTHS, training_pictures.crops(rng, sources, 8, 32), rng, rows=50
+    )
 
 
 def test_widths_are_read_block_by_block():
@@ -48,7 +51,7 @@ def test_widths_are_read_block_by_block():
 
 def test_crops_are_pictures_that_the_seed_decides(sources):
     first, again, other = (
-        train_compact.crops(np.random.default_rng(seed), sources, 12, 300) for seed in (1, 1, 2)
+        training_pictures.crops(np.random.default_rng(seed), sources, 12, 300) for seed in (1, 1, 2)
     )
     assert first.shape == (12, 300, 300, 3)
     assert first.dtype == np.float32
@@ -111,7 +114,7 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
             sum(float(v) for k, v in row.items() if k.startswith("check") and compared(k))
             for row in csv.DictReader(file)
         ]
-    images = train_compact.crops(np.random.default_rng([0, 2**31]), sources, 16, 32)
+    images = training_pictures.crops(np.random.default_rng([0, 2**31]), sources, 16, 32)
     before = [training._test(found.params, teacher, image) for image in images]
     assert errors[-1] < np.mean(
         [
