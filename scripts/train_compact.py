@@ -47,7 +47,7 @@ from jaxstyle.presets import get_preset
 from jaxstyle.protocol import Info
 from jaxstyle.registry import shipped
 
-WIDTHS = "16,16 48,96 128,112,112,128 224,224,208,208 320,48,48,48"
+WIDTHS = "16,16 48,96 96,96,96,96 224,224,208,208 384,48,48,48"
 # What the default objective compares must be right; the other layers are there for those who ask.
 HELPING = 0.05
 # Gram matrices average out most of a feature map's errors, so what is left counts more.
@@ -285,7 +285,7 @@ def main() -> None:
     add("--widths", default=WIDTHS, help="filters of each convolution (default: %(default)s)")
     add("--fit-images", type=int, default=1500, help="crops that the first stage solves over")
     add("--fit-side", type=int, default=192, help="their side in pixels")
-    add("--steps", type=int, default=2400, help="of the second stage; 0 leaves it out")
+    add("--steps", type=int, default=4800, help="of the second stage; 0 leaves it out")
     add("--batch", type=int, default=4, help="crops a step, half of them under optimisation")
     add("--side", type=int, default=192, help="their side in pixels")
     add("--learning-rate", type=float, default=3e-4)
