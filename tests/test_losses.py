@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 from jaxstyle.losses import (
     content_loss,
@@ -118,6 +119,18 @@ def test_gram_matrix_of_bfloat16_is_summed_in_float32():
     gram = gram_matrix(maps)
     assert gram.dtype == jnp.float32
     close(gram, numpy_gram(np.asarray(maps, np.float64)), 1e-5)
+
+
+def test_gram_matrix_has_derivatives_of_every_mode_from_one_product_each():
+    maps, slopes = single(MAPS), single(RNG.normal(0, 1, (6, 6)))  # slopes that are not symmetric
+    check_grads(gram_matrix, (maps,), order=2, modes=["fwd", "rev"], atol=0.05, rtol=0.05)
+
+    def weighed(maps):
+        return jnp.sum(slopes * gram_matrix(maps))
+
+    expected = np.einsum("hwc,cd->hwd", MAPS, np.float64(slopes + slopes.T)) / 35
+    close(jax.grad(weighed)(maps), expected, 1e-5)
+    assert str(jax.make_jaxpr(jax.grad(weighed))(maps)).count("dot_general[") == 2
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (2, 4, 4, 3)])
