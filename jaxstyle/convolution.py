@@ -136,8 +136,8 @@ def choose_convolution(
     (h, w, _), (c_in, c_out) = x.shape, kernel.shape[2:]
     if c_in <= 3:
         return "im2col"
-    # Measured in whole evaluations (scripts/benchmark.py): VGG-19's conv1_2, 64 to 64, is faster
-    # left direct at 512 px, and not at 256 px.
+    # Measured in whole evaluations: VGG-19's conv1_2, 64 to 64, is faster left direct at 512 px,
+    # and not at 256 px.
     few = 16 * 16 if h * w <= 256 * 256 else 64 * 64
     enough = min(c_in, c_out) >= 16 and c_in * c_out > few
     worth = enough and (prepared or h * w >= 32 * 32)
