@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxstyle import descent
+from jaxstyle import programs
 from jaxstyle.objective import LossSpec
 from jaxstyle.solvers import Solver
 from jaxstyle.vgg import Params
@@ -55,7 +55,7 @@ def plan_memory(
       5
     """
     one, two = (
-        _peak(descent.compile_step(params, shape, spec=spec, solver=solver, lanes=lanes))
+        _peak(programs.compile_step(params, shape, spec=spec, solver=solver, lanes=lanes))
         for lanes in (None, 2)
     )
     # A batch may share nothing but the network; a lane is never free.

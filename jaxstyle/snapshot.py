@@ -40,7 +40,7 @@ def load_snapshot(
 
     Args:
       path: the file.
-      like: the forms of the state and of its info; see `jaxstyle.descent.start_forms`.
+      like: the forms of the state and of its info; see `jaxstyle.programs.start_forms`.
       settings: what makes the run; those of the file must be the same.
 
     Raises:

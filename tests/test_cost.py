@@ -6,7 +6,8 @@ import jax
 import pytest
 from compare_pytorch import direct_flops
 
-from jaxstyle import LossSpec, descent, solvers, vgg
+from jaxstyle import LossSpec, solvers, vgg
+from jaxstyle.programs import compile_step
 
 # conv2_1 is wide and long enough for "auto" to take Winograd's algorithm on a CPU.
 WIDTHS = (("conv1_1", 64), ("conv2_1", 96))
@@ -28,7 +29,7 @@ def programs(params):
     if jax.default_backend() != "cpu":
         pytest.skip("elsewhere a convolution is a call of a library, which XLA cannot count")
     return {
-        name: descent.compile_step(params, SHAPE, spec=spec(name), solver=solvers.lbfgs(2))
+        name: compile_step(params, SHAPE, spec=spec(name), solver=solvers.lbfgs(2))
         for name in ("direct", "auto")
     }
 
@@ -75,5 +76,5 @@ def test_winograd_holds_no_more_than_the_direct_algorithm(programs):
 
 
 def test_a_lane_costs_no_more_than_a_picture_alone(params, programs):
-    two = descent.compile_step(params, SHAPE, spec=spec("direct"), solver=solvers.lbfgs(2), lanes=2)
+    two = compile_step(params, SHAPE, spec=spec("direct"), solver=solvers.lbfgs(2), lanes=2)
     assert two.cost_analysis()["flops"] <= 2.02 * programs["direct"].cost_analysis()["flops"]

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 import jaxstyle
-from jaxstyle import LossSpec, descent, memory, solvers
+from jaxstyle import LossSpec, memory, programs, solvers
 from jaxstyle.registry import shipped
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -23,7 +23,7 @@ def params():
 @pytest.mark.parametrize("lanes", [1, 2, 6])
 def test_the_plan_of_a_batch_is_what_its_program_takes(params, lanes):
     plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)
-    program = descent.compile_step(params, (64, 96), spec=SPEC, lanes=lanes)
+    program = programs.compile_step(params, (64, 96), spec=SPEC, lanes=lanes)
     assert plan.total(lanes) == pytest.approx(memory._peak(program), rel=0.1)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from jaxstyle import controls, descent, files, io, schedule
+from jaxstyle import controls, files, io, programs, schedule
 from jaxstyle.animation import Animation, check_animation_path
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.convert import sha256
@@ -219,7 +219,7 @@ def _run_resumable(
     }
     if path.exists():
         lane, (recipe, network) = studio.lane(job), studio.network(job)
-        forms = descent.start_forms(
+        forms = programs.start_forms(
             lane.image, network.params, lane.targets, spec=program.spec, solver=recipe.solver
         )
         resume, rows = load_snapshot(path, forms, settings)
