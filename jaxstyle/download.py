@@ -44,8 +44,9 @@ def fetch(
       sources: where to get it, in this order; by default the published places.
       progress: whether to show a progress bar on stderr.
       timeout: seconds without a byte after which the server counts as silent.
-      retries: how often a source is asked again after a failed connection, a silent or busy
-        server or a cut transfer. A wrong checksum is worth one repetition, a missing file none.
+      retries: how often a source is asked again after a refused connection, a silent or busy
+        server or a cut transfer. A wrong checksum is worth one repetition, a missing file or an
+        address that swallows connections none.
 
     Returns:
       The path of `<name>.safetensors`.
@@ -136,7 +137,8 @@ def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float
         reason = f"HTTP {status} {reply.reason if reply is not None else ''}".strip()
         raise _FailedError(reason, many if status >= 500 or status in _BUSY else 0) from error
     except requests.ConnectTimeout as error:
-        raise _FailedError(f"no connection within {limits[0]:g} s", many) from error
+        # The system has repeated it by itself.
+        raise _FailedError(f"no connection within {limits[0]:g} s", 0) from error
     except requests.Timeout as error:
         raise _FailedError(f"no answer for {timeout:g} s", many) from error
     except requests.exceptions.ChunkedEncodingError as error:

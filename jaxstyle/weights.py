@@ -152,7 +152,8 @@ def load_network(
     """As `load_params`, and says which file and which network it is.
 
     Where "vgg19" or "vgg16" is neither found nor to be had, torchvision's retrained network takes
-    its place, with a warning to the logger "jaxstyle".
+    its place, with a warning to the logger "jaxstyle"; it is downloaded, half a gigabyte, only
+    where there is no `fallback`.
 
     Args:
       name_or_path: as for `load_params`.
@@ -277,7 +278,7 @@ def _locate(
     if name == COMPACT:
         raise FileNotFoundError(f"{shipped() / FILES[name][0]}: missing from this installation")
     try:
-        return _obtain(name, download, progress, replaceable, fallback is None)
+        return _obtain(name, download, progress, replaceable, fallback is not None)
     except (DownloadError, FileNotFoundError) as error:
         instead = find_params(fallback) if fallback is not None else None
         if fallback is None or instead is None:
@@ -293,7 +294,7 @@ def _locate(
 
 
 def _obtain(
-    name: str, download: bool, progress: bool | None, replaceable: bool, patient: bool
+    name: str, download: bool, progress: bool | None, replaceable: bool, has_fallback: bool
 ) -> tuple[str, Path, str]:
     """As `_locate`, for a published network that is not on this machine."""
     retrained = SUBSTITUTES.get(name) if replaceable else None
@@ -310,11 +311,12 @@ def _obtain(
 
         show = sys.stderr.isatty() if progress is None else progress
         # Whoever has something to fall back on does not want to wait for a blocked address.
-        retries = 3 if patient else 1
+        retries = 1 if has_fallback else 3
+        _log.info("%s is not on this machine: downloading it", name)
         try:
             return name, fetch(base(name), progress=show, retries=retries), ""
         except DownloadError as error:
-            if retrained is None:
+            if retrained is None or (has_fallback and substitute is None):
                 raise
             reason = str(error)
         try:

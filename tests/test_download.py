@@ -1,5 +1,6 @@
 """Downloads from a server on this machine that behaves well, badly or not at all."""
 
+import contextlib
 import hashlib
 import http.server
 import multiprocessing
@@ -179,6 +180,21 @@ def test_a_silent_server_is_given_up(start, tmp_path):
     assert time.monotonic() - begin < 5
     assert message.endswith(f"{server.url()}: no answer for 0.2 s (2 attempts)")
     assert files(tmp_path) == []
+
+
+def test_an_address_that_swallows_connections_is_tried_once(tmp_path):
+    with socket.socket() as server, contextlib.ExitStack() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(3):  # the queue is full: whoever comes now gets no answer at all
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/vgg19.h5"
+        message = failure(
+            "vgg19", directory=tmp_path, sources=[Source(url, "md5:0", "keras")], timeout=0.3
+        )
+    assert message.endswith(f"{url}: no connection within 0.3 s")
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,9 @@ def params():
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch):
+def places(tmp_path, monkeypatch, caplog):
     """Folders of the test's own for the three places, and narrow networks that count as VGG-19."""
+    caplog.set_level(logging.WARNING, "jaxstyle")  # the command line, in this process, lowers it
     folders = {name: tmp_path / name for name in ("environment", "shipped", "cache")}
     for folder in folders.values():
         folder.mkdir()
@@ -262,8 +263,11 @@ def test_vgg16_is_found_replaced_and_normalized_over_the_images(
     with pytest.raises(DownloadError, match=r"vgg16 could not .*; vgg16-torchvision could not"):
         load_network("vgg16")
     save_params(places.cache / "vgg16-torchvision.safetensors", vgg16, {"weights": "torchvision"})
+    caplog.clear()
     assert load_network("vgg16").name == "vgg16-torchvision"
-    assert "torchvision's retrained VGG-16" in caplog.records[0].getMessage()
+    began, replaced = (record.getMessage() for record in caplog.records)
+    assert began == "vgg16 is not on this machine: downloading it"  # a blocked address takes long
+    assert "torchvision's retrained VGG-16" in replaced
     caplog.clear()
     layouts.write_caffe(places.cache / "VGG_ILSVRC_16_layers.caffemodel", vgg16)
     plain = load_network("vgg16")
@@ -337,7 +341,8 @@ def test_who_has_a_fallback_waits_less_for_a_blocked_address(params, places, mon
     load_network("vgg19", fallback="compact")
     with pytest.raises(DownloadError):
         load_network("vgg19")
-    assert retries == [1, 1, 3, 3]
+    # Only who has none waits for the other network too, which is seven times as large.
+    assert retries == [1, 3, 3]
 
 
 def test_downloads_what_is_missing(params, places, monkeypatch):
