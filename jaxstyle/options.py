@@ -105,7 +105,11 @@ def _number_as_text(value: Any) -> str:
 def add_recipe_options(parser: Any, command: str) -> None:
     """Adds the options that shape a picture to a parser, which should have no defaults."""
     add = parser.add_argument
-    add("--preset", choices=list(PRESETS), help="a recipe (default: default); others follow it")
+    add(
+        "--preset",
+        choices=list(PRESETS),
+        help="a recipe (default: default, or compact with that network); other options follow it",
+    )
     add(
         "--network",
         metavar="NAME",

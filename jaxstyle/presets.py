@@ -50,7 +50,8 @@ class Preset:
       weigh: computes the weights from the sizes; see `weights`.
       network: the one that it was made for: "vgg19" (Oxford), "vgg19-torchvision" or "compact".
       normalized: whether the network is rescaled to unit mean activations.
-      prepare: changes the parameters first, where a system feeds its network another input.
+      unscaled_input: whether the system feeds torchvision's network pixels of 0–255 that are not
+        divided by their standard deviation; see `prepare`.
       init: where to start.
       noise: standard deviation of the noise in the start, in [0, 1] units, or None.
       solver: the method.
@@ -63,7 +64,7 @@ class Preset:
     weigh: Callable[[Sizes], LossWeights]
     network: str = "vgg19"
     normalized: bool = False
-    prepare: Callable[[Params], Params] = lambda params: params
+    unscaled_input: bool = False
     init: Init = "content"
     noise: float | None = None
     solver: Callable[[], Solver] = lambda: solvers.lbfgs(preconditioning=0)
@@ -95,6 +96,27 @@ class Preset:
         filters = {layer: m.shape[2] for layer, m in maps.items()}
         positions = {layer: m.shape[0] * m.shape[1] for layer, m in maps.items()}
         return self.weigh(Sizes(filters, positions, shape, spec))
+
+    def prepare(self, params: Params, weights: str = "torchvision") -> Params:
+        """The network as the recipe feeds it.
+
+        Args:
+          params: the network's parameters.
+          weights: whose they are: "torchvision", "oxford" or "unknown", as in the metadata of
+            `jaxstyle.weights.load_network`. Only torchvision's are changed, and only where
+            `unscaled_input`: the others are made for 0–255.
+
+        Example:
+          >>> from jaxstyle import vgg
+          >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
+          >>> PRESETS["gordic"].prepare(params, "oxford") is params
+          True
+        """
+        if not self.unscaled_input or weights != "torchvision":
+            return params
+        first = params["conv1_1"]
+        factor = 255.0 * jnp.asarray(_TORCHVISION_STD)[:, None]
+        return {**params, "conv1_1": {**first, "kernel": jnp.asarray(first["kernel"]) * factor}}
 
     def options(self, params: Params, shape: tuple[int, int]) -> dict[str, Any]:
         """The keyword arguments with which `jaxstyle.stylize` follows the recipe.
@@ -162,13 +184,6 @@ def _gatys2016(sizes: Sizes) -> LossWeights:
         style=beta / 20,
         out_of_range=0.0,
     )
-
-
-def _unscaled_input(params: Params) -> dict[str, Any]:
-    """Torchvision's network fed with 0–255 minus the mean, never divided by its std."""
-    first = params["conv1_1"]
-    factor = 255.0 * jnp.asarray(_TORCHVISION_STD)[:, None]
-    return {**params, "conv1_1": {**first, "kernel": jnp.asarray(first["kernel"]) * factor}}
 
 
 _ALL = (
@@ -266,7 +281,7 @@ _ALL = (
         spec=LossSpec(padding="zero", total_variation="l1"),
         weigh=_gordic,
         network="vgg19-torchvision",
-        prepare=_unscaled_input,
+        unscaled_input=True,
         solver=lambda: solvers.lbfgs_zoom(preconditioning=0),
         num_steps=1000,
     ),

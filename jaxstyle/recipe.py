@@ -170,8 +170,10 @@ def find_network(
         fallback=COMPACT if name == "auto" else None,
         download=download,
     )
-    network = network._replace(params=dict(preset.prepare(network.params)))
-    if network.name == COMPACT and not recipe.preset_given:
+    params = preset.prepare(network.params, network.metadata["weights"])
+    network = network._replace(params=dict(params))
+    # By what the file says, not by its name: it may be a copy, or another of its kind.
+    if network.metadata["network"] == COMPACT and not recipe.preset_given:
         recipe = with_preset(recipe, get_preset(COMPACT))
     return recipe, network
 

@@ -124,7 +124,8 @@ def make_entries(arguments: argparse.Namespace) -> list[Entry]:
     for name in arguments.presets:
         preset = get_preset(name)
         file = arguments.network if preset.network == "vgg19" else preset.network
-        params = preset.prepare(load_network(file, normalized=preset.normalized).params)
+        network = load_network(file, normalized=preset.normalized)
+        params = preset.prepare(network.params, network.metadata["weights"])
         for statistic in arguments.statistics:
             if statistic != "gram" and preset.weights(params, (64, 64)).style is not None:
                 raise ValueError(

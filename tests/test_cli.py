@@ -298,9 +298,17 @@ def test_progress_bar_can_be_silenced(cli, monkeypatch):
     assert done(cli(STYLIZE, quiet=True)).err == ""
 
 
-def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, caplog):
+@pytest.fixture
+def shipped_compact(cli, network):
+    """A small network that says it is the compact one, where the package ships that."""
     registry.shipped().mkdir()
-    (registry.shipped() / "compact.safetensors").write_bytes(network.read_bytes())
+    path = registry.shipped() / "compact.safetensors"
+    params, metadata = weights.read_params(network)
+    weights.save_params(path, params, metadata | {"network": "compact"})
+    return path
+
+
+def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, shipped_compact, caplog):
     ran = done(cli(STYLIZE + " --json", network=None, no_download=True))
     assert json.loads(ran.out)["network"]["name"] == "compact"
     (record,) = caplog.records
@@ -310,13 +318,21 @@ def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, caplog
     first = pixels("out.png")
     done(cli(STYLIZE, network="compact", preset="compact"))
     np.testing.assert_array_equal(pixels("out.png"), first)
+    # It is known by what the file says, not by what it is called.
+    Path("copy.safetensors").write_bytes(shipped_compact.read_bytes())
+    done(cli(STYLIZE, network="copy.safetensors"))
+    np.testing.assert_array_equal(pixels("out.png"), first)
+    Path("compact.safetensors").write_bytes(network.read_bytes())
+    done(cli(STYLIZE, network="./compact.safetensors"))
+    assert (pixels("out.png") != first).any()
+    done(cli(STYLIZE, network="./compact.safetensors", preset="compact"))
+    np.testing.assert_array_equal(pixels("out.png"), first)
     done(cli(STYLIZE, network="compact", preset="compact", solver="lbfgs", preconditioning=0))
     assert (pixels("out.png") != first).any()
 
 
-def test_demo_makes_a_picture_and_a_side_by_side(cli, network):
-    registry.shipped().mkdir()
-    (registry.shipped() / "compact.safetensors").write_bytes(network.read_bytes())
+@pytest.mark.usefixtures("shipped_compact")
+def test_demo_makes_a_picture_and_a_side_by_side(cli):
     ran = done(cli("demo", size=64, steps=2))
     assert "jaxstyle-demo.png: 64×48 pixels, 2 steps" in ran.out
     assert "jaxstyle-demo-side-by-side.png" in ran.out

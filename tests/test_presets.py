@@ -211,9 +211,12 @@ def test_gordics_network_sees_0_to_255_minus_the_mean():
         close(got, expected[layer])
 
 
-def test_only_gordic_changes_its_network():
+def test_only_gordic_changes_its_network_and_only_torchvisions():
     for name, preset in PRESETS.items():
         assert (preset.prepare(PARAMS) is PARAMS) == (name != "gordic")
+        # Others take 0–255 as they are, the compact network too.
+        for weights in ("oxford", "unknown"):
+            assert preset.prepare(PARAMS, weights) is PARAMS
 
 
 def test_weights_follow_the_layers_that_replace_the_presets_own():
