@@ -27,6 +27,8 @@ from jaxstyle.objective import LossSpec
 
 PADDING = LossSpec().padding
 Floats = NDArray[np.float32]
+# One image in so many measures the errors.
+_HELD = 8
 
 
 class Fit(NamedTuple):
@@ -55,34 +57,33 @@ def fit(
       scales: `{"conv1_1": [c], ...}`, how much each of the teacher's filters counts when some are
         chosen, such as the scale that its activations have in the published network; ones by
         default.
-      rows: how many of them. Neighbours say much the same, so many images with few positions
-        each serve better than the reverse.
+      rows: how many positions of each map. Neighbours say much the same, so many images with few
+        positions each serve better than the reverse.
       rounds: of `solve_for_activations`.
+
+    Returns:
+      The narrow network, and which of the teacher's filters it stands for.
+
+    Raises:
+      ValueError: if there are fewer than eight images, or a layer has more filters than the
+        teacher's.
     """
+    if len(images) < _HELD:
+        raise ValueError(f"at least {_HELD} images are needed, got {len(images)}")
+    theirs = dict(vgg.network_widths(teacher))
+    for name, width in widths:
+        if not 1 <= width <= theirs.get(name, 0):
+            raise ValueError(f"{name} should have 1 to {theirs.get(name, 0)} filters, got {width}")
     convolutions = [name for name, _ in widths]
-
-    @jax.jit
-    def outputs(image: Array) -> list[Array]:
-        maps = vgg.features(teacher, image, convolutions, padding=PADDING)
-        return [maps[name] for name in convolutions]
-
-    # Of every map a few positions are kept: the teacher's outputs there are what is solved for.
-    places: list[list[Any]] = [[] for _ in widths]
-    targets: list[list[Floats]] = [[] for _ in widths]
-    for image in tqdm(images, "teacher"):
-        for i, output in enumerate(outputs(image)):
-            flat = np.asarray(output).reshape(-1, output.shape[-1])
-            some = rng.choice(len(flat), min(rows, len(flat)), replace=False)
-            places[i].append(some)
-            targets[i].append(flat[some])
-
+    places, targets = _sample(teacher, convolutions, images, rng, rows)
     params: dict[str, Any] = {"mean": np.asarray(teacher["mean"])}
     channels: dict[str, NDArray[np.int64]] = {}
-    held = len(images) // 8
+    held = len(images) // _HELD
     pooled = _pooled(convolutions)
     inputs = [image - params["mean"] for image in images]
     for i, (name, width) in enumerate(widths):
-        target = np.concatenate(targets[i])
+        # Each layer's are dropped once they are used: all of them together are gigabytes.
+        target = np.concatenate(targets.pop(0))
         active = np.maximum(target, 0).astype(np.float64)
         if scales is not None:
             active *= np.asarray(scales[name])
@@ -95,11 +96,37 @@ def fit(
         params[name] = {"kernel": kernel, "bias": solution[-1]}
         wanted = np.maximum(target[first:], 0)
         got = np.maximum(seen[first:] @ solution, 0)
-        error = np.square(got - wanted).sum() / np.square(wanted).sum()
+        scale = np.square(wanted).sum()  # zero where the layer is silent in the few that measure
+        error = np.square(got - wanted).sum() / scale if scale else np.nan
         print(f"{name}: {width} filters, relative squared error {error:.4f}", flush=True)
         for j, x in enumerate(inputs):  # in place: two layers' maps would be gigabytes
             inputs[j] = _advance(params[name], x, pool=name in pooled)
     return Fit(params, channels)
+
+
+def _sample(
+    teacher: vgg.Params,
+    convolutions: list[str],
+    images: Floats,
+    rng: np.random.Generator,
+    rows: int,
+) -> tuple[list[list[Any]], list[list[Floats]]]:
+    """Positions of each layer's map of each image, and the teacher's outputs there."""
+
+    @jax.jit
+    def outputs(image: Array) -> list[Array]:
+        maps = vgg.features(teacher, image, convolutions, padding=PADDING)
+        return [maps[name] for name in convolutions]
+
+    places: list[list[Any]] = [[] for _ in convolutions]
+    targets: list[list[Floats]] = [[] for _ in convolutions]
+    for image in tqdm(images, "teacher"):
+        for i, output in enumerate(outputs(image)):
+            flat = np.asarray(output).reshape(-1, output.shape[-1])
+            some = rng.choice(len(flat), min(rows, len(flat)), replace=False)
+            places[i].append(some)
+            targets[i].append(flat[some])
+    return places, targets
 
 
 def whitenings(
@@ -116,7 +143,7 @@ def whitenings(
       params: the network.
       images: `[n, side, side, 3]`.
       rng: chooses the positions of each feature map that are looked at.
-      rows: how many of them.
+      rows: how many positions of each map.
 
     Returns:
       `{"conv1_1": [9 c + 1, 9 c + 1], ...}`, for flattened kernels whose last row is the bias.
@@ -160,7 +187,7 @@ def patches(x: Floats, places: NDArray[np.int64]) -> Floats:
 
     Args:
       x: the convolution's input, `[h, w, c]`.
-      places: positions in its output, counted row by row.
+      places: `[n]`, positions in its output, counted row by row.
     """
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     row, column = np.divmod(places, x.shape[1])
@@ -172,8 +199,11 @@ def select_columns(moments: NDArray[np.float64], count: int) -> NDArray[np.int64
     """The columns of a matrix from which the others are best predicted, greedily.
 
     Args:
-      moments: the matrix' second moments, `XᵀX`.
-      count: how many to choose.
+      moments: `[c, c]`, the matrix' second moments, `XᵀX`.
+      count: how many to choose, at most c.
+
+    Returns:
+      `[count]`, in ascending order.
     """
     rest, chosen = moments / np.trace(moments), []
     for _ in range(count):
@@ -194,6 +224,15 @@ def solve_for_activations(
 
     Alternates between the linear problem and its targets: where the wanted output is negative, any
     negative one will do.
+
+    Args:
+      inputs: `[n, p]`.
+      target: `[n, c]`.
+      rounds: how often the targets are taken anew; 0 is plain least squares.
+      ridge: what is added to the inputs' moments, as a fraction of their mean.
+
+    Returns:
+      `[p, c]`, what the inputs are to be multiplied by.
     """
     moments = (inputs.T @ inputs).astype(np.float64)
     moments[np.diag_indices_from(moments)] += ridge * np.trace(moments) / len(moments)

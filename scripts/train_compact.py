@@ -17,12 +17,17 @@ the last one ended:
    hundreds of steps only raised the errors that the first stage had left.
 3. finish: activations are rescaled to a mean of one, kernels rounded to half precision, the file
    and its entry in the manifest written.
+
+It takes an hour and up to 13 GB of memory on two cores. Where there is a GPU it runs there, and a
+longer training costs little: `--steps 40000 --batch 16`, say.
 """
 
 import argparse
 import csv
 import json
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +44,7 @@ from training_pictures import HELD_OUT, Sources, crops, load_sources, square
 
 import jaxstyle
 from jaxstyle import files, losses, vgg, weights
+from jaxstyle.cli.networks import central_square
 from jaxstyle.convert import sha256
 from jaxstyle.convolution import Convolution
 from jaxstyle.objective import LossSpec
@@ -54,16 +60,31 @@ HELPING = 0.05
 GRAM = 3.0
 # The steps at which pictures under optimisation are looked at.
 STAGES = (20, 60, 120)
+# What the result depends on besides the settings, the teacher and the pictures.
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "scipy", "pillow")
 
 
 def parse_widths(text: str) -> vgg.Widths:
-    """Numbers of filters from "16,16 64,96 ...", a word for each block."""
-    blocks = [block.split(",") for block in text.split()]
-    return tuple(
-        (f"conv{block}_{i}", int(width))
+    """Numbers of filters from "16,16 64,96 ...", a word for each block.
+
+    Raises:
+      ValueError: if they are not those of all of VGG-19's layers.
+    """
+    try:
+        blocks = [[int(width) for width in block.split(",")] for block in text.split()]
+    except ValueError:
+        blocks = []
+    widths = tuple(
+        (f"conv{block}_{i}", width)
         for block, widths in enumerate(blocks, 1)
         for i, width in enumerate(widths, 1)
     )
+    if [name for name, _ in widths] != [name for name, _ in vgg.VGG19_WIDTHS]:
+        raise ValueError(
+            f"widths should be a word for each block of 2, 2, 4, 4 and 4 numbers, such as "
+            f"{WIDTHS!r}, got {text!r}"
+        )
+    return widths
 
 
 class Fixed(NamedTuple):
@@ -170,13 +191,19 @@ class Distillation:
         return np.stack(found)
 
     def run(self, work: Path) -> None:
-        """Trains to the last step; keeps a checkpoint and the loss curve in the folder."""
+        """Trains to the last step; keeps a checkpoint and the loss curve in the folder.
+
+        The curve has the errors of the batch at hand, and those of the same few crops every time
+        ("check"). Those are of the training pictures: they show the way down, and what is learned
+        by heart only the judgement of stylised pictures that were held out does.
+        """
         checkpoint = work / "distil.msgpack"
         if checkpoint.exists():
             kept = flax.serialization.from_bytes(
                 {"state": self.state, "pool": self.pool}, checkpoint.read_bytes()
             )
             self.state, self.pool = kept["state"], kept["pool"]
+        _cut(work / "curve.csv", int(self.state.step))
         check = crops(
             np.random.default_rng([self.options.seed, 2**31]), self.sources, 16, self.options.side
         )
@@ -222,7 +249,19 @@ def _relative(got: Array, wanted: Array) -> Array:
     return jnp.mean(jnp.square(got - wanted)) / (jnp.mean(jnp.square(wanted)) + 0.1)
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
+def _cut(path: Path, step: int) -> None:
+    """Drops a curve's rows after a step: of an interrupted run, whose steps are done anew."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    path.unlink()
+    for row in rows:
+        if int(row["step"]) <= step:
+            _append(path, row)
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, row)
@@ -231,15 +270,9 @@ def _append(path: Path, row: dict[str, float]) -> None:
         writer.writerow(row)
 
 
-def finish(params: vgg.Params, sources: Sources) -> dict[str, Any]:
-    """The network as it ships: a mean activation of one over every fourth photograph."""
-    side = 256
-    squares = []
-    for picture in sources.photos[::4]:
-        top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-        square = picture[top : top + side, left : left + side] / 255
-        squares.append(jnp.asarray(square, jnp.float32))
-    return vgg.normalize_params(params, tqdm(squares, "means"))
+def finish(params: vgg.Params, photos: Iterable[Path]) -> dict[str, Any]:
+    """The network as it ships: with a mean activation of one over some photographs."""
+    return vgg.normalize_params(params, map(central_square, photos))
 
 
 def add_to_manifest(path: Path) -> None:
@@ -258,8 +291,8 @@ def add_to_manifest(path: Path) -> None:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def keep_settings(work: Path, settings: dict[str, Any]) -> None:
-    """Notes in a folder what its checkpoints were made with.
+def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
+    """Notes in a folder what its checkpoints are made with.
 
     Raises:
       ValueError: if it holds checkpoints made with other settings.
@@ -274,7 +307,8 @@ def keep_settings(work: Path, settings: dict[str, Any]) -> None:
         partial.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, default=Path("../shared/data"), help="with photos and style")
@@ -293,44 +327,56 @@ def main() -> None:
     add("--refresh", type=int, default=1200, help="steps between new pictures under optimisation")
     add("--pool", type=int, default=120, help="how many of them there are")
     add("--every", type=int, default=250, help="steps between checkpoints")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.pool < len(STAGES):
         parser.error(f"--pool should be at least {len(STAGES)}, the pictures of one descent")
-    # What decides the result; where things lie does not.
-    places = ("data", "network", "work", "output")
-    settings = {k: v for k, v in vars(options).items() if k not in places}
     try:
-        keep_settings(options.work, settings)
-    except ValueError as error:
+        train(options)
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
+
+def train(options: argparse.Namespace) -> None:
+    """All three stages, from where they were left."""
+    widths = parse_widths(options.widths)
     network = weights.load_network(options.network, normalized=True)
     teacher = jax.tree.map(np.asarray, network.params)
     sources = load_sources(options.data)
+    # What decides the result; where things lie, and how often they are kept, does not.
+    aside = ("data", "network", "work", "output", "every")
+    settings = {k: v for k, v in vars(options).items() if k not in aside}
+    settings |= {"gram": GRAM, "helping": HELPING, "stages": list(STAGES)}
+    origin = {
+        "teacher_sha256": network.metadata["source_sha256"] or sha256(network.path),
+        "data_sha256": sources.checksum,
+    }
+    keep_settings(options.work, settings | origin)
     solved = options.work / "fit.npz"
     if not solved.exists():
         rng = np.random.default_rng([options.seed, 2**31 + 1])
         images = crops(rng, sources, options.fit_images, options.fit_side)
         # Filters count as in the published network: by it pictures are judged.
         scales = weights.published_activation_means()
-        save_fit(solved, fit(teacher, parse_widths(options.widths), images, rng, scales))
+        save_fit(solved, fit(teacher, widths, images, rng, scales))
+        del images
     found = load_fit(solved)
     params = found.params
     if options.steps:
         training = Distillation(teacher, found, sources, options)
         training.run(options.work)
         params = training.params()
-    params = finish(params, sources)
-    notes = {
+    photos = sources.files[: len(sources.photos)]
+    params = finish(params, tqdm(photos[::4], "means"))
+    versions = [f"{name} {version(name)}" for name in PACKAGES]
+    notes = origin | {
         "network": "compact",
         "normalized": "true",
         "source": "scripts/train_compact.py",
         "settings": json.dumps(settings),
-        "teacher_sha256": network.metadata["source_sha256"],
-        "data_sha256": sources.checksum,
+        "data": json.dumps([f"{path.parent.name}/{path.name}" for path in sources.files]),
         "held_out": ", ".join(HELD_OUT),
         "channels": json.dumps({name: c.tolist() for name, c in found.channels.items()}),
-        "versions": ", ".join(f"{m.__name__} {m.__version__}" for m in (jax, flax, optax, np)),
+        "versions": ", ".join([f"python {platform.python_version()}", *versions]),
         "device": jax.devices()[0].device_kind,
     }
     weights.save_params(options.output, params, notes, dtype=np.float16)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from jaxstyle.cli.networks import find_pictures
+
 # Never trained on, so that what is measured with them is not learned by heart.
 HELD_OUT = ("great-wave.jpg", "kandinsky_composition_vii.jpg", "the-scream.jpg")
 PAINTING_SIDES = (192, 256, 384, 512)
@@ -17,23 +19,42 @@ Pixels = NDArray[np.uint8]
 
 
 class Sources(NamedTuple):
-    """Pictures to cut crops from, and a checksum of the list of their files."""
+    """Pictures to cut crops from.
+
+    Attributes:
+      photos: photographs, each `[h, w, 3]`.
+      paintings: paintings in several sizes, each `[h, w, 3]`.
+      files: of the photographs, then of the paintings.
+      checksum: SHA-256 of the names and contents of the files.
+    """
 
     photos: list[Pixels]
     paintings: list[Pixels]
+    files: list[Path]
     checksum: str
 
 
 def load_sources(data: Path) -> Sources:
-    """The training pictures, paintings in several sizes."""
-    photos = sorted((data / "photos").glob("*.jpg"))
-    paintings = sorted(p for p in (data / "style").iterdir() if p.name not in HELD_OUT)
+    """The training pictures: all photographs, and the paintings that are not held out.
+
+    Args:
+      data: a folder with subfolders photos and style.
+
+    Raises:
+      FileNotFoundError: if either has no pictures.
+      UnidentifiedImageError: if a file is not a picture.
+    """
+    photos, paintings = (
+        [path for path in find_pictures([data / name]) if path.name not in HELD_OUT]
+        for name in ("photos", "style")
+    )
     digest = hashlib.sha256()
     for path in (*photos, *paintings):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return Sources(
         [_read(path) for path in tqdm(photos, "photographs")],
         [_read(path, side) for path in paintings for side in PAINTING_SIDES],
+        [*photos, *paintings],
         digest.hexdigest(),
     )
 
@@ -49,10 +70,18 @@ def _read(path: Path, side: int | None = None) -> Pixels:
 
 
 def crops(rng: np.random.Generator, sources: Sources, count: int, side: int) -> Floats:
-    """Squares of photographs and paintings, `[count, side, side, 3]` in [0, 1].
+    """Squares of photographs and paintings, a third of them disturbed.
 
-    A third are disturbed as pictures are on the way from one to another: noise, or two pictures
-    blended.
+    They are disturbed as pictures are on the way from one to another: by noise, or two blended.
+
+    Args:
+      rng: decides all of it.
+      sources: the pictures.
+      count: how many.
+      side: of a square, in pixels.
+
+    Returns:
+      `[count, side, side, 3]` in [0, 1].
     """
     result = []
     for _ in range(count):
@@ -69,7 +98,17 @@ def crops(rng: np.random.Generator, sources: Sources, count: int, side: int) -> 
 
 
 def square(rng: np.random.Generator, sources: Sources, side: int, paintings: float) -> Floats:
-    """A part of a photograph or, with that probability, of a painting; half are scaled down."""
+    """A part of a photograph or of a painting; half are scaled down.
+
+    Args:
+      rng: chooses the picture, its scale and the part.
+      sources: the pictures.
+      side: of the square, in pixels.
+      paintings: the probability of a painting.
+
+    Returns:
+      `[side, side, 3]` in [0, 1].
+    """
     pool = sources.paintings if rng.random() < paintings else sources.photos
     picture = pool[rng.integers(len(pool))]
     shorter = min(picture.shape[:2])

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import train_compact
 import training_pictures
+from PIL import Image
 
-from jaxstyle import LossSpec, vgg
+from jaxstyle import LossSpec, vgg, weights
+from jaxstyle.cli.networks import central_square
+from jaxstyle.convert import sha256
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
-WIDTHS = train_compact.parse_widths("4,4 4,4 4,4,4,4 4,4,4,4 4")
+TEXT = "4,4 4,4 4,4,4,4 4,4,4,4 4,4,4,4"
+WIDTHS = train_compact.parse_widths(TEXT)
 OPTIONS = argparse.Namespace(
     seed=0, steps=4, batch=2, side=32, learning_rate=1e-2, whiten=4, refresh=2, pool=6, every=2
 )
@@ -26,7 +30,7 @@ OPTIONS = argparse.Namespace(
 def sources():
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (260, 280, 3), np.uint8) for _ in range(4)]
-    return training_pictures.Sources(pictures[:3], pictures[3:], "checksum")
+    return training_pictures.Sources(pictures[:3], pictures[3:], [], "checksum")
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +47,93 @@ def found(teacher, sources):
     )
 
 
+@pytest.fixture
+def data(tmp_path):
+    """A folder of photographs, and of paintings one of which is held out."""
+    rng = np.random.default_rng(0)
+    names = [f"photos/{i}.jpg" for i in range(3)]
+    for name in (*names, "style/painting.png", "style/the-scream.jpg"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 52, 3), np.uint8)).save(path)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def command(teacher, data, tmp_path, monkeypatch):
+    """The whole command, from a teacher of a few filters."""
+    weights.save_params(tmp_path / "teacher.safetensors", teacher, {"normalized": "true"})
+    ones = {name: np.ones(6, np.float32) for name, _ in WIDTHS}
+    monkeypatch.setattr(weights, "published_activation_means", lambda: ones)
+
+    def run(**changes):
+        options = {
+            "data": data, "network": tmp_path / "teacher.safetensors", "work": tmp_path / "work",
+            "output": tmp_path / "narrow.safetensors", "widths": TEXT, "fit-images": 8,
+            "fit-side": 32, "steps": 0,
+        } | changes  # fmt: skip
+        train_compact.main([f"--{name}={value}" for name, value in options.items()])
+        return weights.load_network(options["output"])
+
+    return run
+
+
+def test_the_file_says_what_it_was_made_of(command, tmp_path):
+    network = command()
+    assert vgg.network_widths(network.params) == WIDTHS
+    notes = network.metadata
+    assert (notes["network"], notes["normalized"]) == ("compact", "true")
+    names = [f"photos/{i}.jpg" for i in range(3)]
+    assert json.loads(notes["data"]) == [*names, "style/painting.png"]
+    assert "the-scream.jpg" in notes["held_out"]
+    settings = json.loads(notes["settings"])
+    assert (settings["seed"], settings["widths"], settings["steps"]) == (0, TEXT, 0)
+    assert notes["teacher_sha256"] == sha256(tmp_path / "teacher.safetensors")
+    assert f"jax {jax.__version__}, " in notes["versions"]
+    # Again from what is kept, bit for bit, and without fitting anew.
+    before = (tmp_path / "narrow.safetensors").read_bytes()
+    kept = (tmp_path / "work" / "fit.npz").stat().st_mtime_ns
+    command()
+    assert (tmp_path / "narrow.safetensors").read_bytes() == before
+    assert (tmp_path / "work" / "fit.npz").stat().st_mtime_ns == kept
+
+
+def test_checkpoints_of_other_pictures_or_settings_are_refused(command, data, tmp_path, capsys):
+    def refused(**changes):
+        with pytest.raises(SystemExit, match="2"):
+            command(**changes)
+        return capsys.readouterr().err.splitlines()[-1]
+
+    # Nothing is kept of what could not begin.
+    assert "no network is called 'nosuch'" in refused(network="nosuch")
+    assert "a word for each block" in refused(widths="4,4")
+    (tmp_path / "empty").mkdir()
+    assert "no such file or directory" in refused(data=tmp_path / "empty").lower()
+    assert "--pool should be at least 3" in refused(pool=2)
+    assert not (tmp_path / "work").exists()
+    assert "conv1_1 should have 1 to 6 filters, got 7" in refused(widths=f"7{TEXT[1:]}")
+    assert "at least 8 images" in refused(**{"fit-images": 7, "work": tmp_path / "other"})
+    command(work=tmp_path / "third")
+    assert "begun otherwise (seed was 0)" in refused(work=tmp_path / "third", seed=1)
+    Image.new("RGB", (40, 40)).save(data / "photos" / "0.jpg")
+    assert "begun otherwise (data_sha256 was " in refused(work=tmp_path / "third")
+
+
+@pytest.mark.slow
+def test_the_whole_training_in_small(command, tmp_path):
+    small = {name: getattr(OPTIONS, name.replace("-", "_")) for name in (
+        "steps", "batch", "side", "whiten", "refresh", "pool", "every")}  # fmt: skip
+    trained = command(**small)
+    fitted = command(work=tmp_path / "fit alone")
+    assert (trained.params["conv1_1"]["kernel"] != fitted.params["conv1_1"]["kernel"]).any()
+
+
 def test_widths_are_read_block_by_block():
-    assert train_compact.parse_widths("2,3 4") == (("conv1_1", 2), ("conv1_2", 3), ("conv2_1", 4))
-    names = [name for name, _ in train_compact.parse_widths(train_compact.WIDTHS)]
-    assert names == [name for name, _ in vgg.VGG19_WIDTHS]
+    widths = train_compact.parse_widths("2,3 4,5 6,7,8,9 10,11,12,13 14,15,16,17")
+    assert widths == tuple((name, 2 + i) for i, (name, _) in enumerate(vgg.VGG19_WIDTHS))
+    for wrong in ("", "2,3 4", "2,3 4,x 6,7,8,9 10,11,12,13 14,15,16,17"):
+        with pytest.raises(ValueError, match=r"a word for each block .* got '"):
+            train_compact.parse_widths(wrong)
 
 
 def test_crops_are_pictures_that_the_seed_decides(sources):
@@ -97,6 +184,19 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert int(train(tmp_path / "whole").state.step) == 4
 
 
+def test_rows_of_steps_that_are_done_anew_are_dropped(tmp_path):
+    curve = tmp_path / "curve.csv"
+    train_compact._cut(curve, 5)
+    assert not curve.exists()
+    for step in (2, 4, 6):
+        train_compact._append(curve, {"step": step, "error": 0.5 / step})
+    before = curve.read_text()
+    train_compact._cut(curve, 6)
+    assert curve.read_text() == before
+    train_compact._cut(curve, 5)
+    assert curve.read_text() == "".join(before.splitlines(keepends=True)[:3])
+
+
 def compared(name: str) -> bool:
     """Whether a layer, or a column of the curve, is of a layer that the objective compares."""
     return name.rpartition("/")[2] in LossSpec().layers
@@ -124,10 +224,10 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
     )
 
 
-def test_the_finished_network_has_unit_mean_activations(found, sources):
-    params = train_compact.finish(found.params, sources)
-    square = sources.photos[0][2:258, 12:268] / np.float32(255)
-    for mean in vgg.activation_means(params, [square]).values():
+def test_the_finished_network_has_unit_mean_activations(found, data):
+    photo = data / "photos" / "0.jpg"
+    params = train_compact.finish(found.params, [photo])
+    for mean in vgg.activation_means(params, [central_square(photo)]).values():
         np.testing.assert_allclose(mean[mean > 0], 1, rtol=0.01)
 
 
