@@ -3,9 +3,10 @@
     python scripts/compare_representations.py --data DATA -o PICTURES
 
 Each candidate makes pictures of the benchmark's own pairs, and VGG-19 judges them as in
-judge_networks.py. Besides the compact network: its shape with random kernels, chosen layer by
-layer; and two kinds of filters that nobody trained, with which textures come close to VGG's. These
-have no layer that sees objects, so a blurred copy of the photograph is their content.
+judge_networks.py. Besides VGG-19 and the compact network: VGG-19's first three blocks, exact but
+shallow; the compact network's shape with random kernels, chosen layer by layer; and two kinds of
+filters that nobody trained, with which textures come close to VGG's. These have no layer that sees
+objects, so a blurred copy of the photograph is their content.
 
 References: He, Wang and Hopcroft, "A powerful generative model using random weights for the deep
 image representation", NIPS 2016; Ustyuzhaninov, Brendel, Gatys and Bethge, "What does it take to
@@ -15,7 +16,7 @@ covariance models for texture synthesis", ICLR 2022.
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from judge_networks import Judge
-from pairs import PAIRS, PHOTOGRAPHS
+from judge_networks import Candidate, judge_candidates, network_candidate, rescale_by_layer, summary
+from pairs import PHOTOGRAPHS
+from sheets import Sheets, digest, pairs
 
 import jaxstyle
-from jaxstyle import images, losses, solvers, vgg
-from jaxstyle.objective import LossWeights
+from jaxstyle import LossSpec, losses, solvers, vgg
+from jaxstyle.convolution import average_pool, conv3x3, max_pool
 from jaxstyle.pages import restart_with_huge_pages
+from jaxstyle.presets import get_preset
 from jaxstyle.weights import load_network
 
 Maps = Callable[[Array], list[Array]]
 SCALES = 5
+PADDING = LossSpec().padding
+# VGG-19's first three blocks: nothing deeper is compared.
+BLOCKS = LossSpec(("relu3_3",), ("relu1_1", "relu2_1", "relu3_1", "relu3_4"))
 
 
 def rectified_wavelets(shape: tuple[int, int], orientations: int = 4) -> Maps:
@@ -91,39 +97,41 @@ def shallow_filters(key: Array, count: int = 96, side: int = 11) -> Maps:
                 padded[None], kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
             )[0]
             found.append(jnp.concatenate([jax.nn.relu(out), level], axis=-1))
-            level = halve(level)
+            level = average_pool(level)
         return found
 
     return maps
 
 
-def random_network(widths: vgg.Widths, squares: list[Array], candidates: int = 8) -> vgg.Params:
+def chosen_network(widths: vgg.Widths, squares: list[Array], candidates: int = 8) -> vgg.Params:
     """Random kernels chosen layer by layer: those from whose output the input is best predicted.
 
     Args:
       widths: the shape of the network.
-      squares: pictures to choose and to normalise over.
+      squares: pictures to choose and to rescale over.
       candidates: how many kernels are tried for each layer.
     """
     params: dict[str, Any] = {"mean": jnp.full(3, 0.5)}
     inputs = [square - 0.5 for square in squares]
     for layer, (name, width) in enumerate(widths):
         if layer and name[4] != widths[layer - 1][0][4]:
-            inputs = [halve(x, jnp.max) for x in inputs]
+            inputs = [max_pool(x) for x in inputs]
         channels = inputs[0].shape[-1]
         best: tuple[float, Array, list[Array]] | None = None
         for i in range(candidates):
             key = jax.random.fold_in(jax.random.key(layer), i)
             scale = np.sqrt(2 / (9 * channels))
             kernel = scale * jax.random.normal(key, (3, 3, channels, width))
-            outputs = [convolve(x, kernel) for x in inputs]
+            outputs = [
+                jax.nn.relu(conv3x3(x, kernel, jnp.zeros(width), padding=PADDING)) for x in inputs
+            ]
             error = unexplained(inputs, outputs)
             if best is None or error < best[0]:
                 best = error, kernel, outputs
         assert best is not None
         params[name] = {"kernel": best[1], "bias": jnp.zeros(width)}
         inputs = best[2]
-    return vgg.normalize_params(params, squares)
+    return rescale_by_layer(params, squares)
 
 
 def unexplained(inputs: list[Array], outputs: list[Array]) -> float:
@@ -138,22 +146,9 @@ def unexplained(inputs: list[Array], outputs: list[Array]) -> float:
     return float(np.square(rest).sum() / np.square(y).sum())
 
 
-def convolve(maps: Array, kernel: Array) -> Array:
-    """A rectified 3×3 convolution with reflected borders."""
-    padded = jnp.pad(maps, ((1, 1), (1, 1), (0, 0)), mode="reflect")
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return jax.nn.relu(
-        jax.lax.conv_general_dilated(
-            padded[None], kernel, (1, 1), "VALID", dimension_numbers=numbers
-        )
-    )[0]
-
-
-def halve(maps: Array, pool: Callable[..., Array] = jnp.mean) -> Array:
-    """Blocks of 2×2 pooled; an odd last row or column is left out."""
-    height, width = maps.shape[0] // 2, maps.shape[1] // 2
-    blocks = maps[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1)
-    return pool(blocks, axis=(1, 3))
+def blur(image: Array) -> Array:
+    """An eighth of the image's size, which holds forms and no texture."""
+    return average_pool(average_pool(average_pool(image)))
 
 
 def stylize_with(maps: Maps, content: Array, style_maps: Maps, style: Array, weight: float,
@@ -161,7 +156,7 @@ def stylize_with(maps: Maps, content: Array, style_maps: Maps, style: Array, wei
     """Gram matrices of the style, a blurred copy of the photograph as content."""
     targets = [losses.gram_matrix(m) for m in style_maps(style)]
     energies = [jnp.mean(jnp.square(gram)) for gram in targets]
-    blurred = halve(halve(halve(content)))
+    blurred = blur(content)
 
     def objective(image: Array) -> tuple[Array, dict[str, Array]]:
         found = [losses.gram_matrix(m) for m in maps(image)]
@@ -169,7 +164,7 @@ def stylize_with(maps: Maps, content: Array, style_maps: Maps, style: Array, wei
             losses.style_loss(gram, target) / energy
             for gram, target, energy in zip(found, targets, energies, strict=True)
         )
-        likeness = jnp.mean(jnp.square(halve(halve(halve(image))) - blurred))
+        likeness = jnp.mean(jnp.square(blur(image) - blurred))
         outside = 1e3 * losses.range_penalty(image)
         return styled + weight * likeness + outside, {}
 
@@ -183,63 +178,69 @@ def stylize_with(maps: Maps, content: Array, style_maps: Maps, style: Array, wei
     return state.image
 
 
-def main() -> None:
+def filters_candidate(name: str, weight: float, steps: int, size: int) -> Candidate:
+    """Filters that nobody trained."""
+
+    def make(content: Array, style: Array) -> Array:
+        if name == "wavelets":
+            shapes = [(picture.shape[0], picture.shape[1]) for picture in (content, style)]
+            maps, style_maps = (rectified_wavelets(shape) for shape in shapes)
+        else:
+            maps = style_maps = shallow_filters(jax.random.key(0))
+        return stylize_with(maps, content, style_maps, style, weight, steps)
+
+    return Candidate(name, digest(f"{weight} {steps} {size}"), make)
+
+
+def make_candidates(options: argparse.Namespace) -> list[Candidate]:
+    """VGG-19 first, as what the others are measured by."""
+    full = load_network(options.judge, normalized=True).params
+    narrow = load_network(options.compact).params
+    squares = [jaxstyle.load_image(options.data / "content" / name, 256) for name in PHOTOGRAPHS]
+    default, compact = get_preset("default"), get_preset("compact")
+    size, steps = options.size, options.steps
+    makers: dict[str, Callable[[], Candidate]] = {
+        "compact": lambda: network_candidate("compact", narrow, compact, steps, size),
+        "blocks": lambda: network_candidate("blocks", full, default, steps, size, spec=BLOCKS),
+        "random": lambda: network_candidate(
+            "random", chosen_network(vgg.network_widths(narrow), squares), default, steps, size
+        ),
+        "wavelets": lambda: filters_candidate("wavelets", options.content_weight, steps, size),
+        "shallow": lambda: filters_candidate("shallow", options.content_weight, steps, size),
+    }
+    unknown = set(options.candidates) - set(makers)
+    if unknown:
+        raise ValueError(
+            f"--candidates should be among {', '.join(makers)}, got {', '.join(sorted(unknown))}"
+        )
+    first = network_candidate("vgg19", full, default, steps, size)
+    return [first, *(makers[name]() for name in options.candidates)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, default=Path("../shared/data"))
-    add("--judge", default="vgg19", help="VGG-19, or a file of it")
+    add("--judge", default="vgg19", help="VGG-19, or a file of it; also the first candidate")
     add("--compact", default="compact", help="the compact network, or a file")
-    add("--candidates", nargs="*", default=["compact", "random", "wavelets", "shallow"])
+    everyone = ["compact", "blocks", "random", "wavelets", "shallow"]
+    add("--candidates", nargs="*", default=everyone, help="(default: %(default)s)")
     add("--content-weight", type=float, default=3.0, help="of the filters that nobody trained")
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=200)
-    add("--pairs", type=int, default=2, help="how many of the benchmark's own pairs")
-    add("-o", "--output", type=Path, help="folder for the pictures")
-    arguments = parser.parse_args()
-    judge = load_network(arguments.judge, normalized=False).params
-    params = load_network(arguments.compact).params
-    networks = {"compact": params}
-    if "random" in arguments.candidates:
-        squares = [
-            jaxstyle.load_image(arguments.data / "content" / name, 256) for name in PHOTOGRAPHS
-        ]
-        networks["random"] = random_network(vgg.network_widths(params), squares)
-
-    for content_name, style_name in PAIRS[: arguments.pairs]:
-        content, style = (
-            jaxstyle.load_image(arguments.data / folder / name, arguments.size)
-            for folder, name in (("content", content_name), ("style", style_name))
-        )
-        judged = Judge(judge, content, style)
-        for name in arguments.candidates:
-            if name in networks:
-                image = jaxstyle.stylize(
-                    networks[name], content, style, weights=LossWeights(), num_steps=arguments.steps
-                ).image
-            else:
-                shapes = [(picture.shape[0], picture.shape[1]) for picture in (content, style)]
-                if name == "wavelets":
-                    maps, style_maps = (rectified_wavelets(shape) for shape in shapes)
-                else:
-                    maps = style_maps = shallow_filters(jax.random.key(0))
-                image = stylize_with(
-                    maps, content, style_maps, style, arguments.content_weight, arguments.steps
-                )
-            image = images.quantize(image)
-            left, content_loss = judged(image)
-            case = {
-                "candidate": name,
-                "content": content_name,
-                "style": style_name,
-                "left": [round(x, 4) for x in left],
-                "mean": round(float(np.mean(left)), 4),
-                "content_loss": round(content_loss),
-            }
-            print(json.dumps(case), flush=True)
-            if arguments.output:
-                arguments.output.mkdir(parents=True, exist_ok=True)
-                stem = f"{Path(content_name).stem}--{Path(style_name).stem}--{name}"
-                jaxstyle.save_image(arguments.output / f"{stem}.png", image)
+    add("--pairs", type=int, default=3, help="how many of the benchmark's own pairs")
+    add("-o", "--output", type=Path, help="folder for the pictures and lines")
+    options = parser.parse_args(arguments)
+    try:
+        candidates = make_candidates(options)
+        judge = load_network(options.judge, normalized=False).params
+        taken = pairs(options.data, options.size, options.pairs)
+        judged = judge_candidates(candidates, judge, taken, Sheets(options.output))
+        cases = [case for found in judged for case, _ in found]
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    print(json.dumps(summary(cases, [candidate.name for candidate in candidates]), indent=2))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import Any, get_args
 
 import jax
 import numpy as np
-from sheets import Sheets, digest, geometric_mean, pairs
+from sheets import Sheets, digest, geometric_mean, pairs, recipe_digest
 
 import jaxstyle
 from jaxstyle import evaluate, images, vgg
@@ -106,10 +106,8 @@ class Entry:
     def fingerprint(self) -> str:
         """What the pictures depend on besides the pair."""
         options = self._options((64, 64))
-        weights = options.pop("weights").resolve(self._spec)
-        # A solver's own text would hold addresses; the preset's name stands for it.
-        del options["solver"]
-        return digest(f"{self._preset.name} {options}", self._params, weights)
+        options["weights"] = options["weights"].resolve(self._spec)
+        return recipe_digest(self._preset.name, options, self._params)
 
     def __call__(self, content: jax.Array, style: jax.Array) -> jax.Array:
         """The picture as it would be saved."""

@@ -11,20 +11,21 @@ a rerun makes only what is missing there. The sheet has each painting once, the 
 
 import argparse
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pairs import PAINTINGS, PHOTOGRAPHS
+from pairs import PAINTINGS, PHOTOGRAPHS, Case
 from PIL import Image
-from sheets import Sheets, digest, geometric_mean, pairs
+from sheets import Sheets, digest, geometric_mean, pairs, recipe_digest
 
 import jaxstyle
 from jaxstyle import contact_sheet, evaluate, images, multiscale, vgg
 from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.presets import get_preset
+from jaxstyle.presets import Preset, get_preset
 from jaxstyle.weights import load_network
 
 _COLUMN = 192
@@ -44,13 +45,44 @@ class Judge:
         return left, float(scores.content["relu4_2"])
 
 
-def make(name: str, params: vgg.Params, pair: tuple[Any, Any], arguments: Any) -> jax.Array:
-    """A network's picture as it would be saved."""
-    content, style = pair
-    preset = get_preset(arguments.recipes.get(name, "default"))
-    options = preset.options(params, content.shape[:2]) | {"num_steps": arguments.steps}
-    result = jaxstyle.stylize(params, content, style, **options)
-    return images.quantize(result.image)
+class Candidate(NamedTuple):
+    """Whose pictures are judged.
+
+    Attributes:
+      name: its column and its lines.
+      key: what its pictures depend on besides the pair, for a file's name.
+      make: a picture `[H, W, 3]` from a photograph and a painting.
+    """
+
+    name: str
+    key: str
+    make: Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def network_candidate(
+    name: str, params: vgg.Params, preset: Preset, steps: int, size: int, **changes: Any
+) -> Candidate:
+    """A network with a recipe.
+
+    Args:
+      name: of the candidate.
+      params: the network.
+      preset: its recipe.
+      steps: in place of the recipe's.
+      size: the pictures' longer side.
+      changes: of the recipe, options of `jaxstyle.stylize`.
+    """
+
+    def options(shape: tuple[int, int]) -> dict[str, Any]:
+        return preset.options(params, shape) | {"num_steps": steps} | changes
+
+    def make(content: jax.Array, style: jax.Array) -> jax.Array:
+        shape = (content.shape[0], content.shape[1])
+        return jaxstyle.stylize(params, content, style, **options(shape)).image
+
+    some = options((64, 64))
+    some["weights"] = some["weights"].resolve(some["spec"])
+    return Candidate(name, recipe_digest(f"{preset.name} {size}", some, params), make)
 
 
 def random_network(shape: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
@@ -58,21 +90,61 @@ def random_network(shape: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
 
     By the filter, those that are nearly dead would outweigh all others by many powers of ten.
     """
-    params = vgg.init_params(jax.random.key(0), vgg.network_widths(shape))
+    return rescale_by_layer(vgg.init_params(jax.random.key(0), vgg.network_widths(shape)), squares)
+
+
+def rescale_by_layer(params: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
+    """The network with a mean activation of one in each layer, over some pictures."""
     means = vgg.activation_means(params, squares)
     return vgg.rescale_params(
         params, {name: jnp.full_like(mean, mean.mean()) for name, mean in means.items()}
     )
 
 
-def fingerprint(params: vgg.Params, judge: vgg.Params, name: str, arguments: Any) -> str:
-    """What a picture and its judgement depend on besides the pair."""
-    recipe = arguments.recipes.get(name, "default")
-    weights = get_preset(recipe).weights(params, (64, 64)).resolve(get_preset(recipe).spec)
-    return digest(f"{recipe} {arguments.size} {arguments.steps}", params, weights, judge)
+def judge_candidates(
+    candidates: Sequence[Candidate],
+    judge: vgg.Params,
+    taken: Iterable[tuple[str, str, tuple[jax.Array, jax.Array]]],
+    sheets: Sheets,
+) -> Iterator[list[tuple[Case, jax.Array]]]:
+    """Makes and judges the pictures that are not kept yet, pair by pair.
+
+    Args:
+      candidates: who makes them.
+      judge: VGG-19's published parameters.
+      taken: from `sheets.pairs`.
+      sheets: keeps pictures and lines.
+
+    Yields:
+      Each candidate's line and picture as saved, for one pair.
+    """
+    judged_by = digest("", judge)
+    for content_name, style_name, pair in taken:
+        judged, found = Judge(judge, *pair), []
+        stem = f"{Path(content_name).stem}--{Path(style_name).stem}"
+        for candidate in candidates:
+            key = f"{stem}--{Path(candidate.name).stem}-{candidate.key}-{judged_by}"
+            kept = sheets.find(key)
+            if kept is None:
+                image = images.quantize(candidate.make(*pair))
+                left, content_loss = judged(image)
+                case = {
+                    "key": key,
+                    "content": content_name,
+                    "style": style_name,
+                    "left": [round(x, 4) for x in left],
+                    "mean": float(np.mean(left)),
+                    "content_loss": content_loss,
+                }
+                sheets.keep(case, image)
+            else:
+                image, case = kept
+            found.append((case | {"network": candidate.name}, image))
+        sheets.row(stem, [*pair, *(image for _, image in found)])
+        yield found
 
 
-def summary(cases: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+def summary(cases: list[Case], names: list[str]) -> dict[str, Any]:
     """Geometric means over the pairs, and the ratios to the first network."""
     mean = {n: np.array([c["mean"] for c in cases if c["network"] == n]) for n in names}
     content = {n: np.array([c["content_loss"] for c in cases if c["network"] == n]) for n in names}
@@ -114,65 +186,77 @@ def draw_sheet(path: Path, names: list[str], rows: list[tuple[list[jax.Array], l
     contact_sheet.draw_page(heads, [""] * len(cells), cells, _COLUMN).save(path, quality=90)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, default=Path("../shared/data"))
     add("--judge", default="vgg19", help="VGG-19, or a file of it; also the first network")
     add("--networks", nargs="*", default=["compact", "random"], help="names, files, or random")
-    add("--recipe", nargs="*", default=["compact=compact"], help="NETWORK=PRESET, else default")
+    add(
+        "--recipe",
+        nargs="*",
+        default=[],
+        help="NETWORK=PRESET; compact has its own, others default",
+    )
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=200)
     add("--pairs", type=int, help="only the first so many of the benchmark's own pairs")
     add("-o", "--output", type=Path, help="folder for the pictures and lines")
-    add("--sheet", type=Path, help="a page of the pictures of seven pairs")
-    arguments = parser.parse_args()
-    arguments.recipes = dict(pair.split("=") for pair in arguments.recipe)
+    add("--sheet", type=Path, help="a page of the pictures of seven pairs, or of --pairs")
+    options = parser.parse_args(arguments)
+    try:
+        run(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
-    judge = load_network(arguments.judge, normalized=False).params
-    networks = {"vgg19": load_network(arguments.judge, normalized=True).params}
-    squares = [jaxstyle.load_image(arguments.data / "content" / name, 256) for name in PHOTOGRAPHS]
-    for name in arguments.networks:
+
+def make_candidates(options: argparse.Namespace) -> list[Candidate]:
+    """VGG-19 first, then the networks asked for, each with its recipe."""
+    recipes = dict(pair.split("=", 1) for pair in options.recipe if "=" in pair)
+    wrong = recipes.keys() - {"vgg19", *options.networks}
+    if wrong or len(recipes) < len(options.recipe):
+        raise ValueError(
+            f"--recipe should be NETWORK=PRESET of one of vgg19, {', '.join(options.networks)}, "
+            f"got {' '.join(options.recipe)}"
+        )
+    recipes = {"compact": "compact"} | recipes
+    networks = {"vgg19": load_network(options.judge, normalized=True).params}
+    for name in options.networks:
         if name == "random":  # the shape of the network before it
+            squares = [
+                jaxstyle.load_image(options.data / "content" / name, 256) for name in PHOTOGRAPHS
+            ]
             networks[name] = random_network(networks[next(reversed(networks))], squares)
         else:
             networks[name] = load_network(name).params
-
-    keys = {
-        name: f"{Path(name).stem}-{fingerprint(params, judge, name, arguments)}"
+    return [
+        network_candidate(
+            name, params, get_preset(recipes.get(name, "default")), options.steps, options.size
+        )
         for name, params in networks.items()
-    }
-    cases, sheets = [], Sheets(arguments.output)
+    ]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Makes, judges, prints and draws."""
+    candidates = make_candidates(options)
+    names = [candidate.name for candidate in candidates]
+    judge = load_network(options.judge, normalized=False).params
+    taken = list(pairs(options.data, options.size, options.pairs))
+    cases: list[Case] = []
     rows: dict[str, tuple[list[jax.Array], list[str]]] = {}
-    for content_name, style_name, pair in pairs(arguments.data, arguments.size, arguments.pairs):
-        judged, row = Judge(judge, *pair), list(pair)
-        stem = f"{Path(content_name).stem}--{Path(style_name).stem}"
-        for name, params in networks.items():
-            key = f"{stem}--{keys[name]}"
-            found = sheets.find(key)
-            if found is None:
-                image = make(name, params, pair, arguments)
-                left, content_loss = judged(image)
-                case = {
-                    "key": key,
-                    "content": content_name,
-                    "style": style_name,
-                    "left": [round(x, 4) for x in left],
-                    "mean": float(np.mean(left)),
-                    "content_loss": content_loss,
-                }
-                sheets.keep(case, image)
-            else:
-                image, case = found
-            cases.append(case | {"network": name})
-            row.append(image)
-        sheets.row(stem, row)
-        if PHOTOGRAPHS.index(content_name) == PAINTINGS.index(style_name) % len(PHOTOGRAPHS):
-            left = [f"{case['mean']:.3f}" for case in cases[-len(networks) :]]
-            rows[style_name] = (row, ["", "style left:", *left])
-    if arguments.sheet:
-        draw_sheet(arguments.sheet, list(networks), [rows[k] for k in PAINTINGS if k in rows])
-    print(json.dumps(summary(cases, list(networks)), indent=2))
+    judged = judge_candidates(candidates, judge, taken, Sheets(options.output))
+    for (content_name, style_name, pair), found in zip(taken, judged, strict=True):
+        cases += [case for case, _ in found]
+        own = PHOTOGRAPHS.index(content_name) == PAINTINGS.index(style_name) % len(PHOTOGRAPHS)
+        if own or options.pairs is not None:
+            left = [f"{case['mean']:.3f}" for case, _ in found]
+            shown = [*pair, *(image for _, image in found)]
+            rows[style_name] = (shown, ["", "style left:", *left])
+    if options.sheet:
+        draw_sheet(options.sheet, names, [rows[k] for k in PAINTINGS if k in rows])
+    print(json.dumps(summary(cases, names), indent=2))
 
 
 if __name__ == "__main__":

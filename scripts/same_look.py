@@ -2,8 +2,8 @@
 
     python scripts/same_look.py --network compact --judge vgg19 --data DATA -o same-look.jpg
 
-A photograph is stylised at 512 px, and at 1536 px twice: at once, and from 512 px on by the sizes
-of `--scales auto`, with the small picture's steps at the first size and half as many at the others.
+A photograph is stylised at 512 px, and at 1536 px twice: at once, and from about 512 px on in
+steps of √2, with the small picture's steps at the first size and half as many at the others.
 The painting keeps its size relative to the photograph. The large pictures are then reduced to
 512 px, and all are judged there by VGG-19 with its published weights: the style loss that is
 left of the photograph's own, which for the small picture is as low as the method gets it, and the
@@ -12,6 +12,7 @@ structural similarity with the small picture. Prints a line of JSON for each, an
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -39,7 +40,7 @@ def make(
     ways = {
         f"{small} px": ([small], [steps]),
         f"{large} px at once": ([large], [steps]),
-        f"{large} px from {small} px on": (sizes, counts),
+        f"{', '.join(map(str, sizes))} px": (sizes, counts),
     }
     return {
         name: multiscale.stylize_coarse_to_fine(
@@ -49,7 +50,8 @@ def make(
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, default=Path("../shared/data"))
@@ -60,7 +62,17 @@ def main() -> None:
     add("--large", type=int, default=1536, help="longer side in pixels")
     add("--steps", type=int, default=200)
     add("-o", "--output", type=Path, help="a page of the pictures")
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.large <= options.small:
+        parser.error(f"--large should be more than --small, got {options.large}")
+    try:
+        compare(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Makes, judges, prints and draws."""
     params = load_network(arguments.network, normalized=True).params
     judge = load_network(arguments.judge, normalized=False).params
     names = zip(("content", "style"), PAIRS[0], strict=True)

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,21 @@ def digest(text: str, *trees: Any) -> str:
     for leaf in jax.tree.leaves(trees):
         found.update(np.asarray(leaf).tobytes())
     return found.hexdigest()[:8]
+
+
+def recipe_digest(text: str, options: Mapping[str, Any], *trees: Any) -> str:
+    """`digest` of what `jaxstyle.stylize` is called with.
+
+    The solver is the exception: its own text would hold addresses, so the text should name the
+    preset. Who changes a preset's solver, or the code, should use a new folder.
+
+    Args:
+      text: what else the picture depends on.
+      options: keyword arguments of `jaxstyle.stylize`; the weights resolved.
+      trees: the network, and other arrays.
+    """
+    named = {name: option for name, option in options.items() if name not in ("solver", "weights")}
+    return digest(f"{text} {named}", options["weights"], *trees)
 
 
 def pairs(
