@@ -127,6 +127,9 @@ def choose_convolution(
       in_loop: whether it is in the body of a loop, where XLA's CPU compiler gives the derivative
         of a direct convolution a kernel of a tenth of the speed (jax-ml/jax issue 12868).
 
+    Returns:
+      A form that `conv3x3` takes, never "auto".
+
     Example:
       >>> choose_convolution(jnp.ones((64, 64, 3)), jnp.ones((3, 3, 3, 64)))
       'im2col'

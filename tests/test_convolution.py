@@ -137,6 +137,8 @@ def test_auto_is_the_fastest_on_a_cpu(h, c_in, c_out, dtype, prepared, chosen, m
     kernel = jax.ShapeDtypeStruct((3, 3, c_in, c_out), dtype)
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert choose_convolution(x, kernel, prepared=prepared) == chosen
+    in_loop = choose_convolution(x, kernel, prepared=prepared, in_loop=True)
+    assert in_loop == ("winograd" if (chosen, dtype) == ("direct", "float32") else chosen)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert choose_convolution(x, kernel, prepared=prepared) == "direct"
 
