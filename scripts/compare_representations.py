@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--compact", default="compact", help="the compact network, or a file")
     everyone = ["compact", "blocks", "random", "wavelets", "shallow"]
     add("--candidates", nargs="*", default=everyone, help="(default: %(default)s)")
-    add("--content-weight", type=float, default=3.0, help="of the filters that nobody trained")
+    add("--content-weight", type=float, default=0.03, help="of the filters that nobody trained")
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=200)
     add("--pairs", type=int, default=3, help="how many of the benchmark's own pairs")

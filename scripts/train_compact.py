@@ -53,7 +53,7 @@ from jaxstyle.presets import get_preset
 from jaxstyle.protocol import Info
 from jaxstyle.registry import shipped
 
-WIDTHS = "16,16 48,96 96,96,96,96 224,224,208,208 384,48,48,48"
+WIDTHS = "16,16 48,64 96,96,96,96 192,192,192,192 384,48,48,48"
 # What the default objective compares must be right; the other layers are there for those who ask.
 HELPING = 0.05
 # Gram matrices average out most of a feature map's errors, so what is left counts more.
