@@ -103,6 +103,7 @@ def test_small_maps_and_narrow_blocks_have_no_fast_bands():
     assert not banded(WIDTHS, 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
 def test_statistics_of_regions_and_own_losses_equal_the_whole():
     image, content, style = pictures(64, 12)
@@ -187,6 +188,7 @@ def test_rows_over_several_devices_are_refused(monkeypatch):
     assert specs.suit_spec(LossSpec(), jnp.zeros((8, 8, 3))).memory == "plain"
 
 
+@pytest.mark.slow
 def test_they_take_a_fraction_of_the_memory():
     if jax.default_backend() != "cpu":
         pytest.skip("what is measured is the CPU compiler's plan")

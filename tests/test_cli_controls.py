@@ -101,6 +101,7 @@ def test_scales_from_coarse_to_fine(cli):
     assert "steps" not in read_settings("out.png")["options"]
 
 
+@pytest.mark.slow
 def test_scales_of_textures_and_reconstructions_and_with_controls(cli):
     done(cli("texture style.png -o t.png", size=None, scales="16,32", output_size="40x24"))
     assert pixels("t.png").shape == (24, 40, 3)

@@ -77,13 +77,13 @@ def test_vgg19_sees_the_style_in_its_pictures(compact, vgg19):
     style = jaxstyle.load_image(samples.SWIRLS, 128)
     judge = Judge(load_network(vgg19, normalized=False).params, content, style)
 
-    def left(params, preset):
-        options = get_preset(preset).options(params, content.shape[:2]) | {"num_steps": 60}
+    def left(params):
+        options = get_preset("compact").options(params, content.shape[:2]) | {"num_steps": 60}
         image = images.quantize(jaxstyle.stylize(params, content, style, **options).image)
         return dict(zip(LossSpec().style_layers, judge(image)[0], strict=True))
 
-    ours = left(compact.params, "compact")
-    others = left(random_network(compact.params, [content, style]), "default")
+    ours = left(compact.params)
+    others = left(random_network(compact.params, [content, style]))
     bounds = {
         "relu1_1": 0.05, "relu2_1": 0.02, "relu3_1": 0.06, "relu4_1": 0.09, "relu5_1": 0.5,
     }  # fmt: skip

@@ -94,6 +94,7 @@ def test_a_picture_s_key_changes_with_all_that_it_depends_on():
     assert key() == keys[0]
 
 
+@pytest.mark.slow
 def test_networks_are_judged_once_and_drawn(data, tmp_path, capsys):
     command = [
         f"--data={data}", "--size=48", "--steps=2", "--pairs=2", f"--output={tmp_path / 'kept'}",
@@ -155,6 +156,7 @@ def test_of_random_kernels_those_are_chosen_that_keep_most_of_their_input():
     assert compare_representations.unexplained([x], [mixed]) < 0.01 < 0.3 < half < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(32, 48), (33, 40)])
 def test_filters_that_nobody_trained_see_texture_but_not_where(shape):
     """A Gram matrix of theirs stays when a picture is turned around its edges."""

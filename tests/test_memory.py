@@ -35,6 +35,7 @@ def test_the_most_lanes_that_fit(params):
     assert plan.max_lanes(0) == 0
 
 
+@pytest.mark.slow
 def test_what_a_plan_depends_on(params):
     def total(shape, **options):
         return jaxstyle.plan_memory(params, shape, spec=SPEC, **options).total()

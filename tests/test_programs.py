@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jaxstyle import samples
 
 # Counts the programs that are compiled, and not read from where they were kept.
@@ -45,6 +47,7 @@ def test_a_second_start_compiles_nothing_that_took_long(tmp_path):
     assert (tmp_path / "out.png").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_where_it_cannot_be_or_should_not(tmp_path):
     (tmp_path / "file").touch()
     assert run(tmp_path, XDG_CACHE_HOME=str(tmp_path / "file")) == 0
