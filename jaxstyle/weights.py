@@ -312,7 +312,7 @@ def _obtain(
         show = sys.stderr.isatty() if progress is None else progress
         # Whoever has something to fall back on does not want to wait for a blocked address.
         retries = 1 if has_fallback else 3
-        _log.info("%s is not on this machine: downloading it", name)
+        _log.info("%s is not on this machine: downloading it", base(name))
         try:
             return name, fetch(base(name), progress=show, retries=retries), ""
         except DownloadError as error:
