@@ -13,33 +13,50 @@ Example:
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from jaxstyle import color, solvers
-from jaxstyle.batch import Grid, stylize_grid
-from jaxstyle.descent import Result, descend, optimize
-from jaxstyle.guidance import Region, guided_targets
-from jaxstyle.images import quantize, resize
-from jaxstyle.losses import content_loss, gram_matrix, style_loss
-from jaxstyle.memory import MemoryPlan, plan_memory
-from jaxstyle.multiscale import make_scales, stylize_coarse_to_fine
-from jaxstyle.objective import ObjectiveValue, objective, objective_and_gradient
-from jaxstyle.sharding import shard_rows
-from jaxstyle.spec import LossSpec, LossWeights, OwnLoss
-from jaxstyle.targets import Kept, Mixture, Targets, blend_styles, compute_targets, mix_styles
-from jaxstyle.transfer import reconstruct_content, stylize, synthesize_texture
-from jaxstyle.vgg import features, init_params, normalize_params
+from jaxstyle import solvers
+from jaxstyle._common import huge_pages as pages
+from jaxstyle._common.sharding import shard_rows
+from jaxstyle.image import animation, color
+from jaxstyle.image.pixels import quantize, resize
+from jaxstyle.losses import statistics
+from jaxstyle.losses.functional import content_loss, gram_matrix, style_loss
+from jaxstyle.losses.guidance import Region, guided_targets
+from jaxstyle.losses.objective import ObjectiveValue, objective, objective_and_gradient
+from jaxstyle.losses.spec import LossSpec, LossWeights, OwnLoss
+from jaxstyle.losses.targets import (
+    Kept,
+    Mixture,
+    Targets,
+    blend_styles,
+    compute_targets,
+    mix_styles,
+)
+from jaxstyle.networks.vgg import features, init_params, normalize_params
+from jaxstyle.optimization import presets
+from jaxstyle.optimization.batch import Grid, stylize_grid
+from jaxstyle.optimization.descent import Result, descend, optimize
+from jaxstyle.optimization.memory import MemoryPlan, plan_memory
+from jaxstyle.optimization.multiscale import make_scales, stylize_coarse_to_fine
+from jaxstyle.optimization.transfer import reconstruct_content, stylize, synthesize_texture
 
 if TYPE_CHECKING:
-    from jaxstyle.io import load_image, save_image
-    from jaxstyle.weights import load_params
+    from jaxstyle.image.io import load_image, save_image
+    from jaxstyle.networks.load import load_params
 
 # What touches the disk is imported when it is first used: Pillow and the file formats cost time.
 _LAZY = {
-    "load_image": "jaxstyle.io",
-    "save_image": "jaxstyle.io",
-    "load_params": "jaxstyle.weights",
+    "load_image": "jaxstyle.image.io",
+    "save_image": "jaxstyle.image.io",
+    "load_params": "jaxstyle.networks.load",
 }
+
+# Modules that users import by short names, wherever they live; as `os.path` is one.
+for _module in (animation, color, pages, presets, statistics):
+    _name = "pages" if _module is pages else _module.__name__.rpartition(".")[2]
+    sys.modules[f"jaxstyle.{_name}"] = _module
 
 __all__ = [
     "Grid",

@@ -16,12 +16,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle.checks import check_image
-from jaxstyle.color import luminance, match_color
-from jaxstyle.images import quantize
-from jaxstyle.objective import LossSpec, LossWeights, Targets, compute_targets, objective
-from jaxstyle.spec import features
-from jaxstyle.statistics import Quantiles, get_statistic
+from jaxstyle._common.checks import check_image
+from jaxstyle.image.color import luminance, match_color
+from jaxstyle.image.pixels import quantize
+from jaxstyle.losses.objective import LossSpec, LossWeights, Targets, compute_targets, objective
+from jaxstyle.losses.spec import features
+from jaxstyle.losses.statistics import Quantiles, get_statistic
 
 SPEC = LossSpec(padding="zero")
 """What the judge compares: the paper's layers, under the padding that VGG was trained with."""
@@ -99,7 +99,7 @@ def evaluate(
       ValueError: if a picture is not as large as the content image, or see `compute_reference`.
 
     Example:
-      >>> from jaxstyle import vgg
+      >>> from jaxstyle.networks import vgg
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
       >>> spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1",))
       >>> content, style = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3))
@@ -154,7 +154,7 @@ def compute_reference(
       ValueError: if an image does not fit, or the network lacks a layer.
 
     Example:
-      >>> from jaxstyle import vgg
+      >>> from jaxstyle.networks import vgg
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
       >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=("relu1_1",))
       >>> content, style = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3))

@@ -35,14 +35,16 @@ from pairs import INITS, PAINTINGS, PAIRS, PHOTOGRAPHS, Case
 from timing import alternate
 
 import jaxstyle
-from jaxstyle import images, pages, solvers
-from jaxstyle.batch import Lane, choose_width, descend_lanes
-from jaxstyle.convolution import Convolution
-from jaxstyle.objective import LossWeights, Targets
-from jaxstyle.presets import get_preset
-from jaxstyle.spec import Precision, prepare_params
-from jaxstyle.transfer import initial_image
-from jaxstyle.weights import load_network
+from jaxstyle import solvers
+from jaxstyle._common import huge_pages
+from jaxstyle.image import pixels
+from jaxstyle.losses.objective import LossWeights, Targets
+from jaxstyle.losses.spec import Precision, prepare_params
+from jaxstyle.networks.convolution import Convolution
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.batch import Lane, choose_width, descend_lanes
+from jaxstyle.optimization.presets import get_preset
+from jaxstyle.optimization.transfer import initial_image
 
 
 class Bench:
@@ -119,7 +121,7 @@ def robustness(bench: Bench) -> Iterator[Case]:
         targets = jaxstyle.compute_targets(bench.params, content, style, bench.spec)
         as_float, as_saved = (
             bench.free_objective(image, targets)
-            for image in (result.image, images.quantize(result.image))
+            for image in (result.image, pixels.quantize(result.image))
         )
         yield {
             "content": content_name,
@@ -142,7 +144,7 @@ def range_(bench: Bench) -> Iterator[Case]:
                 bench.params, content, style,
                 spec=bench.spec, weights=weights, init=init, num_steps=bench.steps,
             ).image  # fmt: skip
-            for kind, picture in (("float", image), ("saved", images.quantize(image))):
+            for kind, picture in (("float", image), ("saved", pixels.quantize(image))):
                 case[f"{name}_{kind}"] = bench.free_objective(picture, targets)
         case["kept_ratio"] = case["kept_saved"] / case["kept_float"]
         case["clipped_ratio"] = case["clipped_saved"] / case["clipped_float"]
@@ -350,5 +352,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    pages.restart_with_huge_pages()
+    huge_pages.restart_with_huge_pages()
     main()

@@ -16,15 +16,15 @@ import numpy as np
 from pairs import Case
 
 import jaxstyle
-from jaxstyle import pages
-from jaxstyle.batch import Lane, descend_lanes
-from jaxstyle.objective import LossWeights
-from jaxstyle.weights import load_network
+from jaxstyle._common import huge_pages
+from jaxstyle.losses.objective import LossWeights
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.batch import Lane, descend_lanes
 
 
 def page_cases(network: str, size: int, rounds: int) -> Iterator[Case]:
     """Loss and gradient in a process with huge pages and in one without, alternating."""
-    asked = pages.with_huge_pages({})
+    asked = huge_pages.with_huge_pages({})
     if asked is None:
         raise SystemExit("this system gives huge pages to every program or to none")
     spawn = multiprocessing.get_context("spawn")

@@ -61,11 +61,11 @@ from pairs import INITS, PAIRS, Case
 from timing import alternate, seconds_of
 
 import jaxstyle
-from jaxstyle import vgg
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.spec import LossSpec
-from jaxstyle.targets import Targets
-from jaxstyle.transfer import initial_image
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.losses.spec import LossSpec
+from jaxstyle.losses.targets import Targets
+from jaxstyle.networks import vgg
+from jaxstyle.optimization.transfer import initial_image
 
 MIB = 2**20
 

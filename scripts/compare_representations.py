@@ -29,11 +29,13 @@ from pairs import PHOTOGRAPHS
 from sheets import Sheets, digest, pairs
 
 import jaxstyle
-from jaxstyle import LossSpec, losses, solvers, vgg
-from jaxstyle.convolution import average_pool, conv3x3, max_pool
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.presets import get_preset
-from jaxstyle.weights import load_network
+from jaxstyle import LossSpec, solvers
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.losses import functional
+from jaxstyle.networks import vgg
+from jaxstyle.networks.convolution import average_pool, conv3x3, max_pool
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.presets import get_preset
 
 Maps = Callable[[Array], list[Array]]
 SCALES = 5
@@ -154,18 +156,18 @@ def blur(image: Array) -> Array:
 def stylize_with(maps: Maps, content: Array, style_maps: Maps, style: Array, weight: float,
                  steps: int) -> Array:  # fmt: skip
     """Gram matrices of the style, a blurred copy of the photograph as content."""
-    targets = [losses.gram_matrix(m) for m in style_maps(style)]
+    targets = [functional.gram_matrix(m) for m in style_maps(style)]
     energies = [jnp.mean(jnp.square(gram)) for gram in targets]
     blurred = blur(content)
 
     def objective(image: Array) -> tuple[Array, dict[str, Array]]:
-        found = [losses.gram_matrix(m) for m in maps(image)]
+        found = [functional.gram_matrix(m) for m in maps(image)]
         styled = sum(
-            losses.style_loss(gram, target) / energy
+            functional.style_loss(gram, target) / energy
             for gram, target, energy in zip(found, targets, energies, strict=True)
         )
         likeness = jnp.mean(jnp.square(blur(image) - blurred))
-        outside = 1e3 * losses.range_penalty(image)
+        outside = 1e3 * functional.range_penalty(image)
         return styled + weight * likeness + outside, {}
 
     solver = solvers.lbfgs()

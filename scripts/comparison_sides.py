@@ -17,13 +17,13 @@ from pairs import PAIRS
 from timing import alternate, seconds_of
 
 import jaxstyle
-from jaxstyle import images
-from jaxstyle.descent import descend
-from jaxstyle.presets import get_preset
-from jaxstyle.spec import LossSpec, prepare_params
-from jaxstyle.targets import Targets
-from jaxstyle.transfer import Init, initial_image
-from jaxstyle.weights import load_network
+from jaxstyle.image import pixels
+from jaxstyle.losses.spec import LossSpec, prepare_params
+from jaxstyle.losses.targets import Targets
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.descent import descend
+from jaxstyle.optimization.presets import get_preset
+from jaxstyle.optimization.transfer import Init, initial_image
 
 # What each changes of the spec.
 OURS: dict[str, dict[str, Any]] = {
@@ -209,7 +209,7 @@ class Comparison:
         shape = (size // 2, size // 2)
         image = initial_image(init, shape, self.params, content=small.content)
         first = self.descend_ours(small, image, self.options.coarse)
-        start = images.resize(first.image, (size, size))
+        start = pixels.resize(first.image, (size, size))
         then = self.descend_ours(problem, start, evaluations, until)
         return Descent(
             [math.inf] * len(first.losses) + then.losses,

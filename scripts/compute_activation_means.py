@@ -16,10 +16,11 @@ import numpy as np
 from safetensors.numpy import save
 from tqdm import tqdm
 
-from jaxstyle import files, vgg
+from jaxstyle._common import files
+from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli.networks import central_square, find_pictures
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.weights import load_network
+from jaxstyle.networks import vgg
+from jaxstyle.networks.load import load_network
 
 OUTPUT = Path(__file__).parents[1] / "params" / "vgg19_activation_means.safetensors"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from jaxstyle.io import save_image
+from jaxstyle.image.io import save_image
 
 OUTPUT = Path(__file__).parents[1] / "jaxstyle" / "samples"
 OVERSAMPLING = 3

@@ -28,12 +28,14 @@ import numpy as np
 from sheets import Sheets, digest, geometric_mean, pairs, recipe_digest
 
 import jaxstyle
-from jaxstyle import evaluate, images, vgg
-from jaxstyle.io import load_picture
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.presets import PRESETS, Preset, get_preset
-from jaxstyle.statistics import StatisticName
-from jaxstyle.weights import load_network
+from jaxstyle import evaluate
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.image import pixels
+from jaxstyle.image.io import load_picture
+from jaxstyle.losses.statistics import StatisticName
+from jaxstyle.networks import vgg
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.presets import PRESETS, Preset, get_preset
 
 Case = dict[str, Any]
 Maker = Callable[[jax.Array, jax.Array], jax.Array]
@@ -113,7 +115,7 @@ class Entry:
         """The picture as it would be saved."""
         options = self._options((content.shape[0], content.shape[1]))
         result = jaxstyle.stylize(self._params, content, style, **options)
-        return images.quantize(result.image)
+        return pixels.quantize(result.image)
 
 
 def make_entries(arguments: argparse.Namespace) -> list[Entry]:

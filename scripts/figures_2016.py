@@ -13,7 +13,7 @@ from studio import NIGHT, RATIO, RATIOS, Cell, Check, Figure, Studio, falls, hal
 import jaxstyle
 from jaxstyle import color
 from jaxstyle.evaluate import losses_by_layer, structural_similarity
-from jaxstyle.presets import get_preset
+from jaxstyle.optimization.presets import get_preset
 
 PAINTINGS = (
     "starry-night.jpg", "the-scream.jpg", "kandinsky_composition_vii.jpg", "great-wave.jpg",

@@ -13,9 +13,12 @@ import numpy as np
 from studio import NIGHT, Cell, Check, Figure, Studio, halve, rmse, total
 
 import jaxstyle
-from jaxstyle import color, guidance, images, multiscale
+from jaxstyle import color
 from jaxstyle.evaluate import losses_by_layer
-from jaxstyle.targets import blend_styles, mix_styles
+from jaxstyle.image import pixels
+from jaxstyle.losses import guidance
+from jaxstyle.losses.targets import blend_styles, mix_styles
+from jaxstyle.optimization import multiscale
 
 # Where the sky ends in the photograph of Tübingen, as fractions of its width and height.
 SKYLINE = (
@@ -33,7 +36,7 @@ def colors(studio: Studio) -> Figure:
     grey = color.greyscale(photo)
     grey_style = color.match_luminance(color.greyscale(painting), grey)
     transferred = studio.make(jaxstyle.stylize, grey, grey_style, **options)
-    luminance_only = images.quantize(color.with_luminance_of(photo, transferred))
+    luminance_only = pixels.quantize(color.with_luminance_of(photo, transferred))
     off = float(jnp.max(jnp.abs(chroma(luminance_only) - chroma(photo))))
 
     matched = color.match_color(painting, photo)

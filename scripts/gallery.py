@@ -23,9 +23,10 @@ from sheets import digest
 from studio import NIGHT, PHOTOGRAPH
 
 import jaxstyle
-from jaxstyle import contact_sheet, files
+from jaxstyle._common import files
+from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli import main as run_command
-from jaxstyle.pages import restart_with_huge_pages
+from jaxstyle.image import contact_sheet
 
 _COLUMN = 224
 # The options of a picture; MASKS of the photograph and other PAINTINGS by the names of their files.

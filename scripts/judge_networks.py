@@ -23,10 +23,13 @@ from PIL import Image
 from sheets import Sheets, digest, geometric_mean, pairs, recipe_digest
 
 import jaxstyle
-from jaxstyle import contact_sheet, evaluate, images, multiscale, vgg
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.presets import Preset, get_preset
-from jaxstyle.weights import load_network
+from jaxstyle import evaluate
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.image import contact_sheet, pixels
+from jaxstyle.networks import vgg
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization import multiscale
+from jaxstyle.optimization.presets import Preset, get_preset
 
 _COLUMN = 192
 
@@ -126,7 +129,7 @@ def judge_candidates(
             key = f"{stem}--{Path(candidate.name).stem}-{candidate.key}-{judged_by}"
             kept = sheets.find(key)
             if kept is None:
-                image = images.quantize(candidate.make(*pair))
+                image = pixels.quantize(candidate.make(*pair))
                 left, content_loss = judged(image)
                 case = {
                     "key": key,
@@ -179,7 +182,7 @@ def draw_sheet(path: Path, names: list[str], rows: list[tuple[list[jax.Array], l
         row = []
         for picture, line in zip(pictures, lines, strict=True):
             shape = multiscale.scaled_shape((picture.shape[0], picture.shape[1]), _COLUMN)
-            small = np.asarray(images.quantize(images.resize(picture, shape)) * 255)
+            small = np.asarray(pixels.quantize(pixels.resize(picture, shape)) * 255)
             row.append(contact_sheet.Cell(Image.fromarray(small.round().astype(np.uint8)), [line]))
         cells.append(row)
     heads = ["photograph", "painting", *names]

@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
 from tqdm import tqdm
 
-from jaxstyle import files, vgg
-from jaxstyle.convolution import conv3x3, max_pool
-from jaxstyle.objective import LossSpec
+from jaxstyle._common import files
+from jaxstyle.losses.objective import LossSpec
+from jaxstyle.networks import vgg
+from jaxstyle.networks.convolution import conv3x3, max_pool
 
 PADDING = LossSpec().padding
 Floats = NDArray[np.float32]

@@ -36,10 +36,11 @@ import numpy as np
 from PIL import Image
 from studio import Figure, Studio
 
-from jaxstyle import contact_sheet, files, images
-from jaxstyle.multiscale import scaled_shape
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.weights import load_network
+from jaxstyle._common import files
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.image import contact_sheet, pixels
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.multiscale import scaled_shape
 
 _COLUMN = 256
 FIGURES: dict[str, Callable[[Studio], Figure]] = {
@@ -82,7 +83,7 @@ def draw(path: Path, figure: Figure) -> None:
 def _shown(picture: jax.Array) -> Image.Image:
     """As wide as a column, or as high if that is less, small pictures not smoothed."""
     height, width = scaled_shape((picture.shape[0], picture.shape[1]), _COLUMN)
-    image = Image.fromarray(np.asarray(images.quantize(picture) * 255).round().astype(np.uint8))
+    image = Image.fromarray(np.asarray(pixels.quantize(picture) * 255).round().astype(np.uint8))
     smaller = max(picture.shape) <= _COLUMN
     how = Image.Resampling.NEAREST if smaller else Image.Resampling.LANCZOS
     return image.resize((width, height), how)

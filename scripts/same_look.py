@@ -21,9 +21,12 @@ from pairs import PAIRS
 from PIL import Image
 
 import jaxstyle
-from jaxstyle import color, contact_sheet, evaluate, images, multiscale, presets, vgg
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.weights import load_network
+from jaxstyle import color, evaluate, presets
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.image import contact_sheet, pixels
+from jaxstyle.networks import vgg
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization import multiscale
 
 _COLUMN = 384
 
@@ -82,13 +85,13 @@ def compare(arguments: argparse.Namespace) -> None:
     made = make(arguments, params, content, style)
     first = next(iter(made.values()))
     seen_content, seen_style = (
-        images.resize(each, multiscale.scaled_shape(each.shape[:2], arguments.small))
+        pixels.resize(each, multiscale.scaled_shape(each.shape[:2], arguments.small))
         for each in (content, style)
     )
     reference = evaluate.compute_reference(judge, seen_content, seen_style, withheld=())
     cells = []
     for name, picture in made.items():
-        seen = images.quantize(images.resize(picture, first.shape[:2]))
+        seen = pixels.quantize(pixels.resize(picture, first.shape[:2]))
         left = evaluate.score(judge, seen, reference).style_left
         likeness = evaluate.structural_similarity(color.luminance(seen), color.luminance(first))
         case = {

@@ -12,7 +12,7 @@ import numpy as np
 from pairs import PAINTINGS, PAIRS, PHOTOGRAPHS
 
 import jaxstyle
-from jaxstyle import images
+from jaxstyle.image import pixels
 
 
 class Sheets:
@@ -46,7 +46,7 @@ class Sheets:
     def row(self, name: str, row: list[jax.Array]) -> None:
         """Keeps pictures side by side."""
         if self._folder:
-            jaxstyle.save_image(self._folder / f"{name}.png", images.side_by_side(row))
+            jaxstyle.save_image(self._folder / f"{name}.png", pixels.side_by_side(row))
 
 
 def digest(text: str, *trees: Any) -> str:

@@ -11,9 +11,11 @@ import numpy as np
 from sheets import digest
 
 import jaxstyle
-from jaxstyle import LossSpec, LossWeights, images, vgg
+from jaxstyle import LossSpec, LossWeights
 from jaxstyle.evaluate import losses_by_layer
-from jaxstyle.presets import get_preset
+from jaxstyle.image import pixels
+from jaxstyle.networks import vgg
+from jaxstyle.optimization.presets import get_preset
 
 PHOTOGRAPH = "tubingen_praefcke.jpg"
 NIGHT = "starry-night.jpg"
@@ -94,7 +96,7 @@ class Studio:
         unit = min(height / self.shape[0], width / self.shape[1])
         tall, wide = (round(side * unit) for side in self.shape)
         top, left = (height - tall) // 2, (width - wide) // 2
-        return images.resize(image[top : top + tall, left : left + wide], self.shape)
+        return pixels.resize(image[top : top + tall, left : left + wide], self.shape)
 
     def spec(self, content: str = "relu4_2") -> LossSpec:
         """What the paper compares, with one content layer."""
@@ -173,7 +175,7 @@ def rmse(image: jax.Array, other: jax.Array) -> float:
 
 def halve(image: jax.Array) -> jax.Array:
     """The image at half its size."""
-    return images.resize(image, (image.shape[0] // 2, image.shape[1] // 2))
+    return pixels.resize(image, (image.shape[0] // 2, image.shape[1] // 2))
 
 
 def falls(values: Sequence[float]) -> bool:

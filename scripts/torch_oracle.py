@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from jaxstyle.objective import LossSpec, LossWeights
-from jaxstyle.vgg import network_widths
+from jaxstyle.losses.objective import LossSpec, LossWeights
+from jaxstyle.networks.vgg import network_widths
 
 
 class Oracle:

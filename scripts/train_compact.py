@@ -43,15 +43,17 @@ from tqdm import tqdm, trange
 from training_pictures import HELD_OUT, Sources, crops, load_sources, square
 
 import jaxstyle
-from jaxstyle import files, losses, vgg, weights
+from jaxstyle._common import files
+from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli.networks import central_square
-from jaxstyle.convert import sha256
-from jaxstyle.convolution import Convolution
-from jaxstyle.objective import LossSpec
-from jaxstyle.pages import restart_with_huge_pages
-from jaxstyle.presets import get_preset
-from jaxstyle.protocol import Info
-from jaxstyle.registry import shipped
+from jaxstyle.losses import functional
+from jaxstyle.losses.objective import LossSpec
+from jaxstyle.networks import load, vgg
+from jaxstyle.networks.catalogue import shipped
+from jaxstyle.networks.convolution import Convolution
+from jaxstyle.networks.layouts import sha256
+from jaxstyle.optimization.presets import get_preset
+from jaxstyle.solvers.base import Info
 
 WIDTHS = "16,16 48,64 96,96,96,96 192,192,192,192 384,48,48,48"
 # What the default objective compares must be right; the other layers are there for those who ask.
@@ -138,7 +140,7 @@ class Distillation:
         return {
             "features": {layer: _relative(got[layer], wanted[layer]) for layer in self.layers},
             "gram": {
-                layer: _relative(*(losses.gram_matrix(maps[layer]) for maps in (got, wanted)))
+                layer: _relative(*(functional.gram_matrix(maps[layer]) for maps in (got, wanted)))
                 for layer in LossSpec().style_layers
             },
         }
@@ -337,7 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train(options: argparse.Namespace) -> None:
     """All three stages, from where they were left."""
     widths = parse_widths(options.widths)
-    network = weights.load_network(options.network, normalized=True)
+    network = load.load_network(options.network, normalized=True)
     teacher = jax.tree.map(np.asarray, network.params)
     sources = load_sources(options.data)
     # What decides the result; where things lie, and how often they are kept, does not.
@@ -354,7 +356,7 @@ def train(options: argparse.Namespace) -> None:
         rng = np.random.default_rng([options.seed, 2**31 + 1])
         images = crops(rng, sources, options.fit_images, options.fit_side)
         # Filters count as in the published network: by it pictures are judged.
-        scales = weights.published_activation_means()
+        scales = load.published_activation_means()
         save_fit(solved, fit(teacher, widths, images, rng, scales))
         del images
     found = load_fit(solved)
@@ -377,7 +379,7 @@ def train(options: argparse.Namespace) -> None:
         "versions": ", ".join([f"python {platform.python_version()}", *versions]),
         "device": jax.devices()[0].device_kind,
     }
-    weights.save_params(options.output, params, notes, dtype=np.float16)
+    load.save_params(options.output, params, notes, dtype=np.float16)
     if options.output.parent == shipped():
         add_to_manifest(options.output)
     print(f"{options.output}: {options.output.stat().st_size} bytes")

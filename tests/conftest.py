@@ -1,14 +1,14 @@
 """Fixtures that several test modules use."""
 
-import os
 from pathlib import Path
 
 import jax
 import pytest
-from command_line import COMMANDS, LAYERS, Ran, write_network, write_picture
+from helpers.command_line import COMMANDS, LAYERS, Ran, write_network, write_picture
 
-from jaxstyle import registry, weights
 from jaxstyle.cli import main
+from jaxstyle.networks import catalogue
+from jaxstyle.networks import load as loading
 
 SMALL = {
     "size": 32,
@@ -16,15 +16,6 @@ SMALL = {
     "content-layers": "relu2_1",
     "style-layers": "relu1_1",
 }
-SHARED = Path(os.environ.get("JAXSTYLE_SHARED", Path(__file__).parents[2] / "shared"))
-
-
-def shared_file(name: str) -> Path:
-    """The path of a file shared between developers; skips the test where it is absent."""
-    path = SHARED / name
-    if not path.exists():
-        pytest.skip(f"{path} is absent (set JAXSTYLE_SHARED to the folder that holds it)")
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +39,7 @@ def cli(tmp_path, monkeypatch, capsys, network):
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.delenv("JAXSTYLE_PARAMS", raising=False)
-    for module in (registry, weights):
+    for module in (catalogue, loading):
         for place in ("shipped", "cache"):
             monkeypatch.setattr(module, place, lambda place=place: tmp_path / place)
     write_picture(work / "content.png", 1)

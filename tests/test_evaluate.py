@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from command_line import write_picture
+from helpers.command_line import write_picture
 from pairs import PAIRS
 
-from jaxstyle import LossSpec, color, evaluate, images, io, statistics, vgg
-from jaxstyle.descent import Result
+from jaxstyle import LossSpec, color, evaluate, statistics
 from jaxstyle.evaluate import compute_reference, score, structural_similarity
+from jaxstyle.image import io, pixels
+from jaxstyle.networks import vgg
+from jaxstyle.optimization.descent import Result
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 WIDTHS = (("conv1_1", 4), ("conv1_2", 4), ("conv2_1", 6))
@@ -168,7 +170,7 @@ def test_baselines_come_first_and_are_what_could_be_saved():
     baselines = evaluate.baselines(CONTENT, STYLE)
     np.testing.assert_array_equal(baselines["content image"], CONTENT)
     matched = baselines["colours matched"]
-    np.testing.assert_allclose(matched, images.quantize(matched), atol=1e-7)
+    np.testing.assert_allclose(matched, pixels.quantize(matched), atol=1e-7)
     np.testing.assert_allclose(matched.mean((0, 1)), STYLE.mean((0, 1)), atol=0.01)
 
 

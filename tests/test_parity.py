@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from conftest import shared_file
+from helpers.shared import shared_file
 
 import jaxstyle
-from jaxstyle import LossSpec, LossWeights, solvers, vgg
-from jaxstyle.presets import get_preset
-from jaxstyle.transfer import initial_image
-from jaxstyle.weights import load_network
+from jaxstyle import LossSpec, LossWeights, solvers
+from jaxstyle.networks import vgg
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.presets import get_preset
+from jaxstyle.optimization.transfer import initial_image
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here: pip install '.[parity]'")
 

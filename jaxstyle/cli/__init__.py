@@ -62,14 +62,14 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 def _run(argv: list[str], own_process: bool) -> int:
     # Imported here so that an interrupt meanwhile ends as any other.
     from jaxstyle.cli.options import build_parser
-    from jaxstyle.options import UsageError
+    from jaxstyle.pipeline.options import UsageError
 
     logging.basicConfig(format="jaxstyle: %(message)s", level=logging.WARNING)
     logging.getLogger("jaxstyle").setLevel(logging.INFO)
     parser = build_parser()
     arguments = vars(parser.parse_args(argv))
     if "settings_from" in arguments:
-        from jaxstyle.settings import read_options
+        from jaxstyle.pipeline.metadata import read_options
 
         # Parsed again with the settings first: they are checked, and what is given wins.
         path, command = arguments["settings_from"], argv[0]
@@ -80,11 +80,11 @@ def _run(argv: list[str], own_process: bool) -> int:
             raise FileFormatError(f"{path}: its settings do not fit: {error}") from None
     arguments.pop("debug", None)
     if own_process:
-        from jaxstyle import pages
+        from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
 
         if argv[0] != "weights":  # only to compute pictures: starting anew takes most of a second
-            pages.restart_with_huge_pages()
+            huge_pages.restart_with_huge_pages()
         programs.keep_programs()
     status: int = arguments.pop("run")(arguments)
     return status

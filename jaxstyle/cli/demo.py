@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from jaxstyle import io, samples
+from jaxstyle import samples
 from jaxstyle.cli import pictures
-from jaxstyle.images import side_by_side
+from jaxstyle.image import io
+from jaxstyle.image.pixels import side_by_side
 
 
 def demo(arguments: dict[str, Any]) -> int:

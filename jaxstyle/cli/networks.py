@@ -8,8 +8,9 @@ from typing import Any
 
 from jax import Array
 
-from jaxstyle import files, vgg, weights
-from jaxstyle.convert import convert as convert_file
+from jaxstyle._common import files
+from jaxstyle.networks import load, vgg
+from jaxstyle.networks.layouts import convert as convert_file
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 _SIDE = 256
@@ -17,7 +18,7 @@ _SIDE = 256
 
 def list_networks(arguments: dict[str, Any]) -> int:
     """Prints each network's name, description, and where it is or could be had."""
-    networks = weights.network_status()
+    networks = load.network_status()
     if arguments.get("json"):
         for network in networks:
             path = None if network.path is None else str(network.path)
@@ -37,7 +38,7 @@ def list_networks(arguments: dict[str, Any]) -> int:
 
 def fetch(arguments: dict[str, Any]) -> int:
     """Downloads a network into the cache and prints its path."""
-    from jaxstyle.download import fetch as download
+    from jaxstyle.networks.download import fetch as download
 
     print(
         download(
@@ -62,14 +63,14 @@ def convert(arguments: dict[str, Any]) -> int:
         pictures = find_pictures(arguments["normalize"])
         params = vgg.normalize_params(params, map(central_square, pictures))
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
-    weights.save_params(output, params, metadata)
+    load.save_params(output, params, metadata)
     print(f"{output}: {metadata['network']}, layout {metadata['layout']}")
     return 0
 
 
 def verify(arguments: dict[str, Any]) -> int:
     """Prints what a file is, if it is in order."""
-    report = weights.verify(arguments["file"])
+    report = load.verify(arguments["file"])
     if arguments.get("json"):
         print(json.dumps(report._asdict()))
         return 0
@@ -98,8 +99,8 @@ def find_pictures(places: Sequence[str | Path]) -> list[Path]:
 
 def central_square(path: Path) -> Array:
     """The middle of a photograph, `[256, 256, 3]`: one size for all, so one compiled program."""
-    from jaxstyle.images import resize
-    from jaxstyle.io import load_image
+    from jaxstyle.image.io import load_image
+    from jaxstyle.image.pixels import resize
 
     image = load_image(path)
     side = min(image.shape[:2])

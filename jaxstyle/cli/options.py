@@ -5,9 +5,9 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
-from jaxstyle.convert import LAYOUTS
-from jaxstyle.options import Parser, add_recipe_options, positive, whole
-from jaxstyle.registry import SOURCES
+from jaxstyle.networks.catalogue import SOURCES
+from jaxstyle.networks.layouts import LAYOUTS
+from jaxstyle.pipeline.options import Parser, add_recipe_options, positive, whole
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,15 +13,18 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from jaxstyle import controls, files, io, programs, schedule
-from jaxstyle.animation import Animation, check_animation_path
+from jaxstyle._common import files
 from jaxstyle.cli.plan import print_plan
-from jaxstyle.convert import sha256
-from jaxstyle.jobs import Studio
-from jaxstyle.monitor import Monitor, describe, snapshot_path
-from jaxstyle.options import option_names
-from jaxstyle.schedule import Job, Program
-from jaxstyle.snapshot import load_snapshot, save_snapshot
+from jaxstyle.image import io
+from jaxstyle.image.animation import Animation, check_animation_path
+from jaxstyle.networks.layouts import sha256
+from jaxstyle.optimization import step
+from jaxstyle.pipeline import file_options
+from jaxstyle.pipeline.job import Job, Program, batches, group, make_job
+from jaxstyle.pipeline.monitor import Monitor, describe, snapshot_path
+from jaxstyle.pipeline.options import option_names
+from jaxstyle.pipeline.snapshot import load_snapshot, save_snapshot
+from jaxstyle.pipeline.studio import Studio
 
 Arguments = dict[str, Any]
 
@@ -33,9 +36,7 @@ def stylize(arguments: Arguments) -> int:
     output, options = Path(arguments["output"]), _recipe_options("stylize", arguments)
     named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["style"])]
     if len(contents) == len(styles) == 1 and named and not output.is_dir():
-        return _run(
-            [schedule.make_job("stylize", contents[0], styles[0], output, options)], arguments
-        )
+        return _run([make_job("stylize", contents[0], styles[0], output, options)], arguments)
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
     double = next((name for name in names if names.count(name) > 1), None)
@@ -49,7 +50,7 @@ def stylize(arguments: Arguments) -> int:
     for option in ("trace", "resume", "animate"):
         if option in arguments and len(names) > 1:
             raise ValueError(f"--{option} is for a single picture; give one content and one style")
-    make = functools.partial(schedule.make_job, "stylize", options=options)
+    make = functools.partial(make_job, "stylize", options=options)
     listed = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
     if output.is_dir():
         return _run(listed, arguments)
@@ -66,14 +67,14 @@ def texture(arguments: Arguments) -> int:
     """`jaxstyle texture STYLE -o OUT`."""
     style, output = Path(arguments["style"]), Path(arguments["output"])
     options = _recipe_options("texture", arguments)
-    return _run([schedule.make_job("texture", None, style, output, options)], arguments)
+    return _run([make_job("texture", None, style, output, options)], arguments)
 
 
 def reconstruct(arguments: Arguments) -> int:
     """`jaxstyle reconstruct CONTENT -o OUT`."""
     content, output = Path(arguments["content"]), Path(arguments["output"])
     options = _recipe_options("reconstruct", arguments)
-    return _run([schedule.make_job("reconstruct", content, None, output, options)], arguments)
+    return _run([make_job("reconstruct", content, None, output, options)], arguments)
 
 
 def _recipe_options(command: str, arguments: Arguments) -> Arguments:
@@ -105,16 +106,16 @@ def _run(listed: list[Job], arguments: Arguments) -> int:
         studio.check(job)
     studio.network(listed[0])
     width_of = functools.partial(studio.width, most=arguments.get("width"))
-    batches = list(schedule.batches(schedule.group(studio.shape, listed), width_of))
+    planned = list(batches(group(studio.shape, listed), width_of))
     if "dry_run" in arguments:
-        print_plan(studio.plan(batches), "json" in arguments)
+        print_plan(studio.plan(planned), "json" in arguments)
         return 0
     bar = _progress_bar(listed, arguments)
     statuses: list[int] = []
     written: dict[Path, Monitor] = {}
     try:
         with bar:
-            for program, batch, width in batches:
+            for program, batch, width in planned:
                 statuses += _make(studio, program, batch, width, bar, arguments, written)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(listed, written)) from None
@@ -189,7 +190,7 @@ def _encoding(arguments: Arguments) -> dict[str, int]:
 
 def _files(job: Job) -> list[Path]:
     """The files that a picture is made from, its network aside."""
-    named = [job.content, job.style, *controls.files_named(job.recipe.options)]
+    named = [job.content, job.style, *file_options.files_named(job.recipe.options)]
     return [path for path in named if path is not None and path.is_file()]
 
 
@@ -219,7 +220,7 @@ def _run_resumable(
     }
     if path.exists():
         lane, (recipe, network) = studio.lane(job), studio.network(job)
-        forms = programs.start_forms(
+        forms = step.start_forms(
             lane.image, network.params, lane.targets, spec=program.spec, solver=recipe.solver
         )
         resume, rows = load_snapshot(path, forms, settings)

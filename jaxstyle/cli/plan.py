@@ -9,7 +9,7 @@ def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> None:
     """Prints what would be done, and how much memory it would take.
 
     Args:
-      facts: of each program; see `jaxstyle.jobs.Studio.plan`.
+      facts: of each program; see `jaxstyle.pipeline.studio.Studio.plan`.
       as_json: for programs, a line each.
     """
     for program in facts:

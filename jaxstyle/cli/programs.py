@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from jaxstyle import registry
+from jaxstyle.networks import catalogue
 
 # Quicker compilations are not worth a file.
 _LEAST_SECONDS = 0.2
@@ -22,7 +22,7 @@ def keep_programs() -> None:
     """
     if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
-    folder = registry.cache() / "programs" / _processor()
+    folder = catalogue.cache() / "programs" / _processor()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if os.access(folder, os.W_OK):

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxstyle import files
+from jaxstyle._common import files
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.sweep import read_spec, run_sweep
 from jaxstyle.sweep.run import plan_sweep

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxstyle import files
-from jaxstyle.jobs import Studio
-from jaxstyle.schedule import Job, Program
+from jaxstyle._common import files
+from jaxstyle.pipeline.job import Job, Program
+from jaxstyle.pipeline.studio import Studio
 from jaxstyle.sweep import manifest
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from jaxstyle import files
-from jaxstyle.contact_sheet import Cell, draw_page
+from jaxstyle._common import files
+from jaxstyle.image.contact_sheet import Cell, draw_page
 from jaxstyle.sweep.manifest import Entry
 
 _CELL = 192

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import jax
 from tqdm import tqdm
 
-from jaxstyle import controls, files, options, schedule
-from jaxstyle.convert import sha256
-from jaxstyle.jobs import Studio
-from jaxstyle.monitor import Monitor
-from jaxstyle.schedule import Job, Program
+from jaxstyle._common import files
+from jaxstyle.networks.layouts import sha256
+from jaxstyle.pipeline import file_options, options
+from jaxstyle.pipeline.job import Job, Program, group, make_job
+from jaxstyle.pipeline.job import batches as make_batches
+from jaxstyle.pipeline.monitor import Monitor
+from jaxstyle.pipeline.studio import Studio
 from jaxstyle.sweep import manifest, report
 from jaxstyle.sweep.manifest import Entry
 from jaxstyle.sweep.pinned import Pinned
@@ -162,7 +164,7 @@ def plan_sweep(
     """What `run_sweep` would do with the same arguments; nothing is written.
 
     Returns:
-      What is to be made with each compiled program, see `jaxstyle.jobs.Studio.plan`; and why
+      What is to be made with each compiled program, see `Studio.plan`; and why
       other jobs cannot run.
     """
     planned, studio = _open(spec, output, download)
@@ -231,13 +233,13 @@ def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planne
     parsed = options.parse("stylize", point.options)
     error, job, settings = None, None, parsed
     try:
-        job = schedule.make_job("stylize", point.content, point.style, output, parsed)
+        job = make_job("stylize", point.content, point.style, output, parsed)
         settings = job.recipe.options
     except ValueError as reason:  # options that contradict each other
         error = str(reason)
     texts = {name.replace("_", "-"): options.as_text(v) for name, v in sorted(settings.items())}
     sources = [[path.name, digests.get(path)] for path in (point.content, point.style)]
-    for other in controls.files_named(settings):
+    for other in file_options.files_named(settings):
         if other.is_file():
             digests[other] = digests.get(other) or sha256(other)
             sources.append([other.name, digests[other]])
@@ -277,10 +279,10 @@ def _share(
         bad.append(_failure(by_output[job.output].entry, _reason(error)))
 
     jobs = (_job(each) for each in by_output.values())
-    groups = schedule.group(studio.shape, jobs, fail)
+    groups = group(studio.shape, jobs, fail)
     mine = []
     for place, program in enumerate(groups):
-        own = list(schedule.batches({program: groups[program]}, pinned.width))
+        own = list(make_batches({program: groups[program]}, pinned.width))
         # Dealt out program by program: without its network, a width is not to be had either, and
         # that must not shift the batches of the others.
         for _, batch, width in own[(index - place) % count :: count]:

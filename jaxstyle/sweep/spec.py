@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from jaxstyle import options as recipe_options
-from jaxstyle.checks import check_choice
-from jaxstyle.controls import relocate
+from jaxstyle._common.checks import check_choice
+from jaxstyle._common.files import find_pictures
 from jaxstyle.errors import FileFormatError
-from jaxstyle.files import find_pictures
+from jaxstyle.pipeline import options as recipe_options
+from jaxstyle.pipeline.file_options import relocate
 
 Combine = Literal["grid", "zip", "random"]
 _KEYS = ("content", "style", "combine", "count", "seed", "options")

@@ -1,0 +1,1 @@
+"""Pixels: resizing, noise, colour, films and sheets; `jaxstyle.image.io` reads and writes files."""

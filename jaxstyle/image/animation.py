@@ -1,0 +1,116 @@
+"""The optimisation as a film: pictures kept on the way, and written together at the end."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from jaxstyle._common import files
+from jaxstyle._common.checks import check_image
+from jaxstyle._common.files import StrPath
+from jaxstyle.image import pixels
+
+_KINDS = {".gif": "GIF", ".webp": "WEBP"}
+_PAUSE = 1500  # milliseconds that the last picture stays
+
+
+class Animation:
+    """Keeps pictures of an optimisation; an instance is a `callback` of `jaxstyle.stylize`.
+
+    Args:
+      size: the longer side that frames have at most, in pixels.
+
+    Attributes:
+      frames: `[h, w, 3]` 8-bit pictures so far.
+
+    Raises:
+      ValueError: if `size` is less than one.
+
+    Example:
+      >>> import tempfile
+      >>> import jax.numpy as jnp
+      >>> animation = Animation(size=256)
+      >>> for step in range(3):
+      ...     animation(step, jnp.full((8, 8, 3), step / 2))
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     animation.write(folder + "/frames")
+      ...     sorted(os.listdir(folder + "/frames"))
+      ['0000.png', '0001.png', '0002.png']
+    """
+
+    def __init__(self, size: int = 512):
+        if size < 1:
+            raise ValueError(f"size should be at least 1, got {size}")
+        self.frames: list[NDArray[np.uint8]] = []
+        self._size, self._step = size, -1
+
+    def __call__(self, step: int, image: Array, info: Any = None) -> None:
+        """Keeps a picture, clipped to [0, 1]; not the same step twice in a row."""
+        check_image(image, "image")
+        if step == self._step:
+            return
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        if longer > self._size:
+            height, width = (max(side * self._size // longer, 1) for side in (height, width))
+            image = pixels.resize(image, (height, width))
+        self.frames.append(np.rint(np.asarray(image).clip(0, 1) * 255).astype(np.uint8))
+        self._step = step
+
+    def write(self, path: StrPath, milliseconds: int = 80) -> None:
+        """Writes what was kept, all in the size of the last picture; it appears once complete.
+
+        Args:
+          path: a .gif or .webp file, or a folder for numbered PNGs, new or empty.
+          milliseconds: how long each picture of a file stays; the last stays longer.
+
+        Raises:
+          ValueError: if nothing was kept, or `path` is of another kind.
+          OSError: if it cannot be written.
+        """
+        if not self.frames:
+            raise ValueError(f"{path}: no picture was kept; an animation needs at least one")
+        from PIL import Image  # here: this module is imported with the package
+
+        check_animation_path(path)
+        pictures = [Image.fromarray(frame) for frame in self.frames]
+        size = pictures[-1].size
+        pictures = [p if p.size == size else p.resize(size) for p in pictures]
+        kind = _kind(path)
+        if kind is None:
+            with files.atomic_folder(path) as folder:
+                for i, picture in enumerate(pictures):
+                    picture.save(folder / f"{i:04d}.png")
+            return
+        durations = [milliseconds] * (len(pictures) - 1) + [_PAUSE]
+        with files.atomic_write(path) as temporary:
+            pictures[0].save(
+                temporary, kind, save_all=True, append_images=pictures[1:], duration=durations,
+                loop=0, **({"quality": 90} if kind == "WEBP" else {}),
+            )  # fmt: skip
+
+
+def check_animation_path(path: StrPath) -> None:
+    """Raises what writing an animation to `path` would raise, before hours of work depend on it.
+
+    Raises:
+      ValueError: if it is neither .gif nor .webp nor a folder that is new or empty.
+      OSError: if it cannot be written.
+    """
+    if _kind(path) is None:
+        files.check_new_folder(path)
+    else:
+        files.check_writable(path)
+
+
+def _kind(path: StrPath) -> str | None:
+    """Pillow's name of the format, or None for a folder."""
+    extension = Path(path).suffix.lower()
+    if not extension or os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir():
+        return None
+    if extension not in _KINDS:
+        raise ValueError(f"{path}: an animation is a .gif, a .webp or a folder, not {extension}")
+    return _KINDS[extension]

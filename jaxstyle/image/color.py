@@ -1,0 +1,252 @@
+"""Colours: a painting's strokes without its colours, in two ways.
+
+Either the painting takes on the photograph's colours before the transfer (`match_color`,
+`match_histogram`), or only luminance is transferred and the photograph keeps its chroma
+(`greyscale`, `match_luminance`, `with_luminance_of`).
+
+An image is `[H, W, 3]`, RGB in [0, 1], as it is stored (sRGB-encoded). Luminance is the Y of YIQ,
+which is that of YUV and YCbCr too (Rec. 601). Nothing is clipped unless its name or text says so.
+
+Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer", CVPR 2017,
+section 5.
+"""
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxstyle._common.checks import check_choice, check_image
+
+ColorMatch = Literal["cholesky", "pca", "symmetric"]
+
+_LUMINANCE = (0.299, 0.587, 0.114)
+# Variance below which luminance counts as constant: a twentieth of an 8-bit step, squared.
+_CONSTANT = 4e-8
+
+
+def luminance(image: Array) -> Array:
+    r"""The luminance of every pixel.
+
+    .. math:: Y = 0.299 R + 0.587 G + 0.114 B
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      `[H, W]`.
+
+    Raises:
+      ValueError: if `image` is not `[H, W, 3]`.
+
+    Example:
+      >>> float(luminance(jnp.array([[[0.0, 1.0, 0.0]]]))[0, 0])
+      0.58...
+    """
+    check_image(image, "image")
+    # Not a product of matrices, which accelerators round more.
+    red, green, blue = (image[..., i] * weight for i, weight in enumerate(_LUMINANCE))
+    return red + green + blue
+
+
+def greyscale(image: Array) -> Array:
+    """The image without chroma: its luminance in all three channels.
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      `[H, W, 3]`.
+
+    Example:
+      >>> greyscale(jnp.array([[[0.0, 0.0, 1.0]]])).round(3).tolist()
+      [[[0.114..., 0.114..., 0.114...]]]
+    """
+    return jnp.broadcast_to(luminance(image)[..., None], image.shape)
+
+
+def with_luminance_of(image: Array, source: Array) -> Array:
+    """The image's chroma with the luminance of another.
+
+    In YIQ, a change of Y alone adds the same number to R, G and B. That number is clamped, pixel by
+    pixel, to what keeps all three in [0, 1]; so clipping, which would change the chroma, is never
+    needed. Chroma is exact to rounding; luminance is where it fits.
+
+    Args:
+      image: `[H, W, 3]` in [0, 1]; the content image, say.
+      source: `[H, W, 3]`, not necessarily in [0, 1]; the result of a transfer between greyscale
+        images, say.
+
+    Returns:
+      `[H, W, 3]` in [0, 1].
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    Example:
+      >>> red, white = jnp.array([[[0.5, 0.25, 0.25]]]), jnp.ones((1, 1, 3))
+      >>> with_luminance_of(red, white).tolist()
+      [[[1.0, 0.75, 0.75]]]
+
+    Reference: Gatys et al., CVPR 2017, section 5.1.
+    """
+    check_image(source, "source")
+    check_image(image, "image")
+    if image.shape != source.shape:
+        raise ValueError(
+            f"image and source should have one shape, got {list(image.shape)} and "
+            f"{list(source.shape)}"
+        )
+    change = luminance(source) - luminance(image)
+    change = jnp.clip(change, -image.min(axis=2), 1.0 - image.max(axis=2))
+    return jnp.clip(image + change[..., None], 0.0, 1.0)  # the rounding of the sum
+
+
+def match_luminance(image: Array, target: Array) -> Array:
+    r"""Shifts and scales an image's luminance to the mean and standard deviation of another's.
+
+    .. math:: Y' = \frac{\sigma_t}{\sigma} (Y - \mu) + \mu_t
+
+    Chroma stays. An image of constant luminance gets the target's mean.
+
+    Args:
+      image: `[H, W, 3]`; the painting, say.
+      target: `[H', W', 3]`; the photograph.
+
+    Returns:
+      `[H, W, 3]`, not clipped.
+
+    Raises:
+      ValueError: if one is not `[H, W, 3]`.
+
+    Example:
+      >>> ramp = jnp.broadcast_to(jnp.linspace(0, 1, 5)[:, None, None], (5, 4, 3))
+      >>> bool(jnp.allclose(match_luminance(0.1 + 0.5 * ramp, ramp), ramp, atol=1e-5))
+      True
+
+    Reference: Gatys et al., CVPR 2017, section 5.1.
+    """
+    y, y_target = luminance(image), luminance(target)
+    scale = jnp.sqrt((jnp.var(y_target) + _CONSTANT) / (jnp.var(y) + _CONSTANT))
+    matched = scale * (y - jnp.mean(y)) + jnp.mean(y_target)
+    return image + (matched - y)[..., None]
+
+
+def match_color(
+    image: Array, target: Array, method: ColorMatch = "cholesky", eps: ArrayLike = 1e-5
+) -> Array:
+    r"""Gives an image the mean and the covariance of another's colours, by a linear map.
+
+    .. math:: x' = A (x - \mu) + \mu_t, \qquad A \Sigma A^T = \Sigma_t
+
+    which leaves a rotation open:
+
+    - "cholesky": :math:`A = L_t L^{-1}`, with :math:`\Sigma = L L^T`;
+    - "pca": :math:`A = \Sigma_t^{1/2} \Sigma^{-1/2}`, as in Image Analogies;
+    - "symmetric": :math:`A = \Sigma^{-1/2} (\Sigma^{1/2} \Sigma_t \Sigma^{1/2})^{1/2}
+      \Sigma^{-1/2}`, the one that moves colours least.
+
+    Args:
+      image: `[H, W, 3]`; the painting, say.
+      target: `[H', W', 3]`; the photograph.
+      method: which A.
+      eps: added to the variances of both, for images of fewer than three independent channels.
+
+    Returns:
+      `[H, W, 3]`, not clipped.
+
+    Raises:
+      ValueError: if one is not `[H, W, 3]`, or the method is unknown.
+
+    Example:
+      >>> image, target = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+      >>> matched = match_color(image, target / 2, "pca")
+      >>> bool(jnp.allclose(matched.mean((0, 1)), target.mean((0, 1)) / 2, atol=1e-5))
+      True
+
+    Reference: Gatys et al., CVPR 2017, section 5.2; their code NeuralImageSynthesis, for `eps` and
+    "symmetric".
+    """
+    check_image(image, "image")
+    check_image(target, "target")
+    check_choice("method", method, get_args(ColorMatch))
+    mean, covariance = _mean_and_covariance(image, eps)
+    mean_t, covariance_t = _mean_and_covariance(target, eps)
+    with jax.default_matmul_precision("highest"):
+        if method == "cholesky":
+            factor, factor_t = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(covariance_t)
+            matrix = jnp.linalg.solve(factor.T, factor_t.T).T
+        else:
+            root = _square_root(covariance)
+            inner = _square_root(covariance_t)
+            if method == "symmetric":
+                inner = jnp.linalg.solve(root, _square_root(root @ covariance_t @ root))
+            matrix = jnp.linalg.solve(root, inner.T).T
+        return jnp.matmul(image - mean, matrix.T) + mean_t
+
+
+def match_histogram(image: Array, target: Array) -> Array:
+    """Gives each channel of an image the distribution of another's.
+
+    A value goes to the target's quantile of the same rank. Equal values stay equal, and take the
+    middle of their ranks; where no two are, and the sizes are the same, the result has exactly the
+    target's values. The result depends on the order of the image's values alone: gradients are
+    those of the target, and zero for the image.
+
+    Args:
+      image: `[H, W, 3]`; the painting, say.
+      target: `[H', W', 3]`; the photograph.
+
+    Returns:
+      `[H, W, 3]`, in the range of the target.
+
+    Raises:
+      ValueError: if one is not `[H, W, 3]`.
+
+    Example:
+      >>> image = jnp.linspace(0, 1, 12).reshape(2, 2, 3)
+      >>> match_histogram(image, image[::-1] ** 2)[..., 0].tolist() == (image[..., 0] ** 2).tolist()
+      True
+    """
+    check_image(image, "image")
+    check_image(target, "target")
+
+    def match(values: Array, wanted: Array) -> Array:
+        wanted, ordered = jnp.sort(wanted), jnp.sort(values)
+        first, last = (jnp.searchsorted(ordered, values, side) for side in ("left", "right"))
+        rank = (first + last) * (wanted.size / (2 * values.size)) - 0.5
+        rank = jnp.clip(rank, 0, wanted.size - 1)
+        below = jnp.floor(rank).astype(int)
+        above = jnp.minimum(below + 1, wanted.size - 1)
+        return wanted[below] + (rank - below) * (wanted[above] - wanted[below])
+
+    channels = image.reshape(-1, 3), target.reshape(-1, 3)
+    return jax.vmap(match, in_axes=1, out_axes=1)(*channels).reshape(image.shape)
+
+
+def _mean_and_covariance(image: Array, eps: ArrayLike) -> tuple[Array, Array]:
+    """`[3]` and `[3, 3]`, of the colours of all pixels."""
+    mean = image.mean(axis=(0, 1))
+    centred = (image - mean).reshape(-1, 3)
+    product = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
+    return mean, product / centred.shape[0] + eps * jnp.eye(3)
+
+
+@jax.custom_jvp
+def _square_root(matrix: Array) -> Array:
+    """Of a symmetric positive definite matrix."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    return jnp.matmul(vectors * jnp.sqrt(jnp.maximum(values, 0.0)), vectors.T)
+
+
+@_square_root.defjvp
+def _square_root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # Eigenvectors have no derivative where eigenvalues are equal, as a greyscale image's are. The
+    # root R has one everywhere: R dR + dR R = dM.
+    (matrix,), (change,) = primals, tangents
+    root: Array = _square_root(matrix)
+    identity = jnp.eye(len(matrix))
+    system = jnp.kron(root, identity) + jnp.kron(identity, root)
+    return root, jnp.linalg.solve(system, change.ravel()).reshape(matrix.shape)

@@ -1,0 +1,18 @@
+"""Pictures in and out of files, with Pillow; the only place that knows about file formats.
+
+A picture reaches the core as `[H, W, 3]` float32 RGB in [0, 1]. Every error is one line that
+names the file and says what would be right.
+"""
+
+from jaxstyle.image.io.reading import MAX_PIXELS, Picture, load_image, load_picture, read_settings
+from jaxstyle.image.io.writing import check_output_path, save_image
+
+__all__ = [
+    "MAX_PIXELS",
+    "Picture",
+    "check_output_path",
+    "load_image",
+    "load_picture",
+    "read_settings",
+    "save_image",
+]

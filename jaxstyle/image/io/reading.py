@@ -1,0 +1,330 @@
+"""Reading pictures, the way a viewer would show them: upright, in sRGB, the first frame."""
+
+import json
+import operator
+import os
+import re
+import stat
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INTERPRETATION
+
+from jaxstyle._common.files import StrPath
+from jaxstyle.errors import FileFormatError
+
+MAX_PIXELS = 300_000_000  # while it decodes, a pixel takes up to 20 bytes of memory
+
+_FloatArray = NDArray[np.float32]
+
+# Named because Pillow's full list holds readers that start other programs (EPS runs Ghostscript).
+_READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
+_ORIENTATION = 274  # a tag of EXIF and TIFF
+_TURN = Image.Transpose
+_UPRIGHT = {
+    2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM, 5: _TURN.TRANSPOSE,
+    6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90,
+}  # fmt: skip
+_DEEP_COLOUR = re.compile("(RGB|RGBA|RGBX);16([BLN])")  # Pillow's raw modes
+_FAINTEST = 1 / 510  # an alpha below this rounds to 0 at 8 bits
+_PILLOW_STATE = threading.RLock()
+
+
+class Picture(NamedTuple):
+    """What a file holds, as a viewer would show it.
+
+    Attributes:
+      image: `[H, W, 3]` float32 RGB in [0, 1], sRGB encoded. Where nothing is visible it holds
+        the mean colour of the visible pixels, so that hidden colours shape no statistics.
+      alpha: `[H, W]` float32 opacity in [0, 1], or None where the whole picture is opaque.
+      source_shape: height and width in the file, before any resizing.
+    """
+
+    image: _FloatArray
+    alpha: _FloatArray | None
+    source_shape: tuple[int, int]
+
+
+def load_picture(
+    path: StrPath,
+    *,
+    size: int | None = None,
+    shape: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file, of an animation the first frame.
+
+    EXIF orientation is applied and an embedded colour profile converted to sRGB; metadata too
+    broken to use are ignored. PNG and TIFF of 16 bits a channel keep their depth, except grey with
+    alpha, and colours that a profile other than sRGB changes: that conversion takes 8 bits.
+    Resizing is Lanczos, in float32, weighted by alpha.
+
+    Args:
+      path: the file.
+      size: the longer side in pixels, enlarging or shrinking with the aspect kept.
+      shape: instead of `size`, the exact `(H, W)`.
+      max_pixels: the most pixels that the file, or the resized picture, may have.
+
+    Raises:
+      FileNotFoundError, IsADirectoryError: if `path` names no file.
+      FileFormatError: if the contents are no picture, damaged, too large or wholly transparent.
+      ValueError: if `size` or `shape` is not positive or too large, or both are given.
+    """
+    if size is not None and (shape is not None or operator.index(size) < 1):
+        raise ValueError(f"size: expected at least 1, and no shape beside it, got {size}, {shape}")
+    if shape is not None and (len(shape) != 2 or min(map(operator.index, shape)) < 1):
+        raise ValueError(f"shape: expected (H, W) of at least 1 pixel each, got {shape}")
+    with _opened(path, max_pixels) as file:
+        bands, opacity = _bands(file)
+    source = bands[0].height, bands[0].width
+    target = shape or source
+    if size is not None:  # to nearest, in integers: no rounding error decides a picture's size
+        height, width = ((2 * side * size + max(source)) // (2 * max(source)) for side in source)
+        target = max(height, 1), max(width, 1)
+    if target[0] * target[1] > max_pixels:
+        limit = f"at most max_pixels={max_pixels}"
+        raise ValueError(f"size or shape: expected {limit}, got {target[1]} x {target[0]} pixels")
+
+    alpha = None if opacity is None else _unit(opacity)
+    if alpha is None or alpha.min() == 1:
+        planes = [_resized(_unit(band), target) for band in bands]
+        return Picture(np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0), None, source)
+    weight = _resized(alpha, target)
+    hidden = weight < _FAINTEST
+    if hidden.all():
+        raise FileFormatError(f"{path}: fully transparent; give a picture with something to see")
+    if target == source:
+        planes = [_unit(band) for band in bands]
+    else:  # weighted by alpha, or hidden colours would bleed into the edges
+        planes = [_resized(_unit(band) * alpha, target) for band in bands]
+        planes = [np.where(hidden, 0, plane / weight.clip(_FAINTEST)) for plane in planes]
+    image = np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0)
+    shown = weight[~hidden].astype(np.float64)
+    image[hidden] = np.average(image[~hidden], axis=0, weights=shown)
+    return Picture(image, np.where(hidden, 0, weight).clip(0.0, 1.0), source)
+
+
+def load_image(
+    path: StrPath,
+    size: int | None = None,
+    *,
+    shape: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Array:
+    """The colours alone, `[H, W, 3]` float32 RGB in [0, 1]; all else as in `load_picture`."""
+    return jnp.asarray(load_picture(path, size=size, shape=shape, max_pixels=max_pixels).image)
+
+
+def read_settings(path: StrPath) -> dict[str, Any]:
+    """The settings that `save_image` put into a file, as JSON gives them back.
+
+    Raises:
+      FileNotFoundError, IsADirectoryError: if `path` names no file.
+      FileFormatError: if the file is no picture or holds no settings.
+    """
+    with _opened(path, MAX_PIXELS) as image:
+        if "jaxstyle" not in image.info and image.format == "PNG":
+            image.load()  # programs that edit a PNG may move its texts behind the pixels
+        text = image.info.get("jaxstyle")
+        if text is None:
+            description = str(image.getexif().get(IMAGEDESCRIPTION, ""))
+            text = description[9:] if description.startswith("jaxstyle ") else ""
+    with suppress(ValueError, RecursionError):
+        settings = json.loads(text)
+        if isinstance(settings, dict):
+            return settings
+    raise FileFormatError(f"{path}: holds no jaxstyle settings; give a picture jaxstyle wrote")
+
+
+@contextmanager
+def _opened(path: StrPath, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Opens a picture; whatever Pillow raises or warns in the block becomes one readable line."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(f"{path}: is a folder, not an image")
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # opening a pipe would hang
+            what = "an empty file" if stat.S_ISREG(status.st_mode) else "a pipe or device"
+            raise FileFormatError(f"{path}: is {what}; give an image saved to disk")
+        file = open(path, "rb")  # noqa: SIM115, closed below
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except PermissionError:
+        raise PermissionError(f"{path}: may not be read; change its permissions") from None
+    # Pillow's limit is a global: set under a lock, for the time of the decoding only.
+    with file, _PILLOW_STATE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            image = Image.open(file, formats=_READABLE)
+            if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
+                raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+            yield image
+        except FileFormatError as error:
+            raise FileFormatError(f"{path}: {error}") from error
+        except UnidentifiedImageError as error:
+            raise FileFormatError(
+                f"{path}: not an image (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF), or damaged, or of"
+                " a kind that Pillow cannot read; save it as an 8-bit PNG or JPEG"
+            ) from error
+        except Image.DecompressionBombError as error:
+            millions = int((re.findall(r"\d+", str(error)) or ["0"])[0]) / 1e6
+            raise FileFormatError(
+                f"{path}: has {millions:,.1f} million pixels, the limit is"
+                f" {max_pixels / 1e6:,.1f} million; shrink it, or raise max_pixels"
+            ) from error
+        except Exception as error:  # plugins raise SyntaxError, struct.error, EOFError and more
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise FileFormatError(
+                f"{path}: damaged or incomplete ({reason}); fetch or export the image again"
+            ) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillow_limit
+
+
+def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | None]:
+    """The one (grey) or three colour bands of a picture, upright and in sRGB, and its opacity.
+
+    Bands are of mode "L" (0 to 255) or "F" (0 to 1).
+    """
+    profile, stream, low_tiles = file.info.get("icc_profile"), file.fp, _low_byte_tiles(file)
+    file.load()
+    if file.mode == "F" or file.mode.startswith("I"):
+        bands, opacity = _deep_grey(file, profile)
+    elif low_tiles and _is_srgb(file, profile):
+        assert stream is not None
+        low_bytes = Image.open(stream, formats=_READABLE)
+        low_bytes.tile = low_tiles
+        bands, opacity = _deep_colour(file, low_bytes)
+    else:
+        bands, opacity = _eight_bit_bands(file, profile)
+    turn = None
+    with suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
+        turn = _UPRIGHT.get(file.getexif().get(_ORIENTATION, 1))
+    if turn is not None:  # None for a TIFF: load() has turned it and removed the tag
+        bands = [band.transpose(turn) for band in bands]
+        opacity = opacity and opacity.transpose(turn)
+    return bands, opacity
+
+
+def _eight_bit_bands(
+    image: Image.Image, profile: bytes | None
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for all that Pillow decodes to 8 bits."""
+    opacity = None
+    grey = image.mode in ("1", "L", "LA", "La")
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        # A transparent colour of 16 bits, in a picture that Pillow has reduced to 8.
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    if image.has_transparency_data:
+        image = image.convert("LA" if grey else "RGBA")
+        opacity = image.getchannel("A")
+    if image.mode not in ("CMYK", "LAB"):
+        image = image.convert("L" if grey else "RGB")
+    image = _to_srgb(image, profile) or image
+    return list((image if image.mode == "L" else image.convert("RGB")).split()), opacity
+
+
+def _deep_grey(
+    file: ImageFile.ImageFile, profile: bytes | None
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for greyscale of more than 8 bits, which Pillow's own conversions would clip."""
+    raw = np.asarray(file)
+    full, inverted = 1 if file.mode == "F" else 65535, False
+    if isinstance(file, TiffImagePlugin.TiffImageFile) and file.mode.startswith("I;16"):
+        full = 2 ** file.tag_v2.get(BITSPERSAMPLE, (16,))[0] - 1  # 12 bits come as they are
+        inverted = (
+            file.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+        )  # white is 0: Pillow inverts only 8 bits
+    values = raw.astype(np.float32) / np.float32(full)
+    if not (values.min() >= -_FAINTEST and values.max() <= 1 + _FAINTEST):  # true for NaN too
+        raise FileFormatError(
+            f"expected greys from 0 to {full}, got {raw.min()} to {raw.max()};"
+            " save it as an 8-bit PNG or JPEG"
+        )
+    values = 1 - values if inverted else values
+    key, opacity = file.info.get("transparency"), None
+    if isinstance(key, int):
+        opacity = Image.fromarray(np.uint8(255) * (raw != key).astype(np.uint8))
+    # Colour transforms take 8 bits: the profile's curve is read off there and interpolated.
+    levels = np.arange(256, dtype=np.uint8)
+    ramp = _to_srgb(Image.fromarray(levels[None]), profile)
+    curves = [] if ramp is None else list(np.asarray(ramp)[0].T / 255)
+    planes = [np.interp(values, levels / 255, curve).astype(np.float32) for curve in curves]
+    return [Image.fromarray(plane) for plane in planes or [values]], opacity
+
+
+def _low_byte_tiles(file: ImageFile.ImageFile) -> list[Any]:
+    """How to read the low bytes of 16-bit colours, or nothing where they are not of that kind.
+
+    Of each sample Pillow unpacks the high byte alone. Told that the bytes come in the other order,
+    it takes the low one for the high one.
+    """
+    swapped = []
+    for tile in file.tile:
+        arguments = (tile.args,) if isinstance(tile.args, str) else tile.args or ()
+        match = _DEEP_COLOUR.fullmatch(str(arguments[0])) if arguments else None
+        if match is None:
+            return []
+        little = match[2] == "L" or (match[2] == "N" and sys.byteorder == "little")
+        name = f"{match[1]};16{'B' if little else 'L'}"
+        swapped.append(tile._replace(args=(name, *arguments[1:])))
+    return swapped
+
+
+def _deep_colour(
+    high_bytes: Image.Image, low_bytes: Image.Image
+) -> tuple[list[Image.Image], Image.Image | None]:
+    """`_bands` for colour of 16 bits a channel, from two pictures of one byte each."""
+    pixels = np.asarray(high_bytes).astype(np.uint16) << 8 | np.asarray(low_bytes)
+    key, opacity = high_bytes.info.get("transparency"), None
+    planes = list(np.moveaxis(pixels.astype(np.float32) / np.float32(65535), -1, 0))
+    bands = [Image.fromarray(plane) for plane in planes]
+    if isinstance(key, tuple):
+        opacity = Image.fromarray(np.uint8(255) * (pixels != key).any(-1).astype(np.uint8))
+    return bands[:3], bands[3] if len(bands) == 4 else opacity
+
+
+def _is_srgb(image: Image.Image, profile: bytes | None) -> bool:
+    """Whether the profile, if there is one, leaves the picture's colours as they are."""
+    colours = image.convert("RGB")
+    managed = _to_srgb(colours, profile)
+    if managed is None:
+        return True
+    # The colour transform itself rounds.
+    return bool(np.abs(np.asarray(managed, np.int16) - np.asarray(colours)).max() <= 1)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """The picture as RGB, or None where no usable profile says what its numbers mean."""
+    if profile is None and image.mode != "LAB":
+        return None
+    try:
+        lab = image.mode == "LAB"
+        source = ImageCms.createProfile("LAB") if lab else BytesIO(profile or b"")
+        srgb = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")  # perceptual
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None  # broken, or for other colours than the picture's: viewers ignore it as well
+
+
+def _unit(band: Image.Image) -> _FloatArray:
+    values = np.asarray(band, dtype=np.float32)
+    return values / np.float32(255) if band.mode == "L" else values
+
+
+def _resized(plane: _FloatArray, shape: tuple[int, int]) -> _FloatArray:
+    if plane.shape == shape:
+        return plane
+    return np.asarray(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.LANCZOS))

@@ -1,0 +1,144 @@
+"""Pure operations on pixels: arrays in, arrays out.
+
+An image is `[H, W, 3]`, float32, RGB (sRGB-encoded) in [0, 1]. Nothing here clips unless its name
+says so, so that calls chain; nothing touches the disk (see `jaxstyle.image.io`).
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxstyle._common.checks import check_image
+from jaxstyle.image.spectrum import keep_variance, low_pass, power_law, scale_spectrum
+
+
+def resize(image: Array, shape: tuple[int, int]) -> Array:
+    """Resamples an image with an antialiased Lanczos filter.
+
+    Args:
+      image: `[H, W, 3]`.
+      shape: the new height and width.
+
+    Returns:
+      `[*shape, 3]`; overshoots of the filter are clipped to the range of the input.
+
+    Raises:
+      ValueError: if `image` is not `[H, W, 3]` or a side would be less than one pixel.
+
+    Example:
+      >>> resize(jnp.ones((4, 6, 3)), (2, 3)).shape
+      (2, 3, 3)
+    """
+    check_image(image, "image")
+    if min(shape) < 1:
+        raise ValueError(f"shape should be at least 1×1, got {shape[0]}×{shape[1]}")
+    resized = jax.image.resize(image, (*shape, image.shape[2]), "lanczos3")
+    return jnp.clip(resized, image.min(), image.max())
+
+
+NOISE_SCALE = 60 / 255
+"""Standard deviation of noise by default: it fills the range of a picture."""
+
+
+def white_noise(
+    key: Array,
+    shape: tuple[int, int],
+    *,
+    mean: ArrayLike = 0.5,
+    scale: ArrayLike = NOISE_SCALE,
+) -> Array:
+    """An image of independent Gaussian pixels.
+
+    Args:
+      key: a `jax.random.key`.
+      shape: height and width.
+      mean: scalar, or `[3]` for one value a channel, or an image.
+      scale: standard deviation.
+
+    Returns:
+      `[*shape, 3]` float32, not clipped.
+
+    Example:
+      >>> white_noise(jax.random.key(0), (4, 4)).shape
+      (4, 4, 3)
+    """
+    return jnp.asarray(mean, jnp.float32) + scale * jax.random.normal(key, (*shape, 3))
+
+
+def natural_noise(
+    key: Array,
+    shape: tuple[int, int],
+    *,
+    mean: ArrayLike = 0.5,
+    scale: ArrayLike = NOISE_SCALE,
+) -> Array:
+    """An image of Gaussian noise with the spectrum of natural images, 1/f in amplitude.
+
+    A network hardly sees the finest frequencies, and an optimisation leaves of them what the start
+    had: white noise ends as a fine chequered pattern. Here they fade to nothing.
+
+    Args:
+      key: a `jax.random.key`.
+      shape: height and width.
+      mean: scalar, or `[3]` for one value a channel, or an image.
+      scale: standard deviation.
+
+    Returns:
+      `[*shape, 3]` float32, not clipped.
+
+    Example:
+      >>> natural_noise(jax.random.key(0), (4, 4)).shape
+      (4, 4, 3)
+
+    Reference: Field, "Relations between the statistics of natural images and the response
+    properties of cortical cells", JOSA A 1987, for the spectrum.
+    """
+    spectrum = keep_variance(power_law(shape, 1.0) * low_pass(shape), shape[1])
+    noise = scale_spectrum(jax.random.normal(key, (*shape, 3)), spectrum)
+    return jnp.asarray(mean, jnp.float32) + scale * noise
+
+
+def quantize(image: Array) -> Array:
+    """The image as an 8-bit file would hold it: clipped to [0, 1] and rounded to 1/255.
+
+    Args:
+      image: `[H, W, 3]`.
+
+    Returns:
+      `[H, W, 3]` float32, multiples of 1/255.
+
+    Example:
+      >>> quantize(jnp.array([-0.2, 0.5, 1.4])).tolist()
+      [0.0, 0.501960813999176, 1.0]
+    """
+    return jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0
+
+
+def side_by_side(pictures: Sequence[Array], gap: int = 8) -> Array:
+    """Pictures in a row, all as high as the last, white between them.
+
+    Args:
+      pictures: images `[H, W, 3]` of any sizes.
+      gap: the width of what is between them, in pixels.
+
+    Returns:
+      One image `[H, W', 3]`, its height the last picture's.
+
+    Raises:
+      ValueError: if there is no picture.
+
+    Example:
+      >>> side_by_side([jnp.zeros((8, 8, 3)), jnp.zeros((16, 20, 3))]).shape
+      (16, 44, 3)
+    """
+    if not pictures:
+        raise ValueError("pictures is empty; a row needs at least one")
+    height = pictures[-1].shape[0]
+    parts = []
+    for picture in pictures:
+        width = round(picture.shape[1] * height / picture.shape[0])
+        parts += [resize(picture, (height, width)), jnp.ones((height, gap, 3))]
+    return jnp.concatenate(parts[:-1], axis=1)

@@ -1,0 +1,1 @@
+"""What is compared: losses, statistics, targets, and the objective that they add up to."""

@@ -1,0 +1,264 @@
+"""Spatial control: which region of the picture takes which style.
+
+A mask is `[H, W]` from 0, outside, to 1, inside; soft edges are values between. A guide is a mask
+as a layer sees it, `[h, w]`; a mass is a guide whose squares sum to one, squared, by which
+statistics weigh positions (see `jaxstyle.statistics`).
+
+Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer", CVPR 2017,
+section 4.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle.losses.spec import LossSpec
+from jaxstyle.losses.targets import (
+    Mixture,
+    Targets,
+    measure_content,
+    measure_own,
+    measure_style,
+    mix_styles,
+)
+from jaxstyle.networks import vgg
+
+GuideMode = Literal["simple", "inside", "all"]
+
+
+class Region(NamedTuple):
+    """A region of the picture and the style that it takes.
+
+    Attributes:
+      mask: `[H, W]` in [0, 1], as large as the picture.
+      style: `[H', W', 3]` in [0, 1].
+      style_mask: `[H', W']`, the region of the style image that counts; None for all of it.
+      weight: how much the region counts, by its size: one for all of them treats every pixel alike.
+      name: for messages.
+    """
+
+    mask: Array
+    style: Array
+    style_mask: Array | None = None
+    weight: ArrayLike = 1.0
+    name: str = ""
+
+
+def guided_targets(
+    params: vgg.Params,
+    content: Array | None,
+    regions: Sequence[Region],
+    spec: LossSpec = LossSpec(),
+    *,
+    mode: GuideMode = "simple",
+    key: Array | None = None,
+) -> Targets:
+    """The targets of a picture whose regions take different styles, for `jaxstyle.optimize`.
+
+    Args:
+      params: the network's parameters.
+      content: `[H, W, 3]` in [0, 1]; None if `spec` has no content layers.
+      regions: at least one; they may overlap, and need not cover the picture.
+      spec: what is compared.
+      mode: how masks reach the layers; see `propagate`.
+      key: for the statistic "sliced"; see `jaxstyle.compute_targets`.
+
+    Raises:
+      ValueError: if there is no region, a mask does not fit its image, or nothing is left of a
+        region at a layer.
+
+    Example:
+      >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
+      >>> spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+      >>> content, style = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3))
+      >>> left = jnp.zeros((16, 16)).at[:, :8].set(1.0)
+      >>> regions = [Region(left, style), Region(1 - left, content)]
+      >>> guided_targets(params, content, regions, spec).style["relu2_1"].shape
+      (2, 4, 4)
+    """
+    if not regions:
+        raise ValueError("regions is empty; name at least one")
+    shape = regions[0].mask.shape if content is None else content.shape[:2]
+    styles = []
+    for i, region in enumerate(regions):
+        name = region.name or str(i)
+        check_image(region.style, f"the style of region {name}")
+        _check_mask(region.mask, shape, f"the mask of region {name}")
+        style_mass = None
+        if region.style_mask is not None:
+            what = f"the style mask of region {name}"
+            _check_mask(region.style_mask, region.style.shape[:2], what)
+            style_mass = region_masses(region.style_mask, params, spec, mode=mode, name=what)
+        styles.append(measure_style(params, region.style, spec=spec, mass=style_mass, key=key))
+    style, mixture = mix_regions(
+        styles,
+        [region.mask for region in regions],
+        params,
+        spec,
+        weights=[region.weight for region in regions],
+        mode=mode,
+        names=[region.name or str(i) for i, region in enumerate(regions)],
+    )
+    return Targets(
+        content=measure_content(params, content, spec=spec),
+        style=style,
+        mixture=mixture,
+        own=measure_own(params, content, spec=spec),
+    )
+
+
+def mix_regions(
+    styles: Sequence[Mapping[str, Any]],
+    masks: Sequence[Array],
+    params: vgg.Params,
+    spec: LossSpec,
+    *,
+    weights: Sequence[ArrayLike],
+    mode: GuideMode = "simple",
+    names: Sequence[str],
+) -> tuple[dict[str, Any], Mixture]:
+    """Style targets of several regions as one; see `guided_targets`.
+
+    Args:
+      styles: for each region the style targets of `jaxstyle.compute_targets`.
+      masks: for each `[H, W]`.
+      params: the network's parameters.
+      spec: which layers.
+      weights: for each, how much it counts, by its size.
+      mode: see `propagate`.
+      names: for messages.
+
+    Returns:
+      `style` and `mixture` of `Targets`.
+
+    Raises:
+      ValueError: if nothing is left of a region at a layer.
+    """
+    masses = [
+        region_masses(mask, params, spec, mode=mode, name=name)
+        for mask, name in zip(masks, names, strict=True)
+    ]
+    shares = [w * jnp.mean(mask) for w, mask in zip(weights, masks, strict=True)]
+    stacked = {layer: jnp.stack([mass[layer] for mass in masses]) for layer in spec.style_layers}
+    return mix_styles(styles, shares, stacked)
+
+
+def region_masses(
+    mask: Array,
+    params: vgg.Params,
+    spec: LossSpec,
+    *,
+    mode: GuideMode = "simple",
+    name: str = "",
+) -> dict[str, Array]:
+    r"""How much each position of each style layer counts for a region.
+
+    .. math:: m = T^2 / \sum T^2
+
+    for the guide T that `propagate` gives.
+
+    Args:
+      mask: `[H, W]` in [0, 1].
+      params: the network's parameters, for its architecture.
+      spec: which style layers.
+      mode: see `propagate`.
+      name: of the region, for the message.
+
+    Returns:
+      `{layer: [h, w]}`, each summing to one.
+
+    Raises:
+      ValueError: if nothing is left of the region at a layer. Inside `jit`, where that cannot be
+        known, its masses are zero.
+
+    Reference: Gatys et al., CVPR 2017, eqs. 6 and 7.
+    """
+    if spec.network is not None:
+        raise ValueError("guides need VGG's layers; leave spec.network out")
+    guides = propagate(mask, spec.style_layers, vgg.network_widths(params), mode=mode)
+    masses = {}
+    for layer, guide in guides.items():
+        squares = jnp.square(guide)
+        total = jnp.sum(squares)
+        if not isinstance(total, jax.core.Tracer) and float(total) == 0.0:
+            remedy = "use a larger region, layers of earlier blocks, or the mode simple"
+            if not float(jnp.max(mask)):
+                remedy = "its mask is black everywhere"
+            raise ValueError(f"region {name} is empty at {layer}; {remedy}")
+        masses[layer] = squares / jnp.where(total > 0, total, 1.0)
+    return masses
+
+
+def propagate(
+    mask: Array,
+    layers: Sequence[str],
+    widths: vgg.Widths = vgg.VGG19_WIDTHS,
+    *,
+    mode: GuideMode = "simple",
+) -> dict[str, Array]:
+    """A mask as the layers of a network see it.
+
+    Args:
+      mask: `[H, W]` in [0, 1].
+      layers: names of layers.
+      widths: the network's convolutions; see `jaxstyle.networks.vgg.network_widths`.
+      mode: "simple", the share of a position's own pixels that are inside; "inside", positions
+        that see nothing outside, so that no style leaks over the edge, at the price of a margin
+        of the network's field of view, 4 pixels at relu2_1 and 80 at relu5_1; "all", positions
+        that see anything inside.
+
+    Returns:
+      `{layer: [h, w]}`.
+
+    Raises:
+      ValueError: if the mask is not `[H, W]`, or a layer or the mode is unknown.
+
+    Example:
+      >>> {k: v.tolist() for k, v in propagate(jnp.eye(2), ["relu1_1", "pool1"]).items()}
+      {'relu1_1': [[1.0, 0.0], [0.0, 1.0]], 'pool1': [[0.5]]}
+
+    Reference: Gatys et al., CVPR 2017, section 4.1.
+    """
+    check_choice("guide mode", mode, get_args(GuideMode))
+    vgg.check_layers(layers, widths)
+    if jnp.ndim(mask) != 2:
+        raise ValueError(f"mask should have shape [H, W], got {list(jnp.shape(mask))}")
+    guide = jnp.asarray(mask, jnp.float32)
+    found: dict[str, Array] = {}
+    for layer in vgg.layer_names(widths):
+        if layer.startswith("conv") and mode != "simple":
+            guide = _widen(guide, mode)
+        elif layer.startswith("pool"):
+            guide = _shrink(guide, mode)
+        if layer in layers:
+            found[layer] = guide
+    return {layer: found[layer] for layer in layers}
+
+
+def _widen(guide: Array, mode: str) -> Array:
+    """What a 3×3 convolution sees at each position; beyond the border is as at the border."""
+    if mode == "inside":
+        return -_widen(-guide, "all")
+    wide: Array = jax.lax.reduce_window(guide, -jnp.inf, jax.lax.max, (3, 3), (1, 1), "SAME")
+    return wide
+
+
+def _shrink(guide: Array, mode: str) -> Array:
+    """What a 2×2 pool sees; odd sizes round down, as in the network."""
+    h, w = guide.shape[0] // 2, guide.shape[1] // 2
+    cells = guide[: 2 * h, : 2 * w].reshape(h, 2, w, 2)
+    reduce: Any = {"simple": jnp.mean, "inside": jnp.min, "all": jnp.max}[mode]
+    shrunk: Array = reduce(cells, axis=(1, 3))
+    return shrunk
+
+
+def _check_mask(mask: Array, shape: Sequence[int], what: str) -> None:
+    if jnp.shape(mask) != tuple(shape):
+        raise ValueError(
+            f"{what} should be of shape {list(shape)} like its image, got {list(jnp.shape(mask))}"
+        )

@@ -1,0 +1,358 @@
+r"""What is compared of a style: statistics of feature maps that forget where things are.
+
+Feature maps are `[h, w, c]` of one image at one layer. A mass `[h, w]` says how much each position
+counts; it sums to one, and None is the same for all. So one formula serves whole pictures and
+regions with soft edges.
+
+| name | what is compared | zero where |
+| --- | --- | --- |
+| gram | second moments | Gram matrices are equal |
+| covariance | means and covariances, apart | both are equal |
+| wasserstein | the Gaussians with these, by their optimal transport | both are equal |
+| moments | each channel's mean and variance | both are equal; channels may be paired anew |
+| histogram | each channel's whole distribution | every histogram is equal; pairing free |
+| sliced | the distributions along random directions | in the limit, whole distributions are equal |
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxstyle._common.checks import check_choice
+from jaxstyle.losses import functional
+
+StatisticName = Literal["gram", "covariance", "wasserstein", "moments", "histogram", "sliced"]
+
+NUM_DIRECTIONS = 64
+"""Random directions of "sliced" at a layer, at most its number of channels."""
+NUM_QUANTILES = 1024
+"""Levels at which "histogram" and "sliced" keep a distribution."""
+# Relative to the mean eigenvalue: below it the slope of a square root is rounding noise.
+_SMALLEST_EIGENVALUE = 1e-4
+
+
+class Gaussian(NamedTuple):
+    """Mean and covariance of a feature map.
+
+    Attributes:
+      mean: `[c]`.
+      covariance: `[c, c]`; for "moments" its diagonal, `[c]`.
+    """
+
+    mean: Array
+    covariance: Array
+
+
+class Quantiles(NamedTuple):
+    """Distributions of a feature map's projections.
+
+    Attributes:
+      values: `[NUM_QUANTILES, p]`, each column rising.
+      directions: `[c, p]`, unit vectors; for "histogram", where they are the axes, `[c, 0]`.
+    """
+
+    values: Array
+    directions: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistic:
+    """A way to compare styles.
+
+    Attributes:
+      measure: `(features, mass, key) -> target`, a pytree of arrays whose shapes depend on the
+        number of channels alone.
+      loss: `(features, mass, target) -> scalar`.
+      size: `target -> scalar`, the loss of features that vanish, by which range penalties scale.
+      weight: how much a layer counts by default. It brings the losses of a photograph, in the
+        normalised network, near the one that Gram matrices have with theirs.
+      sums: `(features, mass, target) -> sums`, a pytree of means over positions, those of a map
+        being the sum of those of its parts, each by its share; None where positions are sorted.
+      loss_of_sums: `(sums, target) -> scalar`, but for rounding the loss.
+    """
+
+    measure: Callable[[Array, Array | None, Array], Any]
+    loss: Callable[[Array, Array | None, Any], Array]
+    size: Callable[[Any], Array]
+    weight: float = 1000.0
+    sums: Callable[[Array, Array | None, Any], Any] | None = None
+    loss_of_sums: Callable[[Any, Any], Array] | None = None
+
+
+def get_statistic(name: str) -> Statistic:
+    """A statistic by name.
+
+    Raises:
+      ValueError: if the name is unknown; lists the valid ones.
+
+    Example:
+      >>> features = jax.random.normal(jax.random.key(0), (8, 8, 4))
+      >>> statistic = get_statistic("covariance")
+      >>> target = statistic.measure(features, None, jax.random.key(0))
+      >>> float(statistic.loss(features[::-1], None, target)) < 1e-10
+      True
+    """
+    check_choice("statistic", name, get_args(StatisticName))
+    return _STATISTICS[name]
+
+
+def gaussian(features: Array, mass: Array | None = None) -> Gaussian:
+    r"""Mean and covariance of the channels over positions.
+
+    .. math:: \mu = \sum_i m_i F_i, \quad C = \sum_i m_i (F_i - \mu)(F_i - \mu)^T
+
+    Args:
+      features: `[h, w, c]`.
+      mass: `[h, w]` that sums to one, or None.
+
+    Example:
+      >>> gaussian(jnp.ones((4, 4, 2))).covariance.tolist()
+      [[0.0, 0.0], [0.0, 0.0]]
+    """
+    features = features.astype(jnp.float32)
+    mean = _mean(features, mass)
+    return Gaussian(mean, functional.gram_matrix(features - mean, mass))
+
+
+def wasserstein_distance(a: Gaussian, b: Gaussian) -> Array:
+    r"""Squared 2-Wasserstein distance of two Gaussians, a channel.
+
+    .. math::
+
+        \frac{1}{c} \left( \|\mu_a - \mu_b\|^2
+        + \mathrm{tr}(C_a + C_b - 2 (C_b^{1/2} C_a C_b^{1/2})^{1/2}) \right)
+
+    Args:
+      a: mean `[c]`, covariance `[c, c]`; the one to differentiate.
+      b: the same.
+
+    Example:
+      >>> zero = Gaussian(jnp.zeros(2), jnp.zeros((2, 2)))
+      >>> one = Gaussian(jnp.zeros(2), jnp.eye(2))
+      >>> float(wasserstein_distance(one, zero))
+      1.0
+
+    Reference: Dowson and Landau, Journal of Multivariate Analysis, 1982; for style, Mroueh,
+    "Wasserstein style transfer", AISTATS 2020.
+    """
+    root = _square_root(b.covariance)
+    return _transport(a, b.mean, b.covariance, root)
+
+
+def _gram_measure(features: Array, mass: Array | None, key: Array) -> Array:
+    return functional.gram_matrix(features, mass)
+
+
+def _gram_loss(features: Array, mass: Array | None, target: Array) -> Array:
+    return functional.style_loss(functional.gram_matrix(features, mass), target)
+
+
+def _gram_sums(features: Array, mass: Array | None, target: Array) -> Array:
+    return functional.gram_matrix(features, mass)
+
+
+def _mean_square(target: Any) -> Array:
+    parts = [jnp.mean(jnp.square(leaf)) for leaf in jax.tree.leaves(target)]
+    return sum(parts, start=jnp.float32(0.0))
+
+
+def _covariance_measure(features: Array, mass: Array | None, key: Array) -> Gaussian:
+    return gaussian(features, mass)
+
+
+def _covariance_loss(features: Array, mass: Array | None, target: Gaussian) -> Array:
+    return _distance(gaussian(features, mass), target)
+
+
+def _distance(a: Gaussian, b: Gaussian) -> Array:
+    return _mean_square(jax.tree.map(jnp.subtract, a, b))
+
+
+def _covariance_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
+    # About the target's mean, not about zero: where the two means are near, little cancels.
+    away = features.astype(jnp.float32) - target.mean
+    return Gaussian(_mean(away, mass), functional.gram_matrix(away, mass))
+
+
+def _covariance_loss_of_sums(sums: Gaussian, target: Gaussian) -> Array:
+    return _distance(_gaussian_of_sums(sums, target), target)
+
+
+def _gaussian_of_sums(sums: Gaussian, target: Gaussian) -> Gaussian:
+    drift = sums.mean
+    return Gaussian(target.mean + drift, sums.covariance - jnp.outer(drift, drift))
+
+
+def _moments_measure(features: Array, mass: Array | None, key: Array) -> Gaussian:
+    features = features.astype(jnp.float32)
+    mean = _mean(features, mass)
+    return Gaussian(mean, _mean(jnp.square(features - mean), mass))
+
+
+def _moments_loss(features: Array, mass: Array | None, target: Gaussian) -> Array:
+    return _distance(_moments_measure(features, mass, jnp.zeros(())), target)
+
+
+def _moments_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
+    away = features.astype(jnp.float32) - target.mean
+    return Gaussian(_mean(away, mass), _mean(jnp.square(away), mass))
+
+
+def _moments_loss_of_sums(sums: Gaussian, target: Gaussian) -> Array:
+    drift = sums.mean
+    found = Gaussian(target.mean + drift, sums.covariance - jnp.square(drift))
+    return _distance(found, target)
+
+
+class _Transported(NamedTuple):
+    """A Gaussian, and the square root of its covariance, which costs as much as the loss."""
+
+    gaussian: Gaussian
+    root: Array
+
+
+def _wasserstein_measure(features: Array, mass: Array | None, key: Array) -> _Transported:
+    found = gaussian(features, mass)
+    return _Transported(found, _square_root(found.covariance))
+
+
+def _wasserstein_loss(features: Array, mass: Array | None, target: _Transported) -> Array:
+    return _transport(gaussian(features, mass), *target.gaussian, target.root)
+
+
+def _wasserstein_sums(features: Array, mass: Array | None, target: _Transported) -> Gaussian:
+    return _covariance_sums(features, mass, target.gaussian)
+
+
+def _wasserstein_loss_of_sums(sums: Gaussian, target: _Transported) -> Array:
+    found = _gaussian_of_sums(sums, target.gaussian)
+    return _transport(found, *target.gaussian, target.root)
+
+
+def _wasserstein_size(target: _Transported) -> Array:
+    mean, covariance = target.gaussian
+    return jnp.mean(jnp.square(mean)) + jnp.mean(jnp.diagonal(covariance))
+
+
+def _transport(a: Gaussian, mean: Array, covariance: Array, root: Array) -> Array:
+    middle = _product(_product(root, a.covariance), root)
+    traces = jnp.trace(a.covariance) + jnp.trace(covariance) - 2 * _trace_of_root(middle)
+    # Rounding may leave the traces a little below zero.
+    return jnp.mean(jnp.square(a.mean - mean)) + jnp.maximum(traces, 0.0) / mean.shape[0]
+
+
+def _product(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def _square_root(matrix: Array) -> Array:
+    values, vectors = jnp.linalg.eigh(matrix)
+    return _product(vectors * jnp.sqrt(jnp.maximum(values, 0.0)), vectors.T)
+
+
+@jax.custom_vjp
+def _trace_of_root(matrix: Array) -> Array:
+    """The trace of the square root of a positive semi-definite matrix `[c, c]`."""
+    return jnp.sum(jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(matrix), 0.0)))
+
+
+def _trace_of_root_forward(matrix: Array) -> tuple[Array, Array]:
+    values, vectors = jnp.linalg.eigh(matrix)
+    least = _SMALLEST_EIGENVALUE * jnp.mean(jnp.abs(values)) + 1e-30
+    # The slope of the trace is half the inverse root. Eigenvectors have none where eigenvalues
+    # meet, as those of maps with fewer positions than channels do at zero; the trace always has.
+    slope = _product(vectors / (2 * jnp.sqrt(jnp.maximum(values, least))), vectors.T)
+    return jnp.sum(jnp.sqrt(jnp.maximum(values, 0.0))), slope
+
+
+def _trace_of_root_backward(slope: Array, cotangent: Array) -> tuple[Array]:
+    return (cotangent * slope,)
+
+
+_trace_of_root.defvjp(_trace_of_root_forward, _trace_of_root_backward)
+
+
+def _sliced_measure(features: Array, mass: Array | None, key: Array) -> Quantiles:
+    channels = features.shape[2]
+    directions = jax.random.normal(key, (channels, min(channels, NUM_DIRECTIONS)))
+    directions = directions / jnp.linalg.norm(directions, axis=0)
+    return Quantiles(_quantiles(features, mass, directions), directions)
+
+
+def _histogram_measure(features: Array, mass: Array | None, key: Array) -> Quantiles:
+    axes = jnp.zeros((features.shape[2], 0))
+    return Quantiles(_quantiles(features, mass, axes), axes)
+
+
+def _quantile_loss(features: Array, mass: Array | None, target: Quantiles) -> Array:
+    values, levels, weights = _sorted(features, mass, target.directions)
+    matched = _interpolate(levels, target.values)
+    return jnp.mean(jnp.sum(weights * jnp.square(values - matched), axis=0))
+
+
+def _quantile_size(target: Quantiles) -> Array:
+    return jnp.mean(jnp.square(target.values))
+
+
+def _quantiles(features: Array, mass: Array | None, directions: Array) -> Array:
+    """The projections' values at `NUM_QUANTILES` levels, `[NUM_QUANTILES, p]`."""
+    values, levels, _ = _sorted(features, mass, directions)
+    wanted = (jnp.arange(NUM_QUANTILES) + 0.5) / NUM_QUANTILES
+    return jax.vmap(lambda x, y: jnp.interp(wanted, x, y), in_axes=1, out_axes=1)(levels, values)
+
+
+def _sorted(features: Array, mass: Array | None, directions: Array) -> tuple[Array, Array, Array]:
+    """Each projection's values in rising order, their levels in (0, 1), and masses; `[h·w, p]`."""
+    flat = features.astype(jnp.float32).reshape(-1, features.shape[2])
+    if directions.shape[1]:
+        flat = _product(flat, directions)
+    if mass is None:
+        count = flat.shape[0]
+        levels = jnp.broadcast_to(((jnp.arange(count) + 0.5) / count)[:, None], flat.shape)
+        return jnp.sort(flat, axis=0), levels, jnp.full((1, 1), 1 / count)
+    order = jnp.argsort(jax.lax.stop_gradient(flat), axis=0)
+    weights = jnp.take_along_axis(jnp.broadcast_to(mass.reshape(-1, 1), flat.shape), order, axis=0)
+    # Positions without mass sit on the levels of their neighbours and weigh nothing.
+    levels = jnp.cumsum(weights, axis=0) - weights / 2
+    return jnp.take_along_axis(flat, order, axis=0), levels, weights
+
+
+def _interpolate(levels: Array, quantiles: Array) -> Array:
+    """Values `[n, p]` of distributions `[NUM_QUANTILES, p]` at levels `[n, p]`."""
+    position = jnp.clip(levels * NUM_QUANTILES - 0.5, 0.0, NUM_QUANTILES - 1)
+    below = jnp.minimum(position.astype(jnp.int32), NUM_QUANTILES - 2)
+    low = jnp.take_along_axis(quantiles, below, axis=0)
+    high = jnp.take_along_axis(quantiles, below + 1, axis=0)
+    return low + (position - below) * (high - low)
+
+
+def _mean(features: Array, mass: Array | None) -> Array:
+    if mass is None:
+        return jnp.mean(features, axis=(0, 1))
+    return jnp.einsum("ij,ijc->c", mass, features, precision=jax.lax.Precision.HIGHEST)
+
+
+_STATISTICS: Mapping[str, Statistic] = {
+    "gram": Statistic(
+        _gram_measure, _gram_loss, _mean_square,
+        sums=_gram_sums, loss_of_sums=functional.style_loss,
+    ),
+    "covariance": Statistic(
+        _covariance_measure, _covariance_loss, _mean_square, 2000.0,
+        sums=_covariance_sums, loss_of_sums=_covariance_loss_of_sums,
+    ),
+    "wasserstein": Statistic(
+        _wasserstein_measure, _wasserstein_loss, _wasserstein_size, 2000.0,
+        sums=_wasserstein_sums, loss_of_sums=_wasserstein_loss_of_sums,
+    ),
+    "moments": Statistic(
+        _moments_measure, _moments_loss, _mean_square, 300.0,
+        sums=_moments_sums, loss_of_sums=_moments_loss_of_sums,
+    ),
+    "histogram": Statistic(_histogram_measure, _quantile_loss, _quantile_size, 3000.0),
+    "sliced": Statistic(_sliced_measure, _quantile_loss, _quantile_size, 5000.0),
+}  # fmt: skip

@@ -1,0 +1,226 @@
+"""The networks that can be asked for by name: their files on this machine, their sources.
+
+A name is looked for in the place that the environment variable JAXSTYLE_PARAMS names (a folder, or
+one file, which then stands for "vgg19"), in the package's own `params`, and in the user's cache.
+In any of them the file may be ours or one of the published ones.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+_ENVIRONMENT = "JAXSTYLE_PARAMS"
+VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
+VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
+# What takes the place of a network that is not to be had.
+SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
+_DESCRIPTIONS = {
+    VGG19: "VGG-19 as published by Oxford (Simonyan & Zisserman), the field's usual network",
+    NORMALIZED: "the same, rescaled so that each filter's mean activation is one",
+    TORCHVISION: "VGG-19 as retrained for torchvision",
+    VGG16: "VGG-16 as published by Oxford: three convolutions fewer",
+    VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
+    COMPACT: "a small network with VGG-19's layers, shipped with this package",
+}
+# The file names that serve a network, ours first. A name is only where to look: the contents
+# decide the layout.
+FILES = {
+    VGG19: (
+        "vgg19.safetensors",
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
+        "imagenet-vgg-verydeep-19.mat",
+        "vgg_conv.pth",
+        "vgg19-d01eb7cb.pth",
+        "VGG_ILSVRC_19_layers.caffemodel",
+    ),
+    NORMALIZED: ("vgg19-normalized.safetensors",),
+    TORCHVISION: ("vgg19-torchvision.safetensors", "vgg19-dcbb9e9d.pth"),
+    VGG16: (
+        "vgg16.safetensors",
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        "imagenet-vgg-verydeep-16.mat",
+        "vgg16-00b39a1b.pth",
+        "VGG_ILSVRC_16_layers.caffemodel",
+    ),
+    VGG16_TORCHVISION: ("vgg16-torchvision.safetensors", "vgg16-397923af.pth"),
+    COMPACT: ("compact.safetensors",),
+}
+# PyTorch's file names carry the beginning of the file's SHA-256.
+PREFIXES = {
+    "dcbb9e9d": "vgg19-dcbb9e9d.pth",
+    "d01eb7cb": "vgg19-d01eb7cb.pth",
+    "397923af": "vgg16-397923af.pth",
+    "00b39a1b": "vgg16-00b39a1b.pth",
+}
+
+
+class Source(NamedTuple):
+    """Where a network can be had.
+
+    Attributes:
+      url: the file's address.
+      known_hash: algorithm and hexadecimal digest, such as `"sha256:11ae..."`.
+      layout: the layout the file is in, as `jaxstyle.networks.layouts.convert` takes it.
+    """
+
+    url: str
+    known_hash: str
+    layout: str = "auto"
+
+
+SOURCES: dict[str, tuple[Source, ...]] = {
+    VGG19: (
+        Source(
+            "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5:253f8cb515780f3b799900260a226db6",
+            "keras",
+        ),
+    ),
+    TORCHVISION: (
+        Source(
+            "https://huggingface.co/timm/vgg19.tv_in1k/resolve/main/model.safetensors",
+            "sha256:11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669",
+            "torchvision",
+        ),
+    ),
+    VGG16: (
+        Source(
+            "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+            "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "md5:6d6bbae143d832006294945121d1f1fc",
+            "keras",
+        ),
+    ),
+    VGG16_TORCHVISION: (
+        Source(
+            "https://huggingface.co/timm/vgg16.tv_in1k/resolve/main/model.safetensors",
+            "sha256:57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8",
+            "torchvision",
+        ),
+        Source(
+            "https://download.pytorch.org/models/vgg16-397923af.pth",
+            "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            "torchvision",
+        ),
+    ),
+}
+
+
+class NetworkStatus(NamedTuple):
+    """One line of `jaxstyle weights list`.
+
+    Attributes:
+      name: what to ask for.
+      path: the file that serves it, or None.
+      sources: the addresses it can be downloaded from.
+      description: one line.
+    """
+
+    name: str
+    path: Path | None
+    sources: tuple[str, ...]
+    description: str
+
+
+def find_params(name: str) -> Path | None:
+    """The file that serves a network, if there is one on this machine.
+
+    Args:
+      name: a network's name. "vgg19-normalized" is served by the file of "vgg19" too.
+
+    Returns:
+      The first file found in JAXSTYLE_PARAMS, the package's `params` and the user's cache.
+
+    Raises:
+      ValueError: if no network has that name.
+      FileNotFoundError: if JAXSTYLE_PARAMS names nothing that exists.
+    """
+    if name not in FILES:
+        raise ValueError(f"no network is called {name!r}; {valid_names()}")
+    places = [shipped(), cache()]
+    environment = os.environ.get(_ENVIRONMENT)
+    if environment:
+        place = Path(environment).expanduser()
+        if not place.exists():
+            raise FileNotFoundError(
+                f"{_ENVIRONMENT}={environment}: no such file or folder; "
+                "name one that holds network parameters, or unset it"
+            )
+        if place.is_file() and base(name) == VGG19:
+            return place
+        places.insert(0, place)
+    files = FILES[name] if name == base(name) else FILES[name] + FILES[base(name)]
+    candidates = (place / file for place in places for file in files)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def network_status() -> tuple[NetworkStatus, ...]:
+    """What networks there are, and which of them are on this machine.
+
+    Returns:
+      One entry for each name.
+
+    Raises:
+      FileNotFoundError: if JAXSTYLE_PARAMS names nothing that exists.
+    """
+    return tuple(
+        NetworkStatus(
+            name,
+            find_params(name),
+            tuple(source.url for source in SOURCES.get(base(name), ())),
+            description,
+        )
+        for name, description in _DESCRIPTIONS.items()
+    )
+
+
+def cache() -> Path:
+    """The folder where downloaded parameters are kept; it need not exist.
+
+    Returns:
+      The operating system's place for caches, `~/.cache/jaxstyle` on Linux.
+    """
+    import pooch
+
+    return Path(pooch.os_cache("jaxstyle"))
+
+
+def shipped() -> Path:
+    """The folder of the parameters that the package ships.
+
+    Returns:
+      `params` beside the package in a checkout, inside it in an installed copy.
+    """
+    package = Path(__file__).resolve().parents[1]
+    beside = package.parent / "params"
+    # The manifest tells our folder from any other of that name in site-packages.
+    return beside if (beside / "manifest.json").is_file() else package / "params"
+
+
+def base(name: str) -> str:
+    """The network whose file a name can be served from.
+
+    Args:
+      name: a network's name.
+
+    Returns:
+      "vgg19" for "vgg19-normalized", else the name itself.
+    """
+    return VGG19 if name == NORMALIZED else name
+
+
+def valid_names() -> str:
+    """The end of a message about an unknown name.
+
+    Returns:
+      What could be asked for.
+
+    Example:
+      >>> valid_names()
+      'use vgg19, vgg19-normalized, vgg19-torchvision, vgg16, vgg16-torchvision, compact or the
+      path of a file'
+    """
+    return f"use {', '.join(FILES)} or the path of a file"

@@ -1,0 +1,184 @@
+"""Downloads published networks into the user's cache, converted and verified.
+
+Each network has a list of sources. A source that answers badly is tried again where that can
+help, then the next one is; what arrives is checked against its published checksum, converted to
+our own format and only then given its name, so that a file in the cache is always whole.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxstyle.errors import DownloadError, FileFormatError
+from jaxstyle.networks.catalogue import SOURCES, Source, cache
+from jaxstyle.networks.layouts import convert
+from jaxstyle.networks.save import save_params
+
+# Seconds before the first repetition; each later one waits twice as long.
+_BACKOFF = 0.5
+# Some servers answer that they are busy with a status of the 400s.
+_BUSY = (408, 425, 429)
+_PREFIX = ".fetch-"
+_STALE = 24 * 3600.0
+
+
+def fetch(
+    name: str,
+    *,
+    directory: str | Path | None = None,
+    sources: Sequence[Source] | None = None,
+    progress: bool = False,
+    timeout: float = 30.0,
+    retries: int = 3,
+) -> Path:
+    """Downloads a network, even if it is there already, and converts it.
+
+    Args:
+      name: "vgg19", "vgg19-torchvision", "vgg16" or "vgg16-torchvision".
+      directory: where to keep it; by default the user's cache.
+      sources: where to get it, in this order; by default the published places.
+      progress: whether to show a progress bar on stderr.
+      timeout: seconds without a byte after which the server counts as silent.
+      retries: how often a source is asked again after a refused connection, a silent or busy
+        server or a cut transfer. A wrong checksum is worth one repetition, a missing file or an
+        address that swallows connections none.
+
+    Returns:
+      The path of `<name>.safetensors`.
+
+    Raises:
+      ValueError: if `name` has no sources.
+      DownloadError: if no source gave the file; the message has the reason for each.
+
+    Example:
+      >>> fetch("vgg13")
+      Traceback (most recent call last):
+      ValueError: name should be one of vgg19, vgg19-torchvision, vgg16, ..., got 'vgg13'
+    """
+    if sources is None:
+        if name not in SOURCES:
+            raise ValueError(f"name should be one of {', '.join(SOURCES)}, got {name!r}")
+        sources = SOURCES[name]
+    folder = Path(directory) if directory is not None else cache()
+    failures = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_stale(folder)
+        for source in sources:
+            # A folder of its own: two processes may fetch at once, and an interrupt removes all.
+            with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder) as partial:
+                raw = Path(partial, source.url.partition("?")[0].rpartition("/")[2] or "file")
+                try:
+                    _download(source, raw, name, progress, timeout, retries)
+                    params, metadata = convert(raw, source.layout)
+                except (_FailedError, FileFormatError) as error:
+                    failures.append(f"{source.url}: {error}".replace(f"{raw}: ", ""))
+                    continue
+                target = folder / f"{name}.safetensors"
+                save_params(target, params, metadata | {"source": source.url})
+                return target
+    except OSError as error:
+        failures.append(f"{error.filename or folder}: {error.strerror or error}")
+    raise DownloadError(f"{name} could not be downloaded: {'; '.join(failures) or 'no sources'}")
+
+
+class _FailedError(Exception):
+    """One attempt at one source failed; `retries` is how many more are worth it, at most."""
+
+    def __init__(self, reason: str, retries: float):
+        super().__init__(reason)
+        self.retries = retries
+
+
+def _download(
+    source: Source, target: Path, label: str, progress: bool, timeout: float, retries: int
+) -> None:
+    """Gets one file whose checksum is right, with as many attempts as the failures are worth."""
+    attempt = 0
+    while True:
+        try:
+            _transfer(source.url, target, label, progress, timeout)
+            return _verify(target, source.known_hash)
+        except _FailedError as error:
+            if attempt >= min(retries, error.retries):
+                count = f" ({attempt + 1} attempts)" if attempt else ""
+                raise _FailedError(f"{error}{count}", 0) from error
+        time.sleep(_BACKOFF * 2**attempt)
+        attempt += 1
+
+
+def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float) -> None:
+    import pooch
+    import requests
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def __bool__(self) -> bool:  # pooch asks before the length is known, where tqdm raises
+            return True
+
+    many = float("inf")
+    # No server needs long to accept a connection; a firewall that swallows packets never does.
+    limits = (min(timeout, 10.0), timeout)
+    bar = Bar(desc=label, unit="B", unit_scale=True, file=sys.stderr, disable=not progress)
+    try:
+        with bar:
+            chunk = 2**16
+            pooch.HTTPDownloader(bar if progress else False, chunk, timeout=limits)(
+                url, str(target), None
+            )
+    except requests.HTTPError as error:
+        reply = error.response
+        status = reply.status_code if reply is not None else 0
+        reason = f"HTTP {status} {reply.reason if reply is not None else ''}".strip()
+        raise _FailedError(reason, many if status >= 500 or status in _BUSY else 0) from error
+    except requests.ConnectTimeout as error:
+        # The system has repeated it by itself.
+        raise _FailedError(f"no connection within {limits[0]:g} s", 0) from error
+    except requests.Timeout as error:
+        raise _FailedError(f"no answer for {timeout:g} s", many) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise _FailedError("the connection broke during the transfer", many) from error
+    except requests.ConnectionError as error:
+        # A server that falls silent in the middle of a file is a ConnectionError, not a Timeout.
+        silent = "timed out" in str(error)
+        reason = f"no answer for {timeout:g} s" if silent else _innermost(error)
+        # A machine without a network should not wait long to be told so.
+        unknown_host = "resolve" in str(error)
+        raise _FailedError(reason, 1 if unknown_host else many) from error
+    except (requests.RequestException, ValueError) as error:
+        raise _FailedError(_innermost(error), 0) from error
+
+
+def _innermost(error: BaseException) -> str:
+    """What the operating system said, from under the layers that requests wraps around it."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+        inner = inner.__cause__ or inner.__context__
+    return " ".join(str(error).split())[:200]
+
+
+def _verify(path: Path, known_hash: str) -> None:
+    algorithm, _, expected = known_hash.rpartition(":")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, algorithm or "sha256").hexdigest()
+    if digest != expected.lower():
+        raise _FailedError(
+            f"wrong checksum: {algorithm} {digest} instead of {expected}, in "
+            f"{path.stat().st_size} bytes",
+            1,
+        )
+
+
+def _remove_stale(folder: Path) -> None:
+    """Removes what a killed process left behind, a day later."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # another process may be removing it
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left)

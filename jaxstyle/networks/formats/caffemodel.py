@@ -1,0 +1,145 @@
+"""Reads the layers of a `.caffemodel` without Caffe and without protobuf's code generator.
+
+The file is one `NetParameter` in protobuf's wire format: a run of fields, each a tag (field number
+and wire type) and a value. Only the few fields that hold a layer's name and its arrays are looked
+at. Messages, from caffe.proto:
+
+* `NetParameter`: `layers = 2` (`V1LayerParameter`, before 2015), `layer = 100` (`LayerParameter`)
+* `V1LayerParameter`: `name = 4`, `blobs = 6`; `LayerParameter`: `name = 1`, `blobs = 7`
+* `BlobProto`: `data = 5`, `double_data = 8`, `shape = 7` (`BlobShape`: `dim = 1`), and the older
+  four sizes `num = 1`, `channels = 2`, `height = 3`, `width = 4`
+"""
+
+import math
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxstyle.networks.formats.stored import Stored, refusing
+
+# Field of NetParameter: (field of the layer's name, field of its blobs).
+_LAYER_FIELDS = {2: (4, 6), 100: (1, 7)}
+_PARTS = ("weight", "bias")
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def read_caffemodel(path: str | Path) -> dict[str, Stored]:
+    """The arrays of every layer that has any, such as `conv1_1.weight` and `conv1_1.bias`.
+
+    Args:
+      path: a binary `NetParameter`, of the old (`layers`) or the new (`layer`) form.
+
+    Returns:
+      The arrays by name; kernels are `[out, in, h, w]`, biases `[out]`.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if the file is damaged or holds no layer with arrays.
+    """
+    arrays: dict[str, Stored] = {}
+    with Path(path).open("rb") as file, refusing(path, "a Caffe model"):
+        # Mapped, because three quarters of the file are fully connected layers that nobody needs.
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        for field, wire, layer in _fields(data):
+            if field not in _LAYER_FIELDS or wire != _BYTES:
+                continue
+            name, blobs = _layer(layer, *_LAYER_FIELDS[field])
+            for index, blob in enumerate(blobs):
+                part = _PARTS[index] if index < len(_PARTS) else f"blob{index}"
+                arrays[f"{name}.{part}"] = _stored(blob)
+        if not arrays:
+            raise ValueError("it holds no layer with weights")
+    return arrays
+
+
+def _stored(blob: memoryview) -> Stored:
+    array = _blob(blob)
+    return Stored(array.shape, lambda: array)
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise ValueError("a number without end")
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
+    """Number, wire type and value (an int, or the bytes) of each field of a message."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire = tag & 7
+        if wire == _VARINT:
+            value, at = _varint(data, at)
+            yield tag >> 3, wire, value
+            continue
+        if wire == _BYTES:
+            size, at = _varint(data, at)
+        elif wire in (_FIXED32, _FIXED64):
+            size = 4 if wire == _FIXED32 else 8
+        else:
+            raise ValueError(f"wire type {wire}")
+        if size > len(data) - at:
+            raise ValueError(f"a field of {size} bytes where {len(data) - at} are left")
+        yield tag >> 3, wire, data[at : at + size]
+        at += size
+
+
+def _layer(data: memoryview, name_field: int, blobs_field: int) -> tuple[str, list[memoryview]]:
+    name, blobs = "", []
+    for field, wire, value in _fields(data):
+        if wire == _BYTES and field == name_field:
+            name = bytes(value).decode("utf-8", "replace")
+        elif wire == _BYTES and field == blobs_field:
+            blobs.append(value)
+    return name, blobs
+
+
+def _blob(data: memoryview) -> NDArray[Any]:
+    sizes: dict[int, int] = {}
+    shape: list[int] | None = None
+    single: list[memoryview] = []
+    double: list[memoryview] = []
+    for field, wire, value in _fields(data):
+        if field in (1, 2, 3, 4) and wire == _VARINT:
+            sizes[field] = value
+        elif field == 7 and wire == _BYTES:
+            shape = _dimensions(value)
+        elif field == 5 and wire in (_BYTES, _FIXED32):  # packed, or one value a field
+            single.append(value)
+        elif field == 8 and wire in (_BYTES, _FIXED64):
+            double.append(value)
+    chunks, dtype = (single, "<f4") if single else (double, "<f8")
+    joined = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    values = np.frombuffer(joined, dtype)
+    if shape is None:
+        shape = [sizes.get(field, 1) for field in (1, 2, 3, 4)]
+        # The old form has four sizes for everything: a bias is 1 × 1 × 1 × C.
+        if shape[:3] == [1, 1, 1]:
+            shape = shape[3:]
+    if math.prod(shape) != len(values):
+        raise ValueError(f"a blob of shape {shape} with {len(values)} values")
+    return values.reshape(shape)
+
+
+def _dimensions(data: memoryview) -> list[int]:
+    dims: list[int] = []
+    for field, wire, value in _fields(data):
+        if field == 1 and wire == _VARINT:
+            dims.append(value)
+        elif field == 1 and wire == _BYTES:
+            at = 0
+            while at < len(value):
+                dim, at = _varint(value, at)
+                dims.append(dim)
+    return dims

@@ -1,0 +1,174 @@
+"""Tells what kind of file holds a network, and lists the arrays in it.
+
+A container (HDF5, MATLAB, Caffe, PyTorch, safetensors) is how bytes become named arrays; what the
+names and axes mean is the layout's business (`jaxstyle.networks.layouts`). The arrays are
+listed first and read later, so that the fully connected layers, four fifths of VGG-19, are never
+loaded.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxstyle.errors import FileFormatError
+from jaxstyle.networks.formats.caffemodel import read_caffemodel
+from jaxstyle.networks.formats.matfile import read_matfile
+from jaxstyle.networks.formats.pickles import read_state_dict
+from jaxstyle.networks.formats.stored import Stored, refusing
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+# What comes instead of a network often enough to deserve its own words.
+_IMPOSTORS = {
+    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with git lfs pull",
+    b"matlab 7.3": "a MATLAB 7.3 file; save it again with the option -v7",
+    b"<!doctype": "a web page; download the file itself",
+    b"<html": "a web page; download the file itself",
+    b"<?xml": "XML; download the file itself",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+}
+
+
+class Contents(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      kind: `"HDF5"`, `"MATLAB"`, `"Caffe"`, `"PyTorch"` or `"safetensors"`.
+      arrays: the arrays by name.
+      metadata: the file's own notes, which only safetensors has.
+    """
+
+    kind: str
+    arrays: dict[str, Stored]
+    metadata: dict[str, str]
+
+
+def open_container(path: str | Path) -> Contents:
+    """Lists the arrays of a file of any kind; its first bytes decide which kind it is.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Its kind, its arrays (not yet read) and its notes.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if the file is damaged or of no known kind.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.read(520)
+    if not head:
+        raise FileFormatError(f"{path}: the file is empty")
+    for start, words in _IMPOSTORS.items():
+        if head.lstrip().lower().startswith(start):
+            raise FileFormatError(f"{path}: this is {words}")
+    if head.startswith(_HDF5) or head[512:520] == _HDF5:
+        return Contents("HDF5", _read_hdf5(path), {})
+    if head.startswith(b"MATLAB 5.0"):
+        return Contents("MATLAB", _read_matconvnet(path), {})
+    if head.startswith((b"PK\x03\x04", b"\x80\x02")) or head[257:262] == b"ustar":
+        return Contents("PyTorch", read_state_dict(path), {})
+    if head[8:9] == b"{":
+        return Contents("safetensors", *_read_safetensors(path))
+    # A protobuf message has no signature; a model begins with its name or its first layer.
+    if head[0] in (0x0A, 0x12, 0xA2) or path.suffix == ".caffemodel":
+        return Contents("Caffe", read_caffemodel(path), {})
+    raise FileFormatError(
+        f"{path}: not a file that can hold a VGG network: neither HDF5 (.h5), MATLAB (.mat), "
+        "PyTorch (.pth), safetensors nor Caffe (.caffemodel), or cut short"
+    )
+
+
+def _read_hdf5(path: Path) -> dict[str, Stored]:
+    """Keras' arrays under the names `block1_conv1/kernel` and so on, others under their paths.
+
+    Keras 1 wrote `block1_conv1/block1_conv1_W_1:0`, Keras 2 `block1_conv1/block1_conv1/kernel:0`,
+    and whole models put either under `model_weights`.
+    """
+    import h5py
+
+    def load(name: str) -> NDArray[Any]:
+        with h5py.File(path, "r") as file:
+            return np.asarray(file[name][()])
+
+    def visit(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        block = re.search(r"block\d_conv\d", name)
+        part = re.search(r"(?:^|[_/])(W|kernel|b|bias)(?:_\d+)?(?::\d+)?$", name)
+        key = name
+        if block and part and "optimizer" not in name:
+            key = f"{block[0]}/{'bias' if part[1].startswith('b') else 'kernel'}"
+        # A second array of one name stays under its path and is reported as one too many.
+        key = name if key in arrays else key
+        arrays[key] = Stored(tuple(item.shape or ()), lambda: load(name))
+
+    arrays: dict[str, Stored] = {}
+    with refusing(path, "HDF5"), h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return arrays
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
+    from safetensors import safe_open
+
+    def stored(name: str, shape: list[int]) -> Stored:
+        def load() -> NDArray[Any]:
+            with safe_open(path, "numpy") as file:
+                return np.asarray(file.get_tensor(name))
+
+        return Stored(tuple(shape), load)
+
+    with refusing(path, "safetensors"), safe_open(path, "numpy") as file:
+        arrays = {name: stored(name, file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        metadata = dict(file.metadata() or {})
+    return arrays, metadata
+
+
+def _read_matconvnet(path: Path) -> dict[str, Stored]:
+    """The arrays of a MatConvNet network, `conv1_1.weight` and so on, and `mean` in 0 to 255.
+
+    Before 2015 a layer had the fields `filters` and `biases`, since then `weights`, a cell of the
+    two; the average image moved from `normalization` to `meta.normalization` and shrank from an
+    image to three numbers.
+    """
+    contents = read_matfile(path)
+    arrays: dict[str, Stored] = {}
+    with refusing(path, "a MatConvNet network"):
+        if not isinstance(contents.get("layers"), list):
+            raise ValueError("it has no variable layers")
+        for layer in map(_fields, contents["layers"]):
+            parts = [layer[key] for key in ("filters", "biases") if key in layer]
+            parts = layer["weights"] if isinstance(layer.get("weights"), list) else parts
+            if len(parts) >= 2:
+                # MATLAB drops trailing axes of size one and knows no vectors.
+                kernel = parts[0].reshape(parts[0].shape + (1,) * (4 - parts[0].ndim))
+                arrays[f"{layer.get('name', '')}.weight"] = in_memory(kernel)
+                arrays[f"{layer.get('name', '')}.bias"] = in_memory(parts[1].ravel())
+        outer = _fields(contents["meta"]) if "meta" in contents else contents
+        average = _fields(outer.get("normalization")).get("averageImage")
+        if isinstance(average, np.ndarray) and average.size and average.size % 3 == 0:
+            image = average.reshape(-1, 3) if average.ndim == 3 else average.reshape(1, 3)
+            arrays["mean"] = in_memory(image.mean(axis=0, dtype=np.float64))
+    return arrays
+
+
+def _fields(struct: Any) -> dict[str, Any]:
+    """The fields of a structure, which in MATLAB is always an array of structures."""
+    return struct[0] if isinstance(struct, list) and struct and isinstance(struct[0], dict) else {}
+
+
+def in_memory(array: NDArray[Any]) -> Stored:
+    """An array that needs no reading, in the form of one that does.
+
+    Args:
+      array: any array.
+
+    Returns:
+      Its shape, and a function that returns it.
+    """
+    return Stored(array.shape, lambda: array)

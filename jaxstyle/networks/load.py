@@ -1,0 +1,371 @@
+"""Finds, loads, saves and checks network parameters.
+
+A network is asked for by name or by path; `jaxstyle.networks.catalogue` says where names
+are looked for, `jaxstyle.networks.layouts` which files can be read. Importing this module reads
+nothing; its functions touch the disk, and `load_network` the internet unless it is told otherwise.
+"""
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxstyle.errors import DownloadError, FileFormatError
+from jaxstyle.networks.catalogue import (
+    COMPACT,
+    FILES,
+    NORMALIZED,
+    PREFIXES,
+    SOURCES,
+    SUBSTITUTES,
+    VGG19,
+    NetworkStatus,
+    base,
+    cache,
+    find_params,
+    network_status,
+    shipped,
+    valid_names,
+)
+from jaxstyle.networks.layouts import (
+    TITLES,
+    Metadata,
+    Params,
+    check_params,
+    convert,
+    convert_any,
+    network_name,
+    sha256,
+)
+from jaxstyle.networks.save import save_params
+from jaxstyle.networks.vgg import normalize_params, rescale_params
+
+__all__ = [
+    "Network",
+    "NetworkStatus",
+    "Verification",
+    "check_params",
+    "find_params",
+    "load_network",
+    "load_params",
+    "network_status",
+    "read_params",
+    "save_params",
+    "verify",
+]
+
+_log = logging.getLogger("jaxstyle")
+_MEANS = "vgg19_activation_means.safetensors"
+
+
+class Network(NamedTuple):
+    """Parameters and where they come from.
+
+    Attributes:
+      params: `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`.
+      name: the network's name, or the stem of a file given by path.
+      path: the file that was read.
+      metadata: what is known about the parameters, as `layouts.convert` describes it;
+        `fallback_reason` is there where this is not the network that was asked for.
+    """
+
+    params: Params
+    name: str
+    path: Path
+    metadata: Metadata
+
+
+class Verification(NamedTuple):
+    """What `verify` found in a file that is in order.
+
+    Attributes:
+      sha256: the file's checksum.
+      layout: the layout the file is in.
+      network: "vgg19" or "vgg16" for their widths, "custom" for others, or the name the file gives.
+      weights: "oxford", "torchvision" or "unknown".
+      normalized: whether mean activations are one.
+      known_as: the published file that this is byte for byte, or None.
+    """
+
+    sha256: str
+    layout: str
+    network: str
+    weights: str
+    normalized: bool
+    known_as: str | None
+
+
+def read_params(path: str | Path) -> tuple[Params, Metadata]:
+    """Reads parameters from a file in any layout, ours or public.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Canonical parameters, float32 NumPy arrays, and their metadata.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if the file holds no such network.
+    """
+    return convert(path)
+
+
+def load_params(
+    name_or_path: str | Path = VGG19, *, download: bool = True, progress: bool | None = None
+) -> Params:
+    """The parameters of a network, ready for `jaxstyle.features`.
+
+    Args:
+      name_or_path: "vgg19", "vgg19-normalized", "vgg19-torchvision", "vgg16", "vgg16-torchvision",
+        "compact", or a file in any layout that `jaxstyle.networks.layouts` reads.
+      download: whether to download what is not found.
+      progress: whether to show a bar meanwhile; None shows it in a terminal.
+
+    Returns:
+      `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`, float32.
+
+    Raises:
+      ValueError: if the name is unknown.
+      FileNotFoundError: if there is no such file, or none was found and `download` is false.
+      DownloadError: if no source could be reached.
+      FileFormatError: if the file holds no such network.
+    """
+    return load_network(name_or_path, download=download, progress=progress).params
+
+
+def load_network(
+    name_or_path: str | Path = VGG19,
+    *,
+    normalized: bool | None = None,
+    images: Sequence[jax.Array] = (),
+    fallback: str | None = None,
+    download: bool = True,
+    progress: bool | None = None,
+) -> Network:
+    """As `load_params`, and says which file and which network it is.
+
+    Where "vgg19" or "vgg16" is neither found nor to be had, torchvision's retrained network takes
+    its place, with a warning to the logger "jaxstyle"; it is downloaded, half a gigabyte, only
+    where there is no `fallback`.
+
+    Args:
+      name_or_path: as for `load_params`.
+      normalized: whether to rescale the network so that each filter's mean activation is one;
+        None leaves that to the name or the file. False gives "compact", which is normalized, the
+        scales of the VGG-19 that it was distilled from.
+      images: images `[H, W, 3]` in [0, 1] to normalize over where that is asked for; Oxford's
+        VGG-19, whose mean activations the package ships, needs none.
+      fallback: a network, "compact" for instance, to take with a warning where a published one is
+        neither found nor to be had; None raises instead.
+      download: as for `load_params`.
+      progress: as for `load_params`.
+
+    Returns:
+      The parameters, JAX float32 arrays, with their name, path and metadata.
+
+    Raises:
+      ValueError: if the name is unknown, or the normalization asked for cannot be had.
+      FileNotFoundError: as for `load_params`.
+      DownloadError: as for `load_params`.
+      FileFormatError: as for `load_params`.
+    """
+    if name_or_path == NORMALIZED and normalized is None:
+        normalized = True
+    # Without images, only Oxford's VGG-19 can be normalized, so nothing can replace it.
+    replaceable = not normalized or bool(images)
+    name, path, reason = _locate(name_or_path, download, progress, replaceable, fallback)
+    params, metadata = read_params(path)
+    if reason:
+        metadata = {**metadata, "fallback_reason": reason}
+    named = isinstance(name_or_path, str) and name_or_path in FILES
+    if named and name != COMPACT:
+        published = name.partition("-")[0]
+        if network_name(params) != published:
+            raise FileFormatError(
+                f"{path}: not of {TITLES[published]}'s layers and widths, so it cannot serve as "
+                f"{name!r}; to use it, give its path as the network"
+            )
+    is_normalized = metadata["normalized"] == "true"
+    if is_normalized and normalized is False:
+        params = _undo_normalization(params, metadata, path)
+        metadata = {**metadata, "normalized": "false"}
+    if normalized and not is_normalized:
+        if metadata["weights"] == "oxford" and network_name(params) == VGG19:
+            params = rescale_params(params, published_activation_means())
+        else:
+            params = _normalize_over(params, path, images)
+            metadata = {**metadata, "normalized_over": f"{len(images)} images"}
+        metadata = {**metadata, "normalized": "true"}
+    return Network(jax.tree.map(jnp.asarray, params), name, path, metadata)
+
+
+def verify(path: str | Path) -> Verification:
+    """Checks that a file holds a whole network, and recognizes the published files.
+
+    Args:
+      path: a file in any layout.
+
+    Returns:
+      What the file is.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if it is damaged, holds another network or values that are not finite, or
+        is one of the package's own files and not what the manifest says.
+    """
+    path = Path(path)
+    params, metadata, layout = convert_any(path)
+    digest = sha256(path)
+    known_as = PREFIXES.get(digest[:8])
+    for source in (source for sources in SOURCES.values() for source in sources):
+        algorithm, expected = source.known_hash.split(":")
+        if expected == (digest if algorithm == "sha256" else _digest(path, algorithm)):
+            known_as = source.url.rpartition("/")[2]
+    folder = shipped()
+    manifest = folder / "manifest.json"
+    entries = json.loads(manifest.read_text())["files"] if manifest.is_file() else []
+    for entry in entries:
+        if entry["sha256"] == digest:
+            known_as = entry["name"]
+        elif path.resolve() == (folder / entry["file"]).resolve():
+            raise FileFormatError(
+                f"{path}: not the file that the package shipped (SHA-256 {digest}, should be "
+                f"{entry['sha256']}); install the package again"
+            )
+    return Verification(
+        sha256=digest,
+        layout=layout,
+        network=network_name(params) or metadata["network"],
+        weights=metadata["weights"],
+        normalized=metadata["normalized"] == "true",
+        known_as=known_as,
+    )
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _locate(
+    name_or_path: str | Path,
+    download: bool,
+    progress: bool | None,
+    replaceable: bool = False,
+    fallback: str | None = None,
+) -> tuple[str, Path, str]:
+    """Name and path of the network to read, and why it is not the one asked for."""
+    if not isinstance(name_or_path, str) or name_or_path not in FILES:
+        path = Path(name_or_path)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path}: this is a folder; name a file in it")
+        if not path.is_file() and (path.suffix or len(path.parts) > 1):
+            raise FileNotFoundError(f"{path}: no such file; {valid_names()}")
+        if not path.is_file():
+            raise ValueError(f"no network is called {str(path)!r}; {valid_names()}")
+        return path.stem, path, ""
+    name = name_or_path
+    found = find_params(name)
+    if found:
+        return name, found, ""
+    if name == COMPACT:
+        raise FileNotFoundError(f"{shipped() / FILES[name][0]}: missing from this installation")
+    try:
+        return _obtain(name, download, progress, replaceable, fallback is not None)
+    except (DownloadError, FileNotFoundError) as error:
+        instead = find_params(fallback) if fallback is not None else None
+        if fallback is None or instead is None:
+            raise
+        reason = str(error)
+    _log.warning(
+        "using the %s network; for the full one run jaxstyle weights fetch %s (%s)",
+        fallback,
+        base(name),
+        reason,
+    )
+    return fallback, instead, reason
+
+
+def _obtain(
+    name: str, download: bool, progress: bool | None, replaceable: bool, has_fallback: bool
+) -> tuple[str, Path, str]:
+    """As `_locate`, for a published network that is not on this machine."""
+    retrained = SUBSTITUTES.get(name) if replaceable else None
+    substitute = find_params(retrained) if retrained else None
+    if not download:
+        reason = (
+            f"{name} is not on this machine and downloads are off; run jaxstyle weights fetch "
+            f"{base(name)}, or put a file of it into {cache()}"
+        )
+        if retrained is None or substitute is None:
+            raise FileNotFoundError(reason)
+    else:
+        from jaxstyle.networks.download import fetch
+
+        show = sys.stderr.isatty() if progress is None else progress
+        # Whoever has something to fall back on does not want to wait for a blocked address.
+        retries = 1 if has_fallback else 3
+        _log.info("%s is not on this machine: downloading it", base(name))
+        try:
+            return name, fetch(base(name), progress=show, retries=retries), ""
+        except DownloadError as error:
+            if retrained is None or (has_fallback and substitute is None):
+                raise
+            reason = str(error)
+        try:
+            substitute = substitute or fetch(retrained, progress=show, retries=retries)
+        except DownloadError as error:
+            raise DownloadError(f"{reason}; {error}") from error
+    _log.warning(
+        "using torchvision's retrained %s (%s) because %s", TITLES[name], substitute, reason
+    )
+    return retrained, substitute, reason
+
+
+def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Params:
+    """Gives each filter of a distilled network the scale of the VGG-19 filter it stands for."""
+    if "channels" not in metadata:
+        raise ValueError(
+            f"{path}: these parameters are normalized, which cannot be undone; "
+            "use others, or a recipe for a normalized network"
+        )
+    means = published_activation_means()
+    scales = {}
+    for name, channels in json.loads(metadata["channels"]).items():
+        mean = means[name][jnp.asarray(channels)]
+        scales[name] = jnp.where(mean > 0, 1 / mean, 1.0)
+    return rescale_params(params, scales)
+
+
+def _normalize_over(params: Params, path: Path, images: Sequence[jax.Array]) -> Params:
+    command = f"jaxstyle weights convert {path} -o OUT --normalize PHOTOS"
+    if not images:
+        raise ValueError(
+            f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
+            f"run {command}, and use OUT"
+        )
+    _log.info(
+        "%s: normalized over the pictures at hand (%d); for one network whatever the pictures "
+        "run %s, and use OUT",
+        path,
+        len(images),
+        command,
+    )
+    return normalize_params(params, images)
+
+
+def published_activation_means() -> dict[str, jax.Array]:
+    """Mean activation of every filter of Oxford's VGG-19."""
+    from safetensors.numpy import load_file
+
+    path = shipped() / _MEANS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing from this installation")
+    return {name: jnp.asarray(mean) for name, mean in load_file(path).items()}

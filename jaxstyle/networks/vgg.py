@@ -1,0 +1,398 @@
+"""VGG as a Flax module: `features(params, image, layers) -> {layer: feature map}`.
+
+The network is the convolutional part of VGG-19 (Simonyan and Zisserman, ICLR 2015): 16 convolutions
+of 3×3 in five blocks, a ReLU after each, a 2×2 pool after each block. Its parameters are a plain
+dict, `{"mean": [3], "conv1_1": {"kernel": [3, 3, c_in, c_out], "bias": [c_out]}, ...}`, and the
+architecture is read from it: the widths from the kernels, the depth of each block from the names.
+A narrower network, or VGG-16, which lacks the last convolution of blocks 3 to 5, runs through the
+same code.
+
+An image is `[H, W, 3]`, RGB in [0, 1]; feature maps are `[h, w, c]`. Batches come from `jax.vmap`.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle.networks.convolution import (
+    Convolution,
+    Padding,
+    average_pool,
+    choose_convolution,
+    conv3x3,
+    max_pool,
+    transform_kernel,
+)
+
+Params = Mapping[str, Any]
+Widths = tuple[tuple[str, int], ...]
+Pooling = Literal["max", "average"]
+
+
+def _widths(*depths: int) -> Widths:
+    """The convolutions of a network with so many in each of its five blocks."""
+    blocks = enumerate(zip(depths, (64, 128, 256, 512, 512), strict=True), 1)
+    return tuple(
+        (f"conv{block}_{i}", width) for block, (depth, width) in blocks for i in range(1, depth + 1)
+    )
+
+
+VGG19_WIDTHS: Widths = _widths(2, 2, 4, 4, 4)
+"""The 16 convolutions of VGG-19 and their numbers of filters."""
+
+VGG16_WIDTHS: Widths = _widths(2, 2, 3, 3, 3)
+"""The 13 convolutions of VGG-16 and their numbers of filters."""
+
+
+def _middle_gray(key: Array, shape: tuple[int, ...]) -> Array:
+    return jnp.full(shape, 0.5)
+
+
+class _Convolution(nn.Module):
+    """A convolution of 3×3, with the parameters of `nn.Conv`."""
+
+    width: int
+    padding: Padding
+    convolution: Convolution
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        shape = (3, 3, x.shape[-1], self.width)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        # Not a parameter of its own; see `prepare_params`.
+        transformed: Array | None = self.get_variable("params", "transformed")
+        if self.dtype is not None:
+            x, kernel, bias = (each.astype(self.dtype) for each in (x, kernel, bias))
+        return conv3x3(
+            x, kernel, bias,
+            padding=self.padding, convolution=self.convolution, transformed=transformed,
+        )  # fmt: skip
+
+
+class VGG(nn.Module):
+    """The convolutional part of a VGG network, no deeper than the layers asked for.
+
+    Attributes:
+      layers: names of the feature maps to return: `conv*` (before the ReLU), `relu*` or `pool*`.
+      widths: the convolutions in order, `(("conv1_1", 64), ...)`.
+      pooling: "max", or "average" as in Gatys et al. 2016, section 2.
+      padding: what surrounds each convolution's input: "zero" (as trained), "reflect" or
+        "replicate".
+      convolution: "auto", "direct", "im2col" or "winograd"; see `convolution.conv3x3`.
+      dtype: that of the computation, or None for that of the parameters and the image.
+    """
+
+    layers: tuple[str, ...]
+    widths: Widths = VGG19_WIDTHS
+    pooling: Pooling = "max"
+    padding: Padding = "zero"
+    convolution: Convolution = "auto"
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, image: Array) -> dict[str, Array]:
+        """Maps an image `[H, W, 3]` to `{layer: [h, w, c]}`, in the order of `layers`."""
+        pool = max_pool if self.pooling == "max" else average_pool
+        found: dict[str, Array] = {}
+        widths = dict(self.widths)
+        x = image - self.param("mean", _middle_gray, (3,))
+        for layer in layer_names(self.widths):
+            if len(found) == len(set(self.layers)):
+                break
+            if layer.startswith("conv"):
+                convolve = _Convolution(
+                    widths[layer], self.padding, self.convolution, self.dtype, name=layer
+                )
+                x = convolve(x)
+            elif layer.startswith("relu"):
+                x = nn.relu(x)
+            else:
+                x = pool(x)
+            if layer in self.layers:
+                found[layer] = x
+        return {layer: found[layer] for layer in self.layers}
+
+
+def features(
+    params: Params,
+    image: Array,
+    layers: Sequence[str],
+    *,
+    pooling: Pooling = "max",
+    padding: Padding = "zero",
+    convolution: Convolution = "auto",
+    dtype: Any = None,
+) -> dict[str, Array]:
+    """Feature maps of one image at any subset of a network's layers.
+
+    Computes no deeper than the deepest layer asked for.
+
+    Args:
+      params: the network's parameters; see the module's docstring.
+      image: `[H, W, 3]` floating point, RGB in [0, 1].
+      layers: names such as "relu4_2"; `conv4_2` is that convolution's output before its ReLU,
+        `pool4` the output of the pool that ends block 4.
+      pooling: "max" or "average".
+      padding: "zero", "reflect" or "replicate".
+      convolution: "direct", "im2col", "winograd", or "auto", whichever is faster: on a CPU in
+        float32 im2col for the first layer and Winograd's for all but narrow layers and tiny maps.
+      dtype: that of the computation and of the maps, such as `jnp.bfloat16`; None is that of the
+        parameters and the image. The image's mean is subtracted before anything is rounded.
+
+    Returns:
+      `{layer: [h, w, c]}` in the order asked; block b has `h = H // 2**(b - 1)`.
+
+    Raises:
+      ValueError: if the image is not `[H, W, 3]` or too small for a layer, or if a layer, a
+        pooling, a padding or a convolution is unknown.
+      TypeError: if the image is not floating point.
+
+    Example:
+      >>> params = init_params(jax.random.key(0), widths=(("conv1_1", 4), ("conv2_1", 8)))
+      >>> {k: v.shape for k, v in features(params, jnp.ones((9, 6, 3)), ["relu2_1"]).items()}
+      {'relu2_1': (4, 3, 8)}
+
+    Reference: Simonyan and Zisserman, ICLR 2015, table 1, columns E (VGG-19) and D (VGG-16).
+    """
+    widths = network_widths(params)
+    check_choice("pooling", pooling, get_args(Pooling))
+    check_choice("padding", padding, get_args(Padding))
+    check_choice("convolution", convolution, get_args(Convolution))
+    check_layers(layers, widths)
+    check_image(image, "image")
+    check_size(image.shape, layers, padding)
+    model = VGG(tuple(layers), widths, pooling, padding, convolution, dtype)
+    result: dict[str, Array] = model.apply({"params": params}, image)  # type: ignore[assignment]
+    return result
+
+
+def prepare_params(
+    params: Params,
+    shape: Sequence[int],
+    layers: Sequence[str],
+    *,
+    convolution: Convolution = "auto",
+) -> dict[str, Any]:
+    """Parameters with what `features` would otherwise compute of their kernels every time.
+
+    Winograd's transform makes a kernel four times as large; for small images it takes a good part
+    of an evaluation. `jaxstyle.optimize` and everything above it prepare parameters themselves.
+
+    Args:
+      params: the network's parameters.
+      shape: height and width of the images; for others the parameters serve as well, but may not
+        be prepared.
+      layers: the feature maps that will be asked for.
+      convolution: as for `features`.
+
+    Returns:
+      The same parameters; a convolution that will be Winograd's has `transformed`,
+      `[36, c_in, c_out]`, beside its kernel and bias.
+
+    Example:
+      >>> params = init_params(jax.random.key(0), widths=(("conv1_1", 4), ("conv2_1", 8)))
+      >>> prepared = prepare_params(params, (9, 6), ["relu2_1"], convolution="winograd")
+      >>> prepared["conv2_1"]["transformed"].shape
+      (36, 4, 8)
+    """
+    names = layer_names(network_widths(params))
+    deepest = max((names.index(layer) for layer in layers), default=-1)
+    result = dict(params)
+    for name in names[: deepest + 1]:
+        if not name.startswith("conv") or "transformed" in params[name]:
+            continue
+        kernel, chosen = params[name]["kernel"], convolution
+        if chosen == "auto":
+            h, w = (side >> (_block(name) - 1) for side in shape)
+            x = jax.ShapeDtypeStruct((h, w, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
+            chosen = choose_convolution(x, kernel, prepared=True)
+        if chosen == "winograd":
+            result[name] = {**params[name], "transformed": transform_kernel(kernel)}
+    return result
+
+
+def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
+    """Random parameters (He initialisation) of a VGG network, for tests and baselines.
+
+    Args:
+      key: a `jax.random.key`.
+      widths: the convolutions in order and their numbers of filters.
+
+    Returns:
+      Parameters as `features` takes them, float32; `mean` is 0.5.
+
+    Example:
+      >>> init_params(jax.random.key(0), VGG16_WIDTHS)["conv5_3"]["kernel"].shape
+      (3, 3, 512, 512)
+    """
+    model = VGG(layers=(layer_names(widths)[-1],), widths=widths)
+    side = smallest_side([layer_names(widths)[-1]])
+    params: dict[str, Any] = model.init(key, jnp.zeros((side, side, 3)))["params"]
+    return params
+
+
+def normalize_params(
+    params: Params, images: Iterable[Array], *, pooling: Pooling = "max"
+) -> dict[str, Any]:
+    """Rescales a network so that every filter's mean activation over the images is one.
+
+    A pure rescaling: each feature map is the original one divided, channel by channel, by that
+    channel's mean activation after the ReLU. A channel that is never active keeps its scale.
+
+    Args:
+      params: the network's parameters.
+      images: images `[H, W, 3]` in [0, 1], of any sizes; the paper does not name its own.
+      pooling: the pooling under which activations are measured.
+
+    Returns:
+      Parameters of the same shapes.
+
+    Raises:
+      ValueError: if there is no image.
+
+    Reference: Gatys et al., CVPR 2016, section 2.
+    """
+    return rescale_params(params, activation_means(params, images, pooling=pooling))
+
+
+def activation_means(
+    params: Params, images: Iterable[Array], *, pooling: Pooling = "max"
+) -> dict[str, Array]:
+    """Mean activation of every filter after its ReLU, over all positions of all images.
+
+    Args:
+      params: the network's parameters.
+      images: images `[H, W, 3]` in [0, 1], of any sizes.
+      pooling: "max" or "average".
+
+    Returns:
+      `{"conv1_1": [c], ...}`, float32, one entry for each convolution.
+
+    Raises:
+      ValueError: if there is no image.
+    """
+    convolutions = [name for name, _ in network_widths(params)]
+    layers = [f"relu{name[4:]}" for name in convolutions]
+
+    @jax.jit
+    def sums(params: Params, image: Array) -> list[Array]:
+        maps = features(params, image, layers, pooling=pooling)
+        return [jnp.sum(maps[layer], axis=(0, 1)) for layer in layers]
+
+    totals: list[Array] | None = None
+    positions = [0] * len(layers)
+    for image in images:
+        new = sums(params, image)
+        totals = new if totals is None else [a + b for a, b in zip(totals, new, strict=True)]
+        for i, layer in enumerate(layers):
+            shrink = 2 ** (_block(layer) - 1)
+            positions[i] += (image.shape[0] // shrink) * (image.shape[1] // shrink)
+    if totals is None:
+        raise ValueError("images is empty; activation means need at least one image")
+    return {c: t / n for c, t, n in zip(convolutions, totals, positions, strict=True)}
+
+
+def rescale_params(params: Params, means: Mapping[str, Array]) -> dict[str, Any]:
+    """Divides every filter's activation by a given positive number, through the weights alone.
+
+    Works because ReLU, max and average pooling all commute with positive scales: with `m` the
+    scale of a layer and `m'` that of the layer before, `W' = W · m' / m` and `b' = b / m`.
+
+    Args:
+      params: the network's parameters.
+      means: `{"conv1_1": [c], ...}`; a zero leaves its filter as it is.
+
+    Returns:
+      Parameters of the same shapes.
+
+    Raises:
+      ValueError: if a convolution has no entry, or one of another width.
+    """
+    result: dict[str, Any] = {"mean": jnp.asarray(params["mean"], jnp.float32)}
+    before = jnp.ones(3)
+    for name, width in network_widths(params):
+        if name not in means or jnp.shape(means[name]) != (width,):
+            got = jnp.shape(means[name]) if name in means else "nothing"
+            raise ValueError(f"means for {name} should have shape ({width},), got {got}")
+        scale = jnp.asarray(means[name], jnp.float32)
+        scale = jnp.where(scale > 0, scale, 1.0)
+        kernel = jnp.asarray(params[name]["kernel"]) * before[:, None] / scale
+        result[name] = {"kernel": kernel, "bias": jnp.asarray(params[name]["bias"]) / scale}
+        before = scale
+    return result
+
+
+def network_widths(params: Params) -> Widths:
+    """The convolutions of a parameter dict in the network's order, with their widths.
+
+    Example:
+      >>> network_widths(init_params(jax.random.key(0), (("conv1_1", 4), ("conv1_2", 6))))
+      (('conv1_1', 4), ('conv1_2', 6))
+
+    Raises:
+      ValueError: if `params` holds no convolution.
+    """
+    names = sorted(
+        (name for name in params if re.fullmatch(r"conv\d_\d", name)),
+        key=lambda name: (int(name[4]), int(name[6])),
+    )
+    if not names:
+        raise ValueError(f"params holds no convolution such as 'conv1_1', only {sorted(params)}")
+    return tuple((name, params[name]["kernel"].shape[-1]) for name in names)
+
+
+@functools.cache
+def layer_names(widths: Widths = VGG19_WIDTHS) -> tuple[str, ...]:
+    """Every layer of a network in order: `conv1_1, relu1_1, conv1_2, relu1_2, pool1, ...`."""
+    names: list[str] = []
+    for i, (name, _) in enumerate(widths):
+        names += [name, f"relu{name[4:]}"]
+        if i + 1 == len(widths) or widths[i + 1][0][4] != name[4]:
+            names.append(f"pool{name[4]}")
+    return tuple(names)
+
+
+def smallest_side(layers: Sequence[str], padding: Padding = "zero") -> int:
+    """The least height and width that an image must have for these layers.
+
+    Example:
+      >>> smallest_side(["relu1_2", "relu4_2"])
+      8
+    """
+    # Reflection needs a second pixel to reflect; a pool needs two to make one.
+    last = 2 if padding == "reflect" else 1
+    return max((2 if name.startswith("pool") else last) << (_block(name) - 1) for name in layers)
+
+
+def check_layers(layers: Sequence[str], widths: Widths = VGG19_WIDTHS) -> None:
+    """Raises `ValueError` that lists the valid names if any layer is unknown."""
+    if isinstance(layers, str):
+        raise TypeError(f"layers should be a sequence of names, got the string {layers!r}")
+    valid = layer_names(widths)
+    unknown = [name for name in layers if name not in valid]
+    if unknown:
+        raise ValueError(f"unknown layer {', '.join(unknown)}; valid layers: {', '.join(valid)}")
+
+
+def check_size(shape: Sequence[int], layers: Sequence[str], padding: Padding = "zero") -> None:
+    """Raises `ValueError` if an image of this shape is too small for any of the layers."""
+    for layer in layers:
+        side = smallest_side([layer], padding)
+        if min(shape[:2]) < side:
+            raise ValueError(
+                f"an image of {shape[0]}×{shape[1]} pixels is too small for {layer}, "
+                f"which needs at least {side}×{side}"
+            )
+
+
+def _block(layer: str) -> int:
+    return int(layer[4])  # "conv", "relu" and "pool" all have four letters

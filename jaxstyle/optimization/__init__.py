@@ -1,0 +1,1 @@
+"""The descent of one picture or of many, from presets to memory plans."""

@@ -1,0 +1,208 @@
+"""The way down: a solver's steps on one image or on many, in compiled chunks.
+
+The loop over chunks runs on the host, so that progress, snapshots and interruption work between
+them; what is inside a chunk is one program. Lanes of a batch never mix: each has its own image,
+targets, weights and solver state, and only the network is shared.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxstyle import solvers
+from jaxstyle._common.checks import check_image
+from jaxstyle.losses.spec import LossSpec, LossWeights, prepare_params, suit_spec
+from jaxstyle.losses.targets import Targets
+from jaxstyle.networks.vgg import Params
+from jaxstyle.optimization.step import (
+    Problem,
+    advance,
+    is_traced,
+    sharding_of,
+    start,
+    steps_per_call,
+)
+from jaxstyle.solvers import Info, Solver, State
+
+Callback = Callable[[int, Array, Info], None]
+
+
+class Result(NamedTuple):
+    """The outcome of an optimisation.
+
+    Attributes:
+      image: `[H, W, 3]` float32; in [0, 1] within rounding where the weights keep the range,
+        otherwise to be clipped.
+      info: `Info` of the start and of every step: each leaf is `[num_steps + 1]`. Where a loss
+        was not finite, `info.finite` is False from that step on, and `image`, loss and terms stay
+        those of the last good step.
+    """
+
+    image: Array
+    info: Info
+
+
+class Progress(NamedTuple):
+    """How far a descent has come: all that is needed to go on from here.
+
+    The picture is `targets.seen(state.image)`.
+
+    Attributes:
+      step: steps done.
+      state: the solver's state, with the image. For lanes, every leaf has a leading axis.
+      info: `Info` of the steps since the last report, the first time also that of the start:
+        leaves `[n]`, for lanes `[n, lanes]`.
+    """
+
+    step: int
+    state: State
+    info: Info
+
+
+def optimize(
+    image: Array,
+    params: Params,
+    targets: Targets,
+    *,
+    spec: LossSpec = LossSpec(),
+    weights: LossWeights = LossWeights(),
+    solver: Solver | None = None,
+    learning_rate: ArrayLike | None = None,
+    num_steps: int = 300,
+    callback: Callback | None = None,
+    callback_every: int = 10,
+) -> Result:
+    """Minimises the objective over the pixels of an image.
+
+    A step whose loss is not finite is undone, and the image stays as it was: under `vmap` the
+    other lanes go on.
+
+    Args:
+      image: `[H, W, 3]`, where to start.
+      params: the network's parameters.
+      targets: from `compute_targets` with the same `spec`.
+      spec: what is compared; static.
+      weights: how much each part of the objective counts.
+      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      learning_rate: in place of the solver's own, for solvers that have one; an array, so that
+        another value compiles nothing.
+      num_steps: steps of the solver, at least one; static.
+      callback: called with the number of steps done, the image and the `Info` of the steps since
+        the last call (the first time also that of the start). It may raise to stop early. Not
+        possible inside `jit` or `vmap`.
+      callback_every: steps between calls.
+
+    Returns:
+      `Result(image, info)`.
+
+    Raises:
+      ValueError: if an argument does not fit, or `num_steps` or `callback_every` is less than one.
+    """
+    if callback_every < 1:
+        raise ValueError(f"callback_every should be at least 1, got {callback_every}")
+    check_image(image, "image")
+    infos = []
+    for progress in descend(
+        image, params, targets, spec=spec, weights=weights, solver=solver,
+        learning_rate=learning_rate, num_steps=num_steps,
+        every=num_steps if callback is None else callback_every,
+    ):  # fmt: skip
+        infos.append(progress.info)
+        if callback is not None:
+            callback(progress.step, targets.seen(progress.state.image), progress.info)
+    return Result(targets.seen(progress.state.image), _concatenate(infos))
+
+
+def descend(
+    image: Array,
+    params: Params,
+    targets: Targets,
+    *,
+    spec: LossSpec = LossSpec(),
+    weights: LossWeights = LossWeights(),
+    solver: Solver | None = None,
+    learning_rate: ArrayLike | None = None,
+    num_steps: int = 300,
+    every: int = 10,
+    resume: Progress | None = None,
+) -> Iterator[Progress]:
+    """The optimisation of `optimize` as an iterator, for one image or for lanes of images.
+
+    Args:
+      image: `[H, W, 3]`, or lanes `[N, H, W, 3]`. If it lies on several devices, by rows or by
+        lanes, so does everything of its size.
+      params: the network's parameters.
+      targets: from `compute_targets`; for lanes, with a leading axis on every leaf.
+      spec: what is compared; static.
+      weights: as for `optimize`; for lanes, resolved and with a leading axis on every leaf.
+      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      learning_rate: a scalar, for lanes `[N]`; see `optimize`.
+      num_steps: steps of the solver, at least one; static.
+      every: steps between reports, at least one.
+      resume: go on from this report of a descent that was begun with the same arguments. Its end
+        is, bit for bit on the same device, that of a descent which was never interrupted.
+
+    Yields:
+      `Progress` after every `every` steps and after the last one.
+
+    Raises:
+      ValueError: if `num_steps` or `every` is less than one, or the solver has no learning rate.
+
+    Example:
+      >>> from jaxstyle import compute_targets
+      >>> from jaxstyle.networks import vgg
+      >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
+      >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=())
+      >>> targets = compute_targets(params, jnp.ones((8, 8, 3)), None, spec)
+      >>> for progress in descend(jnp.zeros((8, 8, 3)), params, targets, spec=spec, num_steps=20):
+      ...     print(progress.step, progress.info.loss.shape)
+      10 (11,)
+      20 (10,)
+    """
+    for name, value in (("num_steps", num_steps), ("every", every)):
+        if value < 1:
+            raise ValueError(f"{name} should be at least 1, got {value}")
+    image = jnp.asarray(image, jnp.float32)
+    lanes = image.ndim == 4
+    solver = solvers.lbfgs() if solver is None else solver
+    spec = suit_spec(spec, image)
+    problem = Problem(spec, solver, lanes, sharding_of(image))
+    params = prepare_params(params, image.shape[-3:-1], spec)
+    arrays = (params, targets, weights if lanes else weights.resolve(spec))
+    per_call = steps_per_call(num_steps)
+    infos = []
+    if resume is None:
+        rate = None if learning_rate is None else jnp.asarray(learning_rate, jnp.float32)
+        state, info = start(image, arrays, rate, problem, by_step=per_call == 1)
+        infos.append(jax.tree.map(lambda leaf: leaf[None], info))
+        done = 0
+    else:
+        done, state = resume.step, resume.state
+        info = jax.tree.map(lambda leaf: leaf[-1], resume.info)
+    while done < num_steps:
+        # As if it had never stopped: the same chunks give the same bits.
+        length = min(per_call, num_steps - done, every - done % every)
+        state, info, steps = advance(state, info, arrays, problem=problem, length=length)
+        infos.append(steps)
+        done += length
+        if not isinstance(info.loss, jax.core.Tracer):
+            # Steps dispatched ahead would each hold a history of their own.
+            info.loss.block_until_ready()
+        if done % every == 0 or done == num_steps:
+            yield Progress(done, state, _concatenate(infos))
+            infos = []
+
+
+def _concatenate(infos: list[Info]) -> Info:
+    if is_traced(infos):
+        joined: Info = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
+        return joined
+    # Not jnp: it would compile a program for every number of parts.
+    host = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
+    whole: Info = jax.device_put(host)
+    return whole

@@ -1,0 +1,80 @@
+"""How much memory a run takes, known before it starts."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxstyle.losses.objective import LossSpec
+from jaxstyle.networks.vgg import Params
+from jaxstyle.optimization import step
+from jaxstyle.solvers import Solver
+
+
+class MemoryPlan(NamedTuple):
+    """Bytes that a run holds at its peak: the compiled program's arguments, results and buffers.
+
+    Attributes:
+      shared: what all lanes use together, such as the network.
+      per_lane: what every further lane of a batch takes.
+    """
+
+    shared: int
+    per_lane: int
+
+    def total(self, lanes: int = 1) -> int:
+        """Bytes that a number of lanes takes."""
+        return self.shared + lanes * self.per_lane
+
+    def max_lanes(self, available: int) -> int:
+        """How many lanes fit in a number of bytes; 0 if none does."""
+        return max(0, (available - self.shared) // self.per_lane)
+
+
+def plan_memory(
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    spec: LossSpec = LossSpec(),
+    solver: Solver | None = None,
+) -> MemoryPlan:
+    """Bytes that style transfer needs, from the compiler's own analysis; nothing is run.
+
+    Args:
+      params: the network's parameters.
+      shape: height and width of the pictures.
+      spec: what is compared.
+      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+
+    Example:
+      >>> from jaxstyle.networks import vgg
+      >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
+      >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=("relu1_1",))
+      >>> plan = plan_memory(params, (64, 64), spec=spec)
+      >>> plan.max_lanes(plan.total(5))
+      5
+    """
+    one, two = (
+        _peak(step.compile_step(params, shape, spec=spec, solver=solver, lanes=lanes))
+        for lanes in (None, 2)
+    )
+    # A batch may share nothing but the network; a lane is never free.
+    per_lane = max(two - one, one // 4, 1)
+    return MemoryPlan(max(0, one - per_lane), per_lane)
+
+
+def _peak(program: jax.stages.Compiled) -> int:
+    sizes: Any = program.memory_analysis()
+    held = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    return int(held + sizes.temp_size_in_bytes)
+
+
+def free_memory(device: jax.Device) -> int | None:
+    """Bytes that a device has left for arrays, or None where it does not say."""
+    sizes = device.memory_stats()
+    if sizes:
+        return int(sizes["bytes_limit"] - sizes["bytes_in_use"])
+    if device.platform == "cpu" and (meminfo := Path("/proc/meminfo")).exists():
+        values = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        return 1024 * int(values["MemAvailable"].split()[0])
+    return None

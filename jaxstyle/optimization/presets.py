@@ -1,0 +1,324 @@
+"""Named recipes: this project's own, the paper's, and those of well-known systems.
+
+Every recipe is the same functional form with other numbers. With means for losses and the Gram
+matrix divided by positions only, `c · content + Σ s_l · style_l + t · total_variation` equals each
+system's own objective; the comments give that system's formula. Some weights depend on a layer's
+number of filters N or positions M, so a preset computes them from the network and the picture.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxstyle import solvers
+from jaxstyle.losses.objective import LossSpec, LossWeights
+from jaxstyle.networks.vgg import Params, features
+from jaxstyle.optimization.transfer import Init
+from jaxstyle.solvers import Solver
+
+_STYLE_LAYERS = LossSpec().style_layers
+_TORCHVISION_STD = (0.229, 0.224, 0.225)
+
+
+class Sizes(NamedTuple):
+    """What a preset's weights may depend on.
+
+    Attributes:
+      filters: `{layer: N}`.
+      positions: `{layer: M}`, height times width of the layer's feature map.
+      shape: height and width of the picture.
+      spec: the layers that are weighed.
+    """
+
+    filters: dict[str, int]
+    positions: dict[str, int]
+    shape: tuple[int, int]
+    spec: LossSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A recipe: what is compared, how much each part counts, where to start and how to go on.
+
+    Attributes:
+      name: what the command line calls it.
+      description: one line.
+      spec: layers, pooling, padding and kind of total variation.
+      weigh: computes the weights from the sizes; see `weights`.
+      network: the one that it was made for: "vgg19" (Oxford), "vgg19-torchvision" or "compact".
+      normalized: whether the network is rescaled to unit mean activations.
+      unscaled_input: whether the system feeds torchvision's network pixels of 0–255 that are not
+        divided by their standard deviation; see `prepare`.
+      init: where to start.
+      noise: standard deviation of the noise in the start, in [0, 1] units, or None.
+      solver: the method.
+      num_steps: the system's own number of steps.
+    """
+
+    name: str
+    description: str
+    spec: LossSpec
+    weigh: Callable[[Sizes], LossWeights]
+    network: str = "vgg19"
+    normalized: bool = False
+    unscaled_input: bool = False
+    init: Init = "content"
+    noise: float | None = None
+    solver: Callable[[], Solver] = lambda: solvers.lbfgs(preconditioning=0)
+    num_steps: int = 500
+
+    def weights(
+        self, params: Params, shape: tuple[int, int], spec: LossSpec | None = None
+    ) -> LossWeights:
+        """The weights for a network and a picture.
+
+        Args:
+          params: the network's parameters, for their widths.
+          shape: height and width of the content image.
+          spec: other layers than the preset's own, if any.
+
+        Raises:
+          ValueError: if a layer is unknown.
+
+        Example:
+          >>> from jaxstyle.networks import vgg
+          >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
+          >>> PRESETS["neural-style"].weights(params, (64, 64)).style["relu1_1"]
+          0.0244140625
+        """
+        spec = self.spec if spec is None else spec
+        maps = jax.eval_shape(
+            lambda params: features(params, jnp.zeros((*shape, 3)), spec.layers), params
+        )
+        filters = {layer: m.shape[2] for layer, m in maps.items()}
+        positions = {layer: m.shape[0] * m.shape[1] for layer, m in maps.items()}
+        return self.weigh(Sizes(filters, positions, shape, spec))
+
+    def prepare(self, params: Params, weights: str = "torchvision") -> Params:
+        """The network as the recipe feeds it.
+
+        Args:
+          params: the network's parameters.
+          weights: whose they are: "torchvision", "oxford" or "unknown", as in the metadata of
+            `jaxstyle.networks.load.load_network`. Only torchvision's are changed, and only where
+            `unscaled_input`: the others are made for 0–255.
+
+        Example:
+          >>> from jaxstyle.networks import vgg
+          >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
+          >>> PRESETS["gordic"].prepare(params, "oxford") is params
+          True
+        """
+        if not self.unscaled_input or weights != "torchvision":
+            return params
+        first = params["conv1_1"]
+        factor = 255.0 * jnp.asarray(_TORCHVISION_STD)[:, None]
+        return {**params, "conv1_1": {**first, "kernel": jnp.asarray(first["kernel"]) * factor}}
+
+    def options(self, params: Params, shape: tuple[int, int]) -> dict[str, Any]:
+        """The keyword arguments with which `jaxstyle.stylize` follows the recipe.
+
+        Args:
+          params: the network's parameters, as `prepare` returns them.
+          shape: height and width of the content image.
+
+        Example:
+          >>> from jaxstyle.networks import vgg
+          >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
+          >>> options = PRESETS["gatys2016"].options(params, (64, 64))
+          >>> options["init"], options["num_steps"]
+          ('white-noise', 500)
+        """
+        return {
+            "spec": self.spec,
+            "weights": self.weights(params, shape),
+            "solver": self.solver(),
+            "num_steps": self.num_steps,
+            "init": self.init,
+            "noise": self.noise,
+        }
+
+
+def _by_filters(factor: float, sizes: Sizes) -> dict[str, float]:
+    """`factor / N²` for each style layer: the weight of a mean over N² whose Gram is over N."""
+    return {layer: factor / sizes.filters[layer] ** 2 for layer in sizes.spec.style_layers}
+
+
+def _differences(sizes: Sizes) -> float:
+    """Neighbouring pairs in one direction, the mean of both: a mean times it is their sum.
+
+    Exact where the picture is square; for 4:3 at 512 px within 0.04 %.
+    """
+    height, width = sizes.shape
+    return 3 * (height * width - (height + width) / 2)
+
+
+def _neural_style(sizes: Sizes) -> LossWeights:
+    # 5 mean(F − P)² + 100 Σ mean(G/N − A/N)², and the gradient of 1e-3/2 Σ (x − x')² in 0–255.
+    # Departures: it scales pictures by 256, not 255; it leaves the last row and column out of the
+    # total variation, and the total variation out of the loss that it reports.
+    return LossWeights(
+        content=5.0,
+        style=_by_filters(100.0, sizes),
+        total_variation=0.5e-3 * 255**2 * _differences(sizes),
+        out_of_range=0.0,
+    )
+
+
+def _gordic(sizes: Sizes) -> LossWeights:
+    # 1e5 mean(F − P)² + 3e4/5 Σ sum(G/N − A/N)² + Σ|x − x'| in 0–255.
+    return LossWeights(1e5, 3e4 / 5, total_variation=255.0 * _differences(sizes), out_of_range=0.0)
+
+
+def _gatys2016(sizes: Sizes) -> LossWeights:
+    # α/2 sum(F − P)² + β Σ 1/5 · sum(GM − AM)² / (4N²M²), with α/β = 1e-3.
+    alpha, beta = 1.0, 1e3
+    return LossWeights(
+        content={
+            layer: alpha * sizes.filters[layer] * sizes.positions[layer] / 2
+            for layer in sizes.spec.content_layers
+        },
+        style=beta / 20,
+        out_of_range=0.0,
+    )
+
+
+_ALL = (
+    Preset(
+        name="default",
+        description="this project's own: normalised network, from content, pixels kept in range",
+        spec=LossSpec(),
+        weigh=lambda sizes: LossWeights(),
+        normalized=True,
+        solver=solvers.lbfgs,
+        num_steps=300,
+    ),
+    Preset(
+        name="compact",
+        description="the default recipe with total variation, for the compact network",
+        spec=LossSpec(),
+        weigh=lambda sizes: LossWeights(total_variation=40.0),
+        network="compact",
+        normalized=True,
+        # It sees less of the finest noise than VGG-19 does, and needs more of the same cure.
+        solver=lambda: solvers.lbfgs(preconditioning=0.5),
+        num_steps=300,
+    ),
+    Preset(
+        name="gatys2016",
+        description="the paper: average pooling, normalised network, white noise, α/β = 1e-3",
+        spec=LossSpec(pooling="average", padding="zero"),
+        weigh=_gatys2016,
+        normalized=True,
+        init="white-noise",
+    ),
+    Preset(
+        name="gatys-notebook",
+        description="the authors' PyTorch notebook: original weights, max pooling, from content",
+        spec=LossSpec(padding="zero"),
+        # mean(F − P)² + Σ 1e3/N² mean(G − A)²
+        weigh=lambda sizes: LossWeights(1.0, _by_filters(1e3, sizes), out_of_range=0.0),
+    ),
+    Preset(
+        name="gatys-normalised",
+        description="the authors' NeuralImageSynthesis: normalised network, from content",
+        spec=LossSpec(padding="zero"),
+        # 1e6 mean(F − P)² + 1e9/5 Σ mean(G − A)²
+        weigh=lambda sizes: LossWeights(1e6, 2e8, out_of_range=0.0),
+        normalized=True,
+    ),
+    Preset(
+        name="neural-style",
+        description="jcjohnson/neural-style: from faint noise, squared total variation",
+        spec=LossSpec(padding="zero"),
+        weigh=_neural_style,
+        init="white-noise",
+        noise=0.001 / 255,
+        num_steps=1000,
+    ),
+    Preset(
+        name="anishathalye",
+        description="anishathalye/neural-style: Adam, from noise, squared total variation",
+        spec=LossSpec(padding="zero"),
+        # 5 mean(F − P)² + 500 Σ 1/5 mean(G/N − A/N)² + 100 (mean dy² + mean dx²) in 0–255
+        weigh=lambda sizes: LossWeights(
+            5.0,
+            _by_filters(100.0, sizes),
+            total_variation=100.0 * 255**2,
+            out_of_range=0.0,
+        ),
+        init="white-noise",
+        noise=0.256 / 255,
+        solver=lambda: solvers.adam(10 / 255),
+        num_steps=1000,
+    ),
+    Preset(
+        name="d2l",
+        description="Dive into Deep Learning: torchvision's network, Adam, from content",
+        # mean(F − P)² + 1e4 Σ mean(G/N − A/N)². In-place ReLUs make all of its layers but the
+        # last see activations. Departure: no total variation, which it takes of the picture
+        # divided by its channels' standard deviations.
+        spec=LossSpec(
+            padding="zero",
+            content_layers=("relu4_4",),
+            style_layers=(*_STYLE_LAYERS[:-1], "conv5_1"),
+        ),
+        weigh=lambda sizes: LossWeights(
+            1.0,
+            _by_filters(1e4, sizes),
+            out_of_range=0.0,
+        ),
+        network="vgg19-torchvision",
+        # Its rate is 0.3 on pixels divided by about 0.225.
+        solver=lambda: solvers.adam(0.3 * 0.225),
+    ),
+    Preset(
+        name="gordic",
+        description="gordicaleksa: torchvision's network fed 0-255, L1 total variation",
+        spec=LossSpec(padding="zero", total_variation="l1"),
+        weigh=_gordic,
+        network="vgg19-torchvision",
+        unscaled_input=True,
+        solver=lambda: solvers.lbfgs_zoom(preconditioning=0),
+        num_steps=1000,
+    ),
+    Preset(
+        name="pystiche",
+        description="pystiche's first example: original weights, from content",
+        spec=LossSpec(padding="zero"),
+        # mean(F − P)² + 1e3 · 1/5 Σ mean(G − A)²
+        weigh=lambda sizes: LossWeights(1.0, 200.0, out_of_range=0.0),
+    ),
+    Preset(
+        name="tensorflow-tutorial",
+        description="a common TensorFlow tutorial: average pooling, Adam, from faint noise",
+        spec=LossSpec(pooling="average", padding="zero"),
+        # 5 mean(F − P)² + 0.2 Σ mean(G/N − A/N)²
+        weigh=lambda sizes: LossWeights(5.0, _by_filters(0.2, sizes), out_of_range=0.0),
+        init="white-noise",
+        noise=0.1 / 255,
+        solver=lambda: solvers.adam(0.2 / 255),
+        num_steps=1000,
+    ),
+)
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
+"""Every preset by name."""
+
+
+def get_preset(name: str) -> Preset:
+    """A preset by name.
+
+    Raises:
+      ValueError: if the name is unknown; lists the valid ones.
+
+    Example:
+      >>> get_preset("gatys2016").spec.pooling
+      'average'
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; valid: {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,259 @@
+"""The programs of a descent: what XLA compiles of it, for one image or for lanes of images."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxstyle import solvers
+from jaxstyle.losses.objective import objective
+from jaxstyle.losses.spec import LossSpec, LossWeights, prepare_params
+from jaxstyle.losses.targets import Targets, compute_targets
+from jaxstyle.networks.vgg import Params
+from jaxstyle.solvers import Info, Solver, State
+
+Arrays = tuple[Params, Targets, LossWeights]
+
+
+class Problem(NamedTuple):
+    """The static half of an optimisation: which program is compiled."""
+
+    spec: LossSpec
+    solver: Solver
+    lanes: bool
+    sharding: NamedSharding | None
+
+    def objective(self, arrays: Arrays) -> solvers.Objective:
+        """What a solver minimises over one image."""
+        params, targets, weights = arrays
+        return lambda image: objective(image, params, targets, weights, spec=self.spec)
+
+    def map(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of (state, arrays, another), over lanes if there are any."""
+        if not self.lanes:
+            return function
+        arrays = (None, 0, 0)  # the network is everyone's
+        return jax.vmap(function, in_axes=(0, arrays, 0))
+
+    def place(self, state: State) -> State:
+        """Lays everything of the image's size over the devices as the image is."""
+        if self.sharding is None:
+            return state
+        mesh, spec = self.sharding.mesh, tuple(self.sharding.spec)
+
+        def constrain(leaf: Array) -> Array:
+            parts: tuple[Any, ...] = ()
+            if self.lanes:
+                parts = spec[: min(1, leaf.ndim)]
+            elif leaf.shape[-3:] == state.image.shape:
+                parts = (None,) * (leaf.ndim - 3) + spec
+            sharding = NamedSharding(mesh, PartitionSpec(*parts))  # type: ignore[no-untyped-call]
+            return jax.lax.with_sharding_constraint(leaf, sharding)  # type: ignore[no-any-return, no-untyped-call]
+
+        placed: State = jax.tree.map(constrain, state)
+        return placed
+
+
+def sharding_of(image: Array) -> NamedSharding | None:
+    """How an image lies on several devices; None for one, and inside `jit`."""
+    if isinstance(image, jax.core.Tracer):
+        return None
+    sharding = image.sharding
+    if isinstance(sharding, NamedSharding) and not sharding.is_fully_replicated:
+        return sharding
+    return None
+
+
+def start(
+    image: Array,
+    arrays: Arrays,
+    learning_rate: Array | None,
+    problem: Problem,
+    *,
+    by_step: bool,
+) -> tuple[State, Info]:
+    """Where a descent begins: the solver's state, and the `Info` of the image as it is.
+
+    Args:
+      image: `[H, W, 3]`, or lanes `[N, H, W, 3]`.
+      arrays: the network's parameters, targets and weights.
+      learning_rate: in place of the solver's own; a scalar, for lanes `[N]`.
+      problem: what is compiled.
+      by_step: by the program of the steps where that is possible: half of what there is to compile.
+    """
+    by_step = by_step and learning_rate is None and problem.solver.begin is not None
+    # A step that moves nothing has no derivative: the norm of its pair is the root of zero.
+    if by_step and not is_traced((image, arrays)):
+        return _start_by_step(image, arrays, problem)
+    started: tuple[State, Info] = _start(image, arrays, learning_rate, problem=problem)
+    return started
+
+
+def start_forms(
+    image: Array, params: Params, targets: Targets, *, spec: LossSpec, solver: Solver
+) -> tuple[State, Info]:
+    """The shapes and types of what a descent of one image carries, without running anything.
+
+    Args:
+      image: `[H, W, 3]`.
+      params: the network's parameters.
+      targets: from `compute_targets`.
+      spec: what is compared.
+      solver: from `jaxstyle.solvers`.
+    """
+    problem = Problem(spec, solver, False, None)
+    arrays = (params, targets, LossWeights().resolve(spec))
+    forms: tuple[State, Info] = jax.eval_shape(
+        functools.partial(_start, problem=problem), image, arrays, None
+    )
+    return forms
+
+
+def compile_step(
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    spec: LossSpec = LossSpec(),
+    solver: Solver | None = None,
+    lanes: int | None = None,
+) -> Any:
+    """The program that `descend` spends its time in, compiled without running or allocating.
+
+    Args:
+      params: the network's parameters.
+      shape: height and width of the image.
+      spec: what is compared.
+      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      lanes: how many images at once; None for one without a leading axis.
+
+    Returns:
+      A `jax.stages.Compiled`, whose `memory_analysis()` and `cost_analysis()` tell what it takes.
+    """
+    solver = solvers.lbfgs() if solver is None else solver
+    problem = Problem(spec, solver, lanes is not None, None)
+    image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
+    targets = jax.eval_shape(functools.partial(compute_targets, spec=spec), params, image, image)
+    params = jax.eval_shape(lambda params: prepare_params(params, shape, spec), params)
+    weights = jax.eval_shape(lambda: LossWeights().resolve(spec))
+    if lanes is not None:
+        image, targets, weights = jax.eval_shape(
+            functools.partial(jax.tree.map, lambda leaf: jnp.stack([leaf] * lanes)),
+            (image, targets, weights),
+        )
+    arrays = (params, targets, weights)
+    state, info = jax.eval_shape(functools.partial(_start, problem=problem), image, arrays, None)
+    length = steps_per_call(10**9)
+    return advance.lower(state, info, arrays, problem=problem, length=length).compile()
+
+
+def steps_per_call(num_steps: int) -> int:
+    """How many steps go into one compiled program."""
+    if isinstance(jnp.zeros(()) + 0, jax.core.Tracer):
+        return num_steps  # inside jit: all of them are part of the caller's program
+    # XLA's CPU compiler gives convolutions inside loops a slow kernel (jax-ml/jax issue 12868),
+    # a third of the speed here; accelerators gain from fewer launches.
+    return 1 if jax.default_backend() == "cpu" else 10
+
+
+@functools.partial(jax.jit, static_argnames="problem")
+def _start(
+    image: Array,
+    arrays: Arrays,
+    learning_rate: Array | None,
+    *,
+    problem: Problem,
+) -> tuple[State, Info]:
+    def start(image: Array, arrays: Any, learning_rate: Array | None) -> tuple[State, Info]:
+        state, info = problem.solver.init(problem.objective(arrays), image)
+        if learning_rate is not None:
+            state = solvers.set_learning_rate(state, learning_rate)
+        return state, info
+
+    state, info = problem.map(start)(image, arrays, learning_rate)
+    return problem.place(state), info
+
+
+def _start_by_step(image: Array, arrays: Arrays, problem: Problem) -> tuple[State, Info]:
+    """What `_start` returns, by the program of the steps: half of what there is to compile."""
+
+    def evaluate(image: Array, arrays: Any, _: None) -> Any:
+        return problem.objective(arrays)(image)
+
+    forms = jax.eval_shape(problem.map(evaluate), image, arrays, None)
+    state, info = _rest(image, jax.tree.map(jnp.zeros_like, forms), problem=problem)
+    state, _, _ = advance(state, info, arrays, problem=problem, length=1)
+    started: tuple[State, Info] = _begin(state, problem=problem)
+    return started
+
+
+@functools.partial(jax.jit, static_argnames="problem")
+def _rest(image: Array, value: Any, *, problem: Problem) -> tuple[State, Info]:
+    def rest(image: Array, value: Any) -> tuple[State, Info]:
+        return problem.solver.init(lambda _: value, image)
+
+    state, info = (jax.vmap(rest) if problem.lanes else rest)(image, value)
+    return problem.place(state), info
+
+
+@functools.partial(jax.jit, static_argnames="problem")
+def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
+    begin = problem.solver.begin
+    assert begin is not None
+    state, info = (jax.vmap(begin) if problem.lanes else begin)(state)
+    return problem.place(state), info
+
+
+@functools.partial(jax.jit, static_argnames=("problem", "length"))
+def advance(
+    state: State,
+    info: Info,
+    arrays: Arrays,
+    *,
+    problem: Problem,
+    length: int,
+) -> tuple[State, Info, Info]:
+    """Some steps of the solver, each undone where its loss is not finite.
+
+    Args:
+      state: the solver's state; for lanes, every leaf has a leading axis.
+      info: the `Info` of the step before.
+      arrays: the network's parameters, targets and weights.
+      problem: what is compiled; static.
+      length: how many steps; static.
+
+    Returns:
+      The state and `Info` after the last step, and the `Info` of each: leaves `[length]`, for
+      lanes `[length, lanes]`.
+    """
+
+    def step_one(state: State, arrays: Any, info: Info) -> tuple[State, Info]:
+        new_state, new_info = problem.solver.step(problem.objective(arrays), state)
+        good = jnp.isfinite(new_info.loss) & info.finite
+        # The solver's inner state may be spoilt from here on, but the image never moves again.
+        image = jnp.where(good, new_state.image, state.image)
+        loss, terms = jax.tree.map(
+            lambda new, old: jnp.where(good, new, old),
+            (new_info.loss, new_info.terms),
+            (info.loss, info.terms),
+        )
+        new_info = Info(loss, terms, new_info.evaluations, good)
+        return new_state._replace(image=image), new_info
+
+    def step(carry: tuple[State, Info], _: None) -> tuple[tuple[State, Info], Info]:
+        state, info = problem.map(step_one)(carry[0], arrays, carry[1])
+        return (problem.place(state), info), info
+
+    if length == 1:
+        (state, info), _ = step((state, info), None)
+        return state, info, jax.tree.map(lambda leaf: leaf[None], info)
+    (state, info), steps = jax.lax.scan(step, (state, info), length=length)
+    return state, info, steps
+
+
+def is_traced(tree: Any) -> bool:
+    """Whether any array is a tracer: inside `jit`, `vmap` or `grad`."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,275 @@
+"""Style transfer, content reconstruction and texture synthesis of one image.
+
+All three minimise `jaxstyle.objective.objective` over the pixels; they differ in what is compared
+and where they start. They compose with `jax.jit`, `jax.vmap` and, with a solver that has no line
+search, `jax.grad`.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict, Unpack, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle.image import pixels
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.targets import Targets, measure_content, measure_own, measure_style
+from jaxstyle.networks import vgg
+from jaxstyle.networks.vgg import Params
+from jaxstyle.optimization.descent import Callback, Result, optimize
+from jaxstyle.solvers import Solver
+
+Init = Literal["content", "noise", "style", "white-noise"]
+
+
+class OptimizeOptions(TypedDict, total=False):
+    """The keyword arguments of `optimize` that its callers pass on."""
+
+    weights: LossWeights
+    solver: Solver | None
+    learning_rate: ArrayLike | None
+    num_steps: int
+    callback: Callback | None
+    callback_every: int
+
+
+def stylize(
+    params: Params,
+    content: Array,
+    style: Array,
+    *,
+    spec: LossSpec = LossSpec(),
+    init: Init | Array = "content",
+    noise: ArrayLike | None = None,
+    key: Array | None = None,
+    **options: Unpack[OptimizeOptions],
+) -> Result:
+    """A photograph in the style of a painting.
+
+    Args:
+      params: the network's parameters.
+      content: `[H, W, 3]` in [0, 1].
+      style: `[H', W', 3]` in [0, 1]; its scale decides the size of the strokes.
+      spec: the layers compared, and how the network pools and pads.
+      init: where to start: "content", "noise", "white-noise", "style" (resized), or an image
+        `[H, W, 3]`; see `initial_image`.
+      noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
+      key: a `jax.random.key` for the noise; `key(0)` by default.
+      **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
+        `callback_every`.
+
+    Returns:
+      `Result(image, info)`, the image `[H, W, 3]`.
+
+    Raises:
+      ValueError: if an argument does not fit: shapes, layers, weights, number of steps.
+
+    Example:
+      >>> from jaxstyle.networks import vgg
+      >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
+      >>> spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1",))
+      >>> content, style = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3))
+      >>> result = stylize(params, content, style, spec=spec, num_steps=5)
+      >>> result.image.shape, result.info.loss.shape
+      ((16, 16, 3), (6,))
+      >>> bool(result.info.loss[-1] < result.info.loss[0])
+      True
+
+    Reference: Gatys et al., CVPR 2016, eq. 7 and section 3.
+    """
+    check_pictures(params, spec, content=content, style=style)
+    start = initial_image(
+        init, _height_and_width(content), params, content=content, style=style, noise=noise, key=key
+    )
+    start = _laid_out_like(start, content)
+    targets = Targets(
+        content=measure_content(params, content, spec=spec),
+        style=measure_style(params, style, spec=spec),
+        own=measure_own(params, content, spec=spec),
+    )
+    return optimize(start, params, targets, spec=spec, **options)
+
+
+def reconstruct_content(
+    params: Params,
+    content: Array,
+    layer: str = "relu4_2",
+    *,
+    spec: LossSpec = LossSpec(),
+    init: Init | Array = "noise",
+    noise: ArrayLike | None = None,
+    key: Array | None = None,
+    **options: Unpack[OptimizeOptions],
+) -> Result:
+    """An image with the features of a photograph at one layer, by default from noise.
+
+    It shows what the layer keeps of its input.
+
+    Args:
+      params: the network's parameters.
+      content: `[H, W, 3]` in [0, 1].
+      layer: the layer whose features are matched; it replaces the layers of `spec`.
+      spec: how the network pools and pads.
+      init: "noise", "white-noise", "content" or an image `[H, W, 3]`; see `initial_image`.
+      noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
+      key: a `jax.random.key` for the noise; `key(0)` by default.
+      **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
+        `callback_every`.
+
+    Returns:
+      `Result(image, info)`, the image `[H, W, 3]`.
+
+    Raises:
+      ValueError: if an argument does not fit.
+
+    Reference: Gatys et al., CVPR 2016, section 2.1 and figure 1.
+    """
+    spec = dataclasses.replace(spec, content_layers=(layer,), style_layers=())
+    check_pictures(params, spec, content=content)
+    start = initial_image(
+        init, _height_and_width(content), params, content=content, noise=noise, key=key
+    )
+    start = _laid_out_like(start, content)
+    targets = Targets(measure_content(params, content, spec=spec), {})
+    return optimize(start, params, targets, spec=spec, **options)
+
+
+def synthesize_texture(
+    params: Params,
+    style: Array,
+    layers: Sequence[str] | None = None,
+    *,
+    shape: tuple[int, int] | None = None,
+    spec: LossSpec = LossSpec(),
+    init: Init | Array = "noise",
+    noise: ArrayLike | None = None,
+    key: Array | None = None,
+    **options: Unpack[OptimizeOptions],
+) -> Result:
+    """A texture with the style of a painting, by default from noise.
+
+    Args:
+      params: the network's parameters.
+      style: `[H, W, 3]` in [0, 1].
+      layers: the layers whose statistics are matched; the style layers of `spec` by default.
+      shape: height and width of the texture; those of the style image by default.
+      spec: how the network pools and pads.
+      init: "noise", "white-noise", "style" or an image `[*shape, 3]`; see `initial_image`.
+      noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
+      key: a `jax.random.key` for the noise; `key(0)` by default.
+      **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
+        `callback_every`.
+
+    Returns:
+      `Result(image, info)`, the image `[*shape, 3]`.
+
+    Raises:
+      ValueError: if an argument does not fit.
+
+    Reference: Gatys et al., NIPS 2015; CVPR 2016, section 2.2 and figure 1.
+    """
+    layers = spec.style_layers if layers is None else tuple(layers)
+    spec = dataclasses.replace(spec, content_layers=(), style_layers=layers)
+    check_pictures(params, spec, style=style)
+    shape = _height_and_width(style) if shape is None else shape
+    start = initial_image(init, shape, params, style=style, noise=noise, key=key)
+    targets = Targets({}, measure_style(params, style, spec=spec))
+    return optimize(start, params, targets, spec=spec, **options)
+
+
+def initial_image(
+    init: Init | Array,
+    shape: tuple[int, int],
+    params: Params,
+    *,
+    content: Array | None = None,
+    style: Array | None = None,
+    noise: ArrayLike | None = None,
+    key: Array | None = None,
+) -> Array:
+    """The image that an optimisation starts from.
+
+    Args:
+      init: "content"; "style", resized to `shape`; "noise", noise with the spectrum of natural
+        images around the network's mean colour; "white-noise", as in the paper, which leaves a
+        fine chequered pattern; or an image `[*shape, 3]`.
+      shape: height and width.
+      params: the network's parameters, for their mean colour.
+      content: the content image, if there is one.
+      style: the style image, if there is one.
+      noise: standard deviation of the noise, in [0, 1] units. By default 60/255 for "noise" and
+        "white-noise", and none for the others, to which noise as of "noise" is added.
+      key: a `jax.random.key` for the noise; `key(0)` by default.
+
+    Returns:
+      `[*shape, 3]` float32.
+
+    Raises:
+      ValueError: if `init` is unknown, names an image that there is not, or has another shape.
+
+    Example:
+      >>> content = jnp.ones((4, 4, 3))
+      >>> initial_image("content", (4, 4), {}, content=content, noise=0.1).shape
+      (4, 4, 3)
+    """
+    key = jax.random.key(0) if key is None else key
+    if isinstance(init, str):
+        check_choice("init", init, get_args(Init))
+        if init in ("noise", "white-noise"):
+            draw = pixels.natural_noise if init == "noise" else pixels.white_noise
+            # A network of the user's own may have no mean colour.
+            mean = params.get("mean", 0.5) if isinstance(params, Mapping) else 0.5
+            scale = pixels.NOISE_SCALE if noise is None else noise
+            return draw(key, shape, mean=mean, scale=scale)
+        image = content if init == "content" else style
+        if image is None:
+            raise ValueError(f"init {init!r} needs a {init} image; there is none here")
+        if init == "style":
+            image = pixels.resize(image, shape)
+    else:
+        image = init
+    check_image(image, "init")
+    if image.shape[:2] != tuple(shape):
+        raise ValueError(
+            f"init should be of {shape[0]}×{shape[1]} pixels like the result, "
+            f"got {image.shape[0]}×{image.shape[1]}"
+        )
+    image = jnp.asarray(image, jnp.float32)
+    return image if noise is None else pixels.natural_noise(key, shape, mean=image, scale=noise)
+
+
+def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
+    """Raises before anything is traced, where errors would come with a page about tracebacks.
+
+    Args:
+      params: the network's parameters.
+      spec: what is compared.
+      **pictures: `content` or `style`, images.
+
+    Raises:
+      ValueError: if a layer is unknown, or an image has another shape or is too small.
+    """
+    if spec.network is None:
+        vgg.check_layers(spec.layers, vgg.network_widths(params))
+    for name, picture in pictures.items():
+        check_image(picture, name)
+        if spec.network is not None:
+            continue
+        layers = spec.layers if name == "content" else spec.style_layers
+        vgg.check_size(picture.shape, layers, spec.padding)
+
+
+def _laid_out_like(image: Array, content: Array) -> Array:
+    """The image on the content image's devices: that is how one asks for several."""
+    if isinstance(content, jax.core.Tracer) or isinstance(image, jax.core.Tracer):
+        return image
+    sharding = getattr(content, "sharding", None)
+    return image if sharding is None else jax.device_put(image, sharding)
+
+
+def _height_and_width(image: Array) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]

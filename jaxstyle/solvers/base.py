@@ -1,0 +1,58 @@
+"""What a solver is: a pair of pure functions, and what they carry and report.
+
+`init(objective, image)` evaluates the start; `step(objective, state)` moves the image and evaluates
+it where it arrives, so that the loss that a step reports is the loss of the image that it returns.
+An `objective` maps an image to `(total, terms)`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jax import Array
+
+Objective = Callable[[Array], tuple[Array, Any]]
+
+
+class State(NamedTuple):
+    """What a solver carries from step to step.
+
+    Attributes:
+      image: `[H, W, 3]`, the variable.
+      inner: the library's own state, with the loss and gradient at `image`.
+    """
+
+    image: Array
+    inner: Any
+
+
+class Info(NamedTuple):
+    """What a solver reports of a step.
+
+    Attributes:
+      loss: scalar, the objective at the state's image.
+      terms: the objective's terms there.
+      evaluations: int32, loss-and-gradient evaluations so far.
+      finite: bool, whether every step so far had a finite loss; see `jaxstyle.optimize`.
+    """
+
+    loss: Array
+    terms: Any
+    evaluations: Array
+    finite: Array
+
+
+class Solver(NamedTuple):
+    """A method of optimisation as two pure functions.
+
+    Attributes:
+      init: `(objective, image) -> (State, Info)`; one evaluation.
+      step: `(objective, state) -> (State, Info)`.
+      begin: `state -> (State, Info)`, what `init` would have returned, from the state that `step`
+        has reached from `init` with a constant objective. Then one program evaluates the start and
+        all that follows, and compilers need half the time. It asks for a step that moves nothing
+        where there is no gradient. None: the start is a program of its own.
+    """
+
+    init: Callable[[Objective, Array], tuple[State, Info]]
+    step: Callable[[Objective, State], tuple[State, Info]]
+    begin: Callable[[State], tuple[State, Info]] | None = None

@@ -1,0 +1,391 @@
+"""Solvers that change the pixels: jaxopt's and optax's, behind one protocol.
+
+Factories are cached: equal settings give the same `Solver`, which therefore hits the jit cache.
+This is the only module that names jaxopt or optax; jaxopt is imported at the first use of a solver
+that needs it.
+"""
+
+import functools
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple, ParamSpec
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from jaxstyle.solvers.base import Info, Objective, Solver, State
+from jaxstyle.solvers.preconditioning import precondition
+
+__all__ = [
+    "SOLVERS",
+    "Info",
+    "Objective",
+    "Solver",
+    "State",
+    "adam",
+    "from_optax",
+    "gradient_descent",
+    "lbfgs",
+    "lbfgs_zoom",
+    "make_solver",
+    "optax_lbfgs",
+    "precondition",
+    "set_learning_rate",
+]
+
+P = ParamSpec("P")
+
+
+def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
+    """Caches a factory by its settings, however they are spelled: by place, by name, by default."""
+    signature, build = inspect.signature(factory), functools.cache(factory)
+
+    @functools.wraps(factory)
+    def cached(*args: P.args, **kwargs: P.kwargs) -> Solver:
+        settings = signature.bind(*args, **kwargs)
+        settings.apply_defaults()
+        return build(*settings.args)
+
+    return cached
+
+
+PRECONDITIONING = 0.35
+"""What `lbfgs` and `lbfgs_zoom` do by default; see `precondition`."""
+
+
+@_cached
+def lbfgs(
+    history: int = 30, first_step: float = 1 / 255, preconditioning: float = PRECONDITIONING
+) -> Solver:
+    """L-BFGS with a step of one: one evaluation an iteration, safe under vmap.
+
+    `jaxopt.LBFGS` in the coordinates of `precondition`, with two departures, both of which style
+    transfer needs:
+
+    - A pair (s, y) with s·y ≤ 0 is dropped, as PyTorch does. jaxopt keeps it, which from a noise
+      start turns the next directions uphill.
+    - The first step has a mean change of `first_step` a pixel. A step of 1/‖g‖₁, as in PyTorch,
+      moves pixels by 1e-8 or so; the first pair is then rounding noise, and the second step leaps.
+
+    Args:
+      history: number of pairs (s, y) kept; each costs two images of memory.
+      first_step: mean absolute change of a pixel in the first step, in [0, 1] units, before
+        preconditioning.
+      preconditioning: how strongly low spatial frequencies are favoured; see `precondition`. 0
+        moves plain pixels, as the published systems do.
+
+    Raises:
+      ValueError: if `history` is less than one, `first_step` is not positive, or
+        `preconditioning` is negative.
+
+    Example:
+      >>> lbfgs(history=10) is lbfgs(10)
+      True
+
+    Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5.
+    """
+    _check_positive(history=history, first_step=first_step)
+    _check_preconditioning(preconditioning)
+
+    def jaxopt_solver(objective: Objective) -> Any:
+        # A callable step size is jaxopt's way to switch the line search off.
+        return _jaxopt_lbfgs(objective, history, stepsize=lambda _: 1.0)
+
+    def step(objective: Objective, state: State) -> tuple[State, Info]:
+        image, inner = jaxopt_solver(objective).update(state.image, state.inner)
+        inner = _drop_pair_without_curvature(inner, before=state.inner)
+        return State(image, inner), _jaxopt_info(inner)
+
+    def begin(state: State) -> tuple[State, Info]:
+        # The step had no gradient: it moved nothing, and its pair was dropped.
+        once = {name: jnp.ones_like(getattr(state.inner, name)) for name in _COUNTS}
+        inner = state.inner._replace(iter_num=jnp.asarray(0), **once)
+        return _begin_jaxopt(state.image, inner, first_step)
+
+    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step, begin)
+    return precondition(plain, preconditioning)
+
+
+@_cached
+def lbfgs_zoom(
+    history: int = 30,
+    first_step: float = 1 / 255,
+    max_linesearch: int = 20,
+    preconditioning: float = PRECONDITIONING,
+) -> Solver:
+    """L-BFGS whose steps satisfy the strong Wolfe conditions, by jaxopt's zoom line search.
+
+    The loss never rises, at the price of several evaluations a step. Under vmap every lane pays
+    for the longest search of the batch.
+
+    Args:
+      history: number of pairs (s, y) kept.
+      first_step: mean absolute change of a pixel at the first trial point, in [0, 1] units.
+      max_linesearch: most evaluations in one search.
+      preconditioning: as for `lbfgs`.
+
+    Raises:
+      ValueError: if a setting is not positive, or `preconditioning` is negative.
+
+    Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithms 3.5 and 3.6.
+    """
+    _check_positive(history=history, first_step=first_step, max_linesearch=max_linesearch)
+    _check_preconditioning(preconditioning)
+
+    def jaxopt_solver(objective: Objective) -> Any:
+        return _jaxopt_lbfgs(objective, history, linesearch="zoom", maxls=max_linesearch)
+
+    def step(objective: Objective, state: State) -> tuple[State, Info]:
+        image, inner = jaxopt_solver(objective).update(state.image, state.inner)
+        return State(image, inner), _jaxopt_info(inner)
+
+    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    return precondition(plain, preconditioning)
+
+
+@_cached
+def optax_lbfgs(history: int = 30) -> Solver:
+    """`optax.lbfgs` with its own zoom line search.
+
+    Args:
+      history: number of pairs (s, y) kept.
+
+    Raises:
+      ValueError: if `history` is less than one.
+    """
+    _check_positive(history=history)
+    return from_optax(optax.lbfgs(memory_size=history))
+
+
+@_cached
+def adam(learning_rate: float = 0.02, b1: float = 0.9, b2: float = 0.999) -> Solver:
+    """Adam; slower than L-BFGS on this problem, but differentiable and insensitive to noise.
+
+    Args:
+      learning_rate: in [0, 1] units of pixels: 0.02 is about 5 of 255.
+      b1: decay of the mean gradient.
+      b2: decay of the mean squared gradient.
+
+    Raises:
+      ValueError: if `learning_rate` is not positive.
+
+    Reference: Kingma and Ba, ICLR 2015, algorithm 1.
+    """
+    _check_positive(learning_rate=learning_rate)
+    make = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2"))
+    return from_optax(make(learning_rate, b1=b1, b2=b2))
+
+
+@_cached
+def gradient_descent(learning_rate: float = 0.005, momentum: float = 0.0) -> Solver:
+    """Plain gradient descent with a fixed step.
+
+    The gradient's size depends on the network and the weights, so the step is given by its effect:
+    the first one changes pixels by `learning_rate` in the mean, the others keep its factor.
+
+    Args:
+      learning_rate: mean absolute change of a pixel in the first step, in [0, 1] units.
+      momentum: decay of the accumulated gradient; 0 is none.
+
+    Raises:
+      ValueError: if `learning_rate` is not positive.
+    """
+    _check_positive(learning_rate=learning_rate)
+    sgd = optax.inject_hyperparams(optax.sgd, static_args="momentum")(
+        learning_rate, momentum=momentum or None
+    )
+    return from_optax(optax.chain(_scale_by_first_gradient(), sgd))
+
+
+@functools.cache
+def from_optax(transformation: optax.GradientTransformation) -> Solver:
+    """Any optax gradient transformation as a solver.
+
+    Transformations that search along a line get the loss, the gradient and the function, as
+    optax's extra arguments. One that was built anew is a new solver and compiles anew: keep it.
+
+    Args:
+      transformation: such as `optax.adabelief(0.01)`; learning rates are in [0, 1] units.
+
+    Returns:
+      A `Solver`; a step costs one evaluation and those of its line search, if it has one.
+
+    Example:
+      >>> solver = from_optax(optax.sgd(0.5))
+      >>> square = lambda image: (jnp.sum(image**2), {})
+      >>> state, info = solver.init(square, jnp.ones((1, 1, 3)))
+      >>> state, info = solver.step(square, state)
+      >>> float(info.loss), int(info.evaluations)
+      (0.0, 2)
+    """
+    update = optax.with_extra_args_support(transformation).update
+
+    def init(objective: Objective, image: Array) -> tuple[State, Info]:
+        (loss, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image)
+        info = Info(loss, terms, jnp.int32(1), jnp.isfinite(loss))
+        return State(image, (transformation.init(image), loss, gradient, info.evaluations)), info
+
+    def step(objective: Objective, state: State) -> tuple[State, Info]:
+        inner, loss, gradient, evaluations = state.inner
+        updates, inner = update(
+            gradient,
+            inner,
+            state.image,
+            value=loss,
+            grad=gradient,
+            value_fn=lambda image: objective(image)[0],
+        )
+        image = optax.apply_updates(state.image, updates)
+        (loss, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image)
+        searched = optax.tree.get(inner, "num_linesearch_steps", 0)
+        evaluations = jnp.asarray(evaluations + 1 + searched, jnp.int32)
+        info = Info(loss, terms, evaluations, jnp.isfinite(loss))
+        return State(image, (inner, loss, gradient, evaluations)), info
+
+    return Solver(init, step)
+
+
+def set_learning_rate(state: State, learning_rate: Array) -> State:
+    """A state whose next steps have another learning rate, which may be traced.
+
+    Works with `adam`, `gradient_descent`, and transformations of `optax.inject_hyperparams`.
+
+    Args:
+      state: from the solver's `init` or `step`.
+      learning_rate: scalar, in [0, 1] units of pixels.
+
+    Raises:
+      ValueError: if the solver has none.
+    """
+    if not optax.tree.get_all_with_path(state.inner, "learning_rate"):
+        raise ValueError("the solver has no learning rate; use adam or gradient_descent")
+    return state._replace(inner=optax.tree.set(state.inner, learning_rate=learning_rate))
+
+
+SOLVERS: dict[str, Callable[..., Solver]] = {
+    "lbfgs": lbfgs,
+    "lbfgs-zoom": lbfgs_zoom,
+    "optax-lbfgs": optax_lbfgs,
+    "adam": adam,
+    "gradient-descent": gradient_descent,
+}
+"""The named solvers and their factories."""
+
+
+def make_solver(name: str, **options: float) -> Solver:
+    """A solver by name, as the command line knows it.
+
+    Args:
+      name: a key of `SOLVERS`.
+      **options: arguments of its factory.
+
+    Raises:
+      ValueError: if the name is unknown (lists the valid ones) or an option is not the solver's.
+
+    Example:
+      >>> make_solver("adam", learning_rate=0.05) is adam(0.05)
+      True
+    """
+    if name not in SOLVERS:
+        raise ValueError(f"unknown solver {name!r}; valid: {', '.join(SOLVERS)}")
+    valid = inspect.signature(SOLVERS[name]).parameters
+    for option in options:
+        if option not in valid:
+            raise ValueError(
+                f"solver {name} has no option {option!r}; its options: {', '.join(valid)}"
+            )
+    return SOLVERS[name](**options)
+
+
+@functools.cache
+def _jaxopt() -> Any:
+    with warnings.catch_warnings():
+        # jaxopt is no longer developed and says so at import; users cannot act on it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return importlib.import_module("jaxopt")
+
+
+def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
+    # implicit_diff=False alone makes jaxopt unroll the line search, which under vmap multiplied
+    # the evaluations by 25.
+    return _jaxopt().LBFGS(
+        objective,
+        has_aux=True,
+        history_size=history,
+        implicit_diff=False,
+        unroll=False,
+        **options,
+    )
+
+
+def _init_jaxopt(
+    jaxopt_solver: Callable[[Objective], Any], first_step: float, objective: Objective, image: Array
+) -> tuple[State, Info]:
+    return _begin_jaxopt(image, jaxopt_solver(objective).init_state(image), first_step)
+
+
+def _begin_jaxopt(image: Array, inner: Any, first_step: float) -> tuple[State, Info]:
+    # With an empty history the direction is gamma times the gradient, so gamma is the first step.
+    size = jnp.mean(jnp.abs(inner.grad))
+    inner = inner._replace(gamma=jnp.where(size > 0, first_step / size, 1.0).astype(image.dtype))
+    return State(image, inner), _jaxopt_info(inner)
+
+
+def _jaxopt_info(inner: Any) -> Info:
+    evaluations = jnp.asarray(inner.num_fun_eval, jnp.int32)
+    return Info(inner.value, inner.aux, evaluations, jnp.isfinite(inner.value))
+
+
+def _drop_pair_without_curvature(inner: Any, before: Any) -> Any:
+    """Forgets the newest pair (s, y) unless s·y > 0, up to rounding; gamma stays as before."""
+    slot = before.iter_num % inner.rho_history.shape[0]
+    s, y = inner.s_history[slot], inner.y_history[slot]
+    norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
+    curved = jnp.vdot(s, y) > _ROUNDING * norms
+    return inner._replace(
+        s_history=inner.s_history.at[slot].set(jnp.where(curved, s, 0)),
+        y_history=inner.y_history.at[slot].set(jnp.where(curved, y, 0)),
+        rho_history=inner.rho_history.at[slot].set(jnp.where(curved, inner.rho_history[slot], 0)),
+        gamma=jnp.where(curved, inner.gamma, before.gamma),
+    )
+
+
+_COUNTS = ("num_fun_eval", "num_grad_eval")
+_ROUNDING = float(np.finfo(np.float32).eps)
+
+
+class _FirstGradientState(NamedTuple):
+    factor: Array
+
+
+def _scale_by_first_gradient() -> optax.GradientTransformation:
+    """Divides every update by the mean absolute value of the first one."""
+
+    def init(image: Array) -> _FirstGradientState:
+        return _FirstGradientState(jnp.zeros((), image.dtype))
+
+    def update(
+        gradient: Array, state: _FirstGradientState, image: Array | None = None
+    ) -> tuple[Array, _FirstGradientState]:
+        size = jnp.mean(jnp.abs(gradient))
+        first = jnp.where(size > 0, 1 / size, 1.0)
+        factor = jnp.where(state.factor == 0, first, state.factor)
+        return factor * gradient, _FirstGradientState(factor)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _check_preconditioning(power: float) -> None:
+    if not power >= 0:
+        raise ValueError(f"preconditioning should be at least 0, got {power}")
+
+
+def _check_positive(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f"{name} should be greater than 0, got {value}")

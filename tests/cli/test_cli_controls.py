@@ -1,0 +1,195 @@
+"""The command line's controls: mixtures, regions, what is kept, scales, statistics."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.command_line import STYLIZE, done, pixels, rows, start, write_picture
+from PIL import Image
+
+from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.pipeline import file_options
+from jaxstyle.pipeline.job import group, make_job
+from jaxstyle.pipeline.monitor import Monitor
+from jaxstyle.pipeline.options import parse
+from jaxstyle.pipeline.studio import Studio
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
+
+@pytest.fixture(autouse=True)
+def _pictures(cli):
+    """Another painting, and masks for the left and the right half."""
+    write_picture("paint.png", 4)
+    left = np.zeros((32, 48), np.uint8)
+    left[:, :24] = 255
+    Image.fromarray(left).save("left.png")
+    Image.fromarray(255 - left).save("right.png")
+    Image.fromarray(np.zeros_like(left)).save("black.png")
+
+
+def style_loss(cli, line=STYLIZE, **options):
+    return start(cli, line, **options)["style/relu1_1"]
+
+
+def test_a_mixture_lies_between_its_paintings(cli):
+    own, other = style_loss(cli), style_loss(cli, STYLIZE.replace("style.png", "paint.png"))
+    losses = [style_loss(cli, mix=f"paint.png={share}") for share in (0, 0.5, 1)]
+    np.testing.assert_allclose(losses, [own, (own + other) / 2, other], rtol=1e-4)
+    assert style_loss(cli, mix="paint.png=1", mix_by="targets") == pytest.approx(other, rel=1e-5)
+
+
+def test_fine_scales_come_from_another_painting(cli):
+    layers = {"style_layers": "relu1_1,relu3_1", "content_layers": "relu2_1"}
+    own = start(cli, **layers)
+    other = start(cli, STYLIZE.replace("style.png", "paint.png"), **layers)
+    mixed = start(cli, fine_style="paint.png", **layers)
+    assert mixed["style/relu1_1"] == pytest.approx(other["style/relu1_1"], rel=1e-5)
+    assert mixed["style/relu3_1"] == pytest.approx(own["style/relu3_1"], rel=1e-5)
+
+
+def test_regions_take_their_own_paintings(cli):
+    by_halves = style_loss(cli, regions="left.png,style=paint.png;rest")
+    # What is left is the same as its mask.
+    named = style_loss(cli, regions="left.png,style=paint.png;right.png")
+    assert named == pytest.approx(by_halves, rel=1e-5)
+    one = style_loss(cli, regions="left.png;right.png,weight=3,style-mask=left.png", guides="all")
+    assert one != pytest.approx(by_halves, rel=1e-2)
+
+
+def test_what_is_kept_is_the_photograph(cli):
+    done(cli(STYLIZE, keep="left.png"))
+    difference = np.abs(255 * load_image("content.png", size=32) - pixels("out.png"))
+    assert difference[:, :12].max() <= 1
+    assert difference[:, 20:].mean() > 1  # rounding alone would be a quarter
+
+
+def test_a_size_of_the_painting_relative_to_the_photograph(cli):
+    assert style_loss(cli, style_scale=0.5) == pytest.approx(style_loss(cli, style_size=16))
+
+
+@pytest.mark.parametrize("statistic", ["covariance", "moments", "histogram"])
+def test_statistics(cli, statistic):
+    ran = done(cli(STYLIZE + " --json", statistic=statistic))
+    summary = json.loads(ran.out)
+    assert summary["options"]["statistic"] == statistic
+    assert summary["terms"]["style/relu1_1"] > 0
+
+
+def test_one_scale_equals_the_plain_run(cli):
+    done(cli(STYLIZE))
+    done(cli(STYLIZE.replace("out", "scaled"), size=None, scales="32"))
+    assert (pixels("out.png") == pixels("scaled.png")).all()
+
+
+def test_scales_from_coarse_to_fine(cli):
+    ran = done(
+        cli(STYLIZE + " --json", size=None, steps=None, scales="16,24,32", scale_steps="3,2,1",
+            trace="trace.csv", save_every=4)
+    )  # fmt: skip
+    summary = json.loads(ran.out)
+    assert (summary["steps"], summary["width"], summary["height"]) == (6, 32, 21)
+    assert [row["step"] for row in rows()] == list(range(7))
+    assert pixels("out-000004.png").shape == pixels("out.png").shape == (21, 32, 3)
+    # Each size begins with the enlarged picture before, so the settings make it again.
+    done(
+        cli(STYLIZE.replace("out.png", "again.png"), settings_from="out.png", size=None, steps=None)
+    )
+    assert (pixels("again.png") == pixels("out.png")).all()
+    assert "steps" not in read_settings("out.png")["options"]
+
+
+@pytest.mark.slow
+def test_scales_of_textures_and_reconstructions_and_with_controls(cli):
+    done(cli("texture style.png -o t.png", size=None, scales="16,32", output_size="40x24"))
+    assert pixels("t.png").shape == (24, 40, 3)
+    done(cli("reconstruct content.png -o r.png", size=None, scales="16,32"))
+    assert pixels("r.png").shape == (21, 32, 3)
+    done(cli(STYLIZE, size=None, scales="24,32", regions="left.png,style=paint.png;rest",
+             keep="right.png", init="noise"))  # fmt: skip
+
+
+@pytest.mark.usefixtures("cli")
+def test_who_diverges_at_one_scale_has_no_part_in_the_next(network):
+    options = {
+        "network": str(network), "scales": "16,32", "scale-steps": "3,3",
+        "content-layers": "relu2_1", "style-layers": "relu1_1", "solver": "gradient-descent",
+    }  # fmt: skip
+    files = Path("content.png"), Path("style.png"), Path("out.png")
+    listed = [
+        make_job("stylize", *files, parse("stylize", options | {"learning-rate": rate}))
+        for rate in (1e30, 1e-6)
+    ]
+    studio = Studio(listed)
+    ((program, jobs),) = group(studio.shape, listed).items()
+    monitors = [Monitor(program.num_steps) for _ in jobs]
+    studio.run(program, jobs, 2, monitors, every=1)
+    assert [monitor.finite for monitor in monitors] == [False, True]
+    assert [monitor.step for monitor in monitors] == [3, 6]
+
+
+def test_controls_ride_in_grids_and_sweeps(cli, network):
+    done(cli("stylize content.png style.png paint.png -o grid", mix="paint.png=0.5", width=2))
+    done(cli(STYLIZE, mix="paint.png=0.5"))
+    alone, lane = pixels("out.png").astype(int), pixels("grid/content--style.png")
+    assert np.abs(alone - lane).max() <= 1
+    Path("folder").mkdir()
+    Path("folder/sweep.toml").write_text(
+        'content = "../content.png"\nstyle = "../style.png"\n[options]\n'
+        f'network = "{network}"\nsize = 32\nsteps = 2\ncontent-layers = "relu2_1"\n'
+        'style-layers = "relu1_1"\nmix = ["../paint.png=0", "../paint.png=0.5"]\n'
+        'keep = "../left.png"\n'
+    )
+    done(cli("sweep folder/sweep.toml -o swept"))
+    jobs = [json.loads(line) for line in Path("swept/manifest.jsonl").read_text().splitlines()]
+    assert len(jobs) == 2
+    assert len({job["loss"] for job in jobs}) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"mix": "paint.png"}, r"--mix: should be like wave.jpg=0.5, .*, got 'paint.png'"),
+        ({"mix": "paint.png=0.7;style.png=0.7"}, "--mix: should have shares that sum to at most 1"),
+        ({"mix": "lost.png=0.5"}, "lost.png"),
+        ({"mix": "paint.png=0.5", "fine_style": "paint.png"}, "--mix and --fine-style exclude"),
+        ({"mix_by": "targets"}, "--mix-by needs --mix beside it"),
+        ({"mix": "paint.png=0.5", "mix_by": "targets", "statistic": "wasserstein"}, "use losses"),
+        ({"guides": "inside"}, "--guides needs --regions beside it"),
+        ({"regions": "left.png,colour=red"}, "--regions: takes style=FILE, style-mask=FILE and"),
+        ({"regions": "rest"}, "--regions: names only the rest"),
+        ({"regions": "rest;rest"}, "--regions: names the rest twice"),
+        ({"regions": "left.png,weight=0"}, "weight greater than 0, got 0"),
+        ({"regions": "black.png;rest"}, "region black.png is empty at relu1_1; its mask is black"),
+        ({"regions": "lost.png;rest"}, "lost.png"),
+        ({"keep": "lost.png"}, "lost.png"),
+        ({"scales": "32,16", "size": None}, "--scales: scales should be sizes that rise"),
+        ({"scales": "16,32", "size": 48}, "--size 48 and --scales that end at 32 contradict"),
+        ({"scale_steps": "3"}, "--scale-steps needs --scales beside it"),
+        ({"scales": "16,32", "size": None, "steps": None, "scale_steps": "3"}, "2 scales need as"),
+        ({"scales": "16,32", "size": None, "scale_steps": "3,2"}, "--steps and --scale-steps excl"),
+        ({"scales": "16,32", "size": None, "resume": True}, "--resume and --scales exclude"),
+        ({"style_size": 16, "style_scale": 2}, "--style-size and --style-scale exclude"),
+        ({"statistic": "mean"}, "--statistic: invalid choice: 'mean'"),
+    ],
+)
+def test_wrong_controls_are_one_line(cli, options, says):
+    ran = cli(STYLIZE, **options)
+    assert ran.status in (1, 2)
+    assert ran.err.count("\n") == 1
+    assert re.search(says, ran.err)
+    assert not Path("out.png").exists()
+
+
+def test_files_are_found_beside_the_description(tmp_path):
+    (tmp_path / "a.png").touch()
+    place = str(tmp_path / "a.png")
+    for name, text, expected in (
+        ("mix", "a.png=0.5; b.png=0.1", f"{place}=0.5;b.png=0.1"),
+        ("regions", "a.png,style=a.png,weight=2;rest", f"{place},style={place},weight=2;rest"),
+        ("keep", ["a.png", "b.png"], [place, "b.png"]),
+        ("color", "a.png", "a.png"),
+    ):
+        assert file_options.relocate(name, text, tmp_path) == expected

@@ -1,0 +1,421 @@
+"""What the command line refuses: one line that names the culprit, and no file touched.
+
+Also `jaxstyle weights`, whose commands have more ways to go wrong than right.
+"""
+
+import errno
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import network_files
+from helpers.command_line import (
+    COMMANDS,
+    RECONSTRUCT,
+    STYLIZE,
+    TEXTURE,
+    done,
+    pixels,
+    rows,
+    write_network,
+)
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from jaxstyle.image.io import read_settings, save_image
+from jaxstyle.networks import catalogue, download
+from jaxstyle.optimization import descent
+from jaxstyle.optimization.presets import PRESETS
+from jaxstyle.solvers import SOLVERS
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
+LAYER_NAMES = ("unknown layer", "conv1_1", "relu5_4", "pool5")
+INF_AND_SUCH = ("-1", "nan", "inf", "-inf", "1e999", "much")
+
+
+@pytest.fixture
+def refused(cli):
+    """Runs a command that must fail, and checks all that every failure has in common."""
+    for name in ("out.png", "trace.csv", "net.safetensors"):
+        Path(name).write_text(f"an older {name}")
+
+    def files():
+        return {p: p.is_file() and p.read_bytes() for p in Path().rglob("*")}
+
+    def run(line, *needles, status=2, **options):
+        before = files()
+        ran = cli(line, **options)
+        assert (ran.status, ran.out) == (status, ""), ran.err
+        assert ran.err.startswith("jaxstyle: error: ")
+        assert ran.err.endswith("\n")
+        assert ran.err.count("\n") == 1
+        assert "unexpected" not in ran.err
+        for needle in needles:
+            assert needle in ran.err
+        assert files() == before
+
+    return run
+
+
+def bad_picture(kind: str) -> Path:
+    path = Path(f"{kind}.png")
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "truncated":
+        path.write_bytes(Path("content.png").read_bytes()[:2000])
+    elif kind == "bomb":
+        header = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+        chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + Path("content.png").read_bytes()[33:])
+    elif kind != "missing":
+        path.write_bytes(b"" if kind == "empty" else b"This is a text, not a picture.\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "says"),
+    [
+        ("missing", 2, "no such file"),
+        ("directory", 2, "is a folder"),
+        ("empty", 1, "empty"),
+        ("text", 1, "not an image"),
+        ("truncated", 1, "damaged or incomplete"),
+        ("bomb", 1, "3,600.0 million pixels"),
+    ],
+)
+def test_files_that_are_no_pictures(refused, kind, status, says):
+    name = str(bad_picture(kind))
+    for line in (
+        f"stylize {name} style.png -o out.png",
+        f"stylize content.png {name} -o out.png",
+        f"stylize content.png style.png {name} -o folder",
+        f"texture {name} -o out.png",
+        f"reconstruct {name} -o out.png",
+        f"{STYLIZE} --settings-from {name}",
+        f"{STYLIZE} --init {name}",
+    ):
+        refused(line, name, says, status=status)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
+def test_tiny_and_thin_pictures(refused, size):
+    Image.new("RGB", size).save("tiny.png")
+    for line in (
+        "stylize tiny.png style.png -o out.png",
+        "stylize content.png tiny.png -o out.png",
+        "texture tiny.png -o out.png",
+        "reconstruct tiny.png -o out.png",
+    ):
+        options = {} if "reconstruct" in line else {"style_layers": "relu3_1"}
+        refused(line, "tiny.png", "too small for relu", "needs at least", "larger", **options)
+
+
+def test_sizes_too_small_for_the_layers(refused):
+    deep = {"content_layers": "relu1_1", "style_layers": "relu5_1", "padding": "zero"}
+    refused(STYLIZE, "content.png", "relu5_1", "16×16", "larger --size", size=15, **deep)
+    refused(STYLIZE, "style.png", "relu5_1", "larger --size", style_size=15, **deep)
+    del deep["content_layers"]
+    refused(TEXTURE, "--output-size 40x15", "relu5_1", output_size="40x15", **deep)
+    refused(RECONSTRUCT, "content.png", "pool5", "32×32", layer="pool5", padding="zero")
+    refused(RECONSTRUCT, "content.png", "conv5_1", "32×32", layer="conv5_1", padding="reflect")
+
+
+def test_unknown_names(refused):
+    refused(RECONSTRUCT, "--layer", "relu9_9", *LAYER_NAMES, layer="relu9_9")
+    for option in ("--content-layers", "--style-layers"):
+        for value in ("relu6_1", "relu1_1,relu6_1=2"):
+            refused(f"{STYLIZE} {option} {value}", option, "relu6_1", *LAYER_NAMES)
+    refused(f"{STYLIZE} --style-layers=relu1_1=-1", "--style-layers", "at least 0")
+    refused(f"{STYLIZE} --style-layers relu1_1,relu1_1=2", "--style-layers", "relu1_1 twice")
+    refused(STYLIZE, "--preset", "nosuch", *PRESETS, preset="nosuch")
+    refused(STYLIZE, "--solver", "nosuch", *SOLVERS, solver="nosuch")
+    refused(STYLIZE, "nosuch", "vgg19", "vgg19-torchvision", "compact", network="nosuch")
+    refused(STYLIZE, "--pooling", "max", "average", pooling="nosuch")
+    refused(STYLIZE, "--padding", "zero", "reflect", "replicate", padding="nosuch")
+    refused(STYLIZE, "--tv", "squared", "l1", tv="nosuch")
+    for command, names in (
+        (STYLIZE, "content, noise, white-noise, style or"),
+        (TEXTURE, "noise, white-noise, style or"),
+        (RECONSTRUCT, "content, noise, white-noise or"),
+    ):
+        refused(command, "--init nosuch", names, init="nosuch")
+    refused(TEXTURE, "--init content", "use noise, white-noise, style or a picture", init="content")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["content-weight", "style-weight", "tv-weight", "range-weight", "init-noise", "learning-rate"],
+)
+def test_numbers_out_of_range(refused, option):
+    for value in (*INF_AND_SUCH, *(["0"] if option == "learning-rate" else [])):
+        expected = "should be a number"
+        refused(f"{STYLIZE} --{option}={value}", f"--{option}", expected, f"got {value}")
+
+
+@pytest.mark.parametrize(
+    "option", ["steps", "size", "style-size", "save-every", "history", "quality", "seed"]
+)
+def test_whole_numbers_out_of_range(refused, option):
+    high = {"quality": "101", "seed": "4294967296"}.get(option, "10" * 10)
+    for value in ("-1", "1.5", "nan", "many", high, *(["0"] if option != "seed" else [])):
+        expected = "should be a whole number from"
+        refused(STYLIZE, f"--{option}", expected, f"got {value}", **{option: value})
+    for value in ("0x9", "9", "9x", "-1x9"):
+        refused(TEXTURE, "--output-size", "640x480", f"got {value}", output_size=value)
+
+
+def test_bits_that_a_format_does_not_hold(refused):
+    for command in COMMANDS.values():
+        refused(f"{command} -o new.jpg", "new.jpg: JPEG holds 8 bits", ".png or .tif", bit_depth=16)
+    refused(STYLIZE, "--bit-depth", "8, 16", bit_depth=12)
+
+
+def test_usage(refused):
+    refused("", "COMMAND")
+    refused("paint a b", "paint", "stylize", "texture", "reconstruct", "weights")
+    refused("stylize content.png", "STYLE", "-o/--output")
+    refused(f"{STYLIZE} --nosuch", "--nosuch", "jaxstyle --help")
+    refused(f"{TEXTURE} --content-weight 1", "--content-weight")
+    refused(f"{STYLIZE} --layer relu1_1", "--layer")
+    refused(f"{STYLIZE} --step 9", "--step")  # no abbreviations: a later option could claim them
+    refused(STYLIZE, "--history", "--solver", history=5)
+    refused(STYLIZE, "--learning-rate", "--solver lbfgs", solver="lbfgs", learning_rate=1)
+    refused(STYLIZE, "--history", "--solver adam", solver="adam", history=5)
+    refused(STYLIZE, "--preconditioning", "--solver adam", solver="adam", preconditioning=0)
+    refused(STYLIZE, "--preconditioning", "-1", solver="lbfgs", preconditioning=-1)
+    line = "stylize content.png style.png content.png"
+    refused(f"{line} -o out.png", "out.png", "folder")
+    refused(f"{line} -o new.png", "new.png", "folder")
+    refused(f"{line} -o folder --trace trace.csv", "--trace")
+    refused("stylize content.png style.png ./style.png -o folder", "content--style.png", "rename")
+
+
+@pytest.mark.parametrize("option", ["--output", "--trace"])
+def test_outputs_that_cannot_be_written(refused, option):
+    Path("directory.png").mkdir()
+    os.mkfifo("pipe.png")
+    names = {
+        "absent/new.png": "create it, or choose another folder",
+        "out.png/new.png": "choose another folder",
+        "/proc/new.png": "choose another folder",
+        "directory.png": "is a folder",
+        "pipe.png": "not a file",
+    }
+    for name, remedy in names.items():
+        for line in (STYLIZE, TEXTURE, RECONSTRUCT):
+            if (line, option, name) != (STYLIZE, "--output", "directory.png"):  # goes into it
+                refused(f"{line} {option} {name}", name, remedy)
+    for folder in ("absent/folder", "out.png/folder", "/proc/folder"):
+        refused(f"stylize content.png style.png content.png -o {folder}", folder)
+
+
+@pytest.mark.parametrize("name", ["new", "new.gif", "new.bmp", "new.png.txt", "new."])
+def test_unknown_extensions(refused, name):
+    for command in COMMANDS.values():
+        refused(f"{command} -o {name}", name, ".png, .jpg, .jpeg, .webp, .tif, .tiff")
+
+
+def test_network_files_that_do_not_fit(refused, network):
+    good, arrays = network.read_bytes(), load_file(network)
+    Path("truncated.safetensors").write_bytes(good[: len(good) // 2])
+    Path("empty.safetensors").write_bytes(b"")
+    Path("text.safetensors").write_text("This is no network.")
+    gone = ("conv1_2.bias", "conv4_3.kernel", "conv5_4.bias")
+    save_file({k: v for k, v in arrays.items() if k not in gone}, "incomplete.safetensors")
+    save_file({"fc.weight": np.ones((2, 2), np.float32)}, "another.safetensors")
+    save_file(arrays | {"conv3_1.bias": np.full(8, np.nan, np.float32)}, "nan.safetensors")
+    for name, *says in (
+        ("truncated.safetensors", "truncated"),
+        ("empty.safetensors", "empty"),
+        ("text.safetensors",),
+        ("content.png",),
+        ("incomplete.safetensors", "missing", *gone),
+        ("another.safetensors", "missing", "features.0.weight", "features.34.bias"),
+        ("nan.safetensors", "conv3_1.bias"),
+    ):
+        refused(STYLIZE, name, *says, status=1, network=name)
+        refused(f"weights verify {name}", name, *says, status=1)
+        refused(f"weights convert {name} -o net.safetensors", name, *says, status=1)
+    for name in ("absent.safetensors", "./folder"):
+        refused(STYLIZE, name.removeprefix("./"), network=name)
+        refused(f"weights verify {name}", name.removeprefix("./"))
+    Path("folder").mkdir()
+    refused(STYLIZE, "folder: this is a folder", network="./folder")
+
+
+def test_layers_that_the_network_lacks(refused):
+    path = write_network(Path("vgg16.safetensors"), layers=network_files.VGG16_LAYERS)
+    says = [f"--network {path}: unknown layer relu4_4; valid layers: conv1_1, ", "conv5_3, relu5_3"]
+    refused(RECONSTRUCT, *says, network=path, layer="relu4_4")
+    refused(STYLIZE, *says, network=path, style_layers="relu4_4", content_layers="relu1_1")
+    preset = {"preset": "d2l", "style_layers": "relu1_1", "content_layers": None}
+    refused(STYLIZE, *says, network=path, **preset)
+
+
+def test_networks_that_are_not_there(refused, monkeypatch):
+    refused(STYLIZE, "vgg19", "jaxstyle weights fetch vgg19", network=None, no_download=True)
+    monkeypatch.setenv("JAXSTYLE_PARAMS", "nowhere")
+    for line in (STYLIZE, "weights list"):
+        refused(line, "JAXSTYLE_PARAMS=nowhere", "unset it", network=None)
+
+
+def test_settings_that_cannot_be_used(refused, cli):
+    refused(STYLIZE, "content.png", "no jaxstyle settings", status=1, settings_from="content.png")
+    done(cli("texture style.png -o texture.png"))
+    refused(STYLIZE, "texture.png", "jaxstyle texture", settings_from="texture.png")
+    for options, says in (
+        (["a list"], "options"),
+        (None, "options"),
+        ({"preset": "of-the-future"}, "of-the-future"),
+        ({"invented-later": "1"}, "invented-later"),
+        ({"steps": "-5"}, "--steps"),
+        # A picture from elsewhere must not say which files to write.
+        ({"trace": "stolen.csv"}, "trace"),
+        ({"trace=stolen.csv;": ""}, "trace=stolen.csv;"),
+        ({"output": "stolen.png"}, "output"),
+        ({"settings-from": "content.png"}, "settings-from"),
+    ):
+        settings = {"command": "stylize", "options": options}
+        save_image("odd.png", np.zeros((32, 48, 3)), settings=settings)
+        refused(STYLIZE, "odd.png", says, status=1, settings_from="odd.png")
+
+
+# ---- Runs that fail on the way -----------------------------------------------------------------
+def test_loss_that_is_never_finite(refused):
+    path = write_network(Path("wild.safetensors"), scale=1e12)
+    needles = ("out.png", "not finite after step 0", "not written", "weights", "--solver")
+    for line in COMMANDS.values():
+        refused(line, *needles, status=1, network=path, json=True)
+
+
+def test_loss_that_ceases_to_be_finite(cli):
+    unstable = {"solver": "gradient-descent", "learning_rate": 1e3, "steps": 50}
+    ran = cli(STYLIZE, **unstable, init="noise", trace="trace.csv", json=True)
+    summary = json.loads(ran.out)
+    assert ran.status == 1
+    step = summary["steps"]
+    assert 1 <= step < 50
+    assert ran.err.count("\n") == 1
+    assert f"out.png: the loss is not finite after step {step}" in ran.err
+    assert (summary["finite"], read_settings("out.png")["step"]) == (False, step)
+    assert np.isfinite([row["loss"] for row in rows()]).all()
+    done(
+        cli("stylize content.png style.png -o same.png", **unstable | {"steps": step}, init="noise")
+    )
+    assert (pixels("out.png") == pixels("same.png")).all()
+
+
+def test_interrupt_before_the_first_step(cli, monkeypatch):
+    asked = []
+
+    def interrupted(*_, num_steps, **__):
+        asked.append(num_steps)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(descent, "descend", interrupted)
+    Path("out.png").write_text("an older picture")
+    for preset in PRESETS:
+        ran = cli(STYLIZE, preset=preset, steps=None, trace="trace.csv")
+        message = "jaxstyle: interrupted before the first step; out.png was not written\n"
+        assert ran == (130, "", message)
+    assert asked == [preset.num_steps for preset in PRESETS.values()]
+    line = "stylize content.png style.png out.png -o folder"
+    Path("out.png").write_bytes(Path("content.png").read_bytes())
+    assert cli(line).status == 130
+    assert sorted(os.listdir()) == ["content.png", "out.png", "style.png"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "out of memory; try a smaller --size"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating"), "try a smaller --size"),
+        (OSError(errno.ENOSPC, "No space left on device", ".hid"), "out.png: no space left on"),
+        (PermissionError(errno.EACCES, "Permission denied", ".hid"), "out.png: permission denied"),
+    ],
+)
+def test_failures_while_writing(refused, monkeypatch, error, says):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(os, "replace", fail)
+    refused(STYLIZE, says, status=2 if isinstance(error, PermissionError) else 1)
+
+
+def test_mistakes_of_our_own(cli, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(descent, "descend", fail)
+    message = "jaxstyle: error: unexpected RuntimeError: two lines (--debug shows where)\n"
+    assert cli(STYLIZE) == (1, "", message)
+    err = cli(STYLIZE, debug=True).err
+    assert "Traceback" in err
+    assert err.endswith(message)
+
+
+# ---- jaxstyle weights --------------------------------------------------------------------------
+def test_weights_list(cli, tmp_path):
+    out = done(cli("weights list")).out
+    for name in catalogue.FILES:
+        assert f"{name}: " in out
+    assert "jaxstyle weights fetch vgg19 takes it from\n    https://" in out
+    (tmp_path / "cache").mkdir()
+    path = write_network(tmp_path / "cache" / "compact.safetensors")
+    assert f"here: {path}" in done(cli("weights list")).out
+    listed = [json.loads(line) for line in done(cli("weights list --json")).out.splitlines()]
+    assert {entry["name"]: entry["path"] for entry in listed} == {
+        name: str(path) if name == "compact" else None for name in catalogue.FILES
+    }
+
+
+def test_weights_convert_and_verify(cli, refused):
+    network_files.write_keras(Path("keras.h5"), network_files.random_params())
+    ran = done(cli("weights convert keras.h5 -o plain.safetensors"))
+    assert ran.out == "plain.safetensors: custom, layout keras\n"
+    network_files.write_canonical(Path("expected.safetensors"), network_files.random_params())
+    expected = load_file("expected.safetensors")
+    for key, value in load_file("plain.safetensors").items():
+        np.testing.assert_allclose(value, expected[key], rtol=1e-5, atol=1e-7)
+    Path("photos").mkdir()
+    line = "weights convert plain.safetensors -o unit.safetensors --normalize"
+    refused(f"{line} photos", "photos: no pictures in this folder")
+    refused(f"{line} trace.csv", "trace.csv", "not an image", status=1)
+    os.link("content.png", "photos/content.png")
+    done(cli(f"{line} photos style.png"))
+    refused(line.replace("plain", "unit") + " style.png", "unit.safetensors", "--normalize")
+    report = json.loads(done(cli("weights verify unit.safetensors --json")).out)
+    assert (report["normalized"], report["network"], report["layout"]) == (
+        True,
+        "custom",
+        "jaxstyle",
+    )
+    out = done(cli("weights verify keras.h5")).out
+    assert out.startswith("keras.h5: in order\n")
+    assert "layout: keras\n" in out
+    convert = "weights convert keras.h5 -o"
+    refused(f"{convert} net.h5", "net.h5", ".safetensors")
+    refused(f"{convert} absent/net.safetensors", "absent", "choose another folder")
+    refused(f"{convert} net.safetensors --layout caffe", "keras.h5", "caffe", status=1)
+    known = {layout for layout, _ in network_files.WRITERS.values()}
+    refused(f"{convert} net.safetensors --layout nosuch", "--layout", *known)
+    refused("weights", "ACTION")
+
+
+def test_weights_fetch_from_nowhere(refused, monkeypatch, tmp_path):
+    url = "http://127.0.0.1:9/vgg19.h5"
+    monkeypatch.setitem(catalogue.SOURCES, "vgg19", (catalogue.Source(url, "md5:0"),))
+    monkeypatch.setattr(download, "_BACKOFF", 0)
+    monkeypatch.setattr(download, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setenv("NO_PROXY", "*")
+    refused("weights fetch vgg19", "vgg19 could not be downloaded", url, "refused", status=1)
+    assert os.listdir(tmp_path / "cache") == []
+    refused("weights fetch vgg13", "vgg13", "vgg19, vgg19-torchvision, vgg16, vgg16-torchvision")
+    refused("weights fetch vgg19 --timeout 0", "--timeout")
+    monkeypatch.setitem(catalogue.SOURCES, "vgg19-torchvision", ())
+    refused(STYLIZE, "vgg19", url, status=1, network="vgg19")

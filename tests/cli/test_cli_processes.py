@@ -1,0 +1,119 @@
+"""The command line in processes of its own: interrupts, kills, terminals, pipes."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.command_line import LAYERS, STYLIZE, done, environment, pixels, rows
+
+from jaxstyle.image.io import read_settings
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
+
+def process(line: str, network: Path, **streams) -> subprocess.Popen:
+    layers = f"{LAYERS['stylize']} --size 32 --network {network}" if "stylize" in line else ""
+    args = [sys.executable, "-m", "jaxstyle", *line.split(), *layers.split()]
+    return subprocess.Popen(args, env=environment(), text=True, **streams)
+
+
+def test_version_in_a_process(network):
+    with process("--version", network, stdout=subprocess.PIPE) as run:
+        assert re.fullmatch(r"jaxstyle \S.*\n", run.communicate()[0])
+    assert run.returncode == 0
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    reason="interrupts are ignored here, as in a background job of a script",
+)
+def test_interrupt_keeps_the_last_picture(cli, network):
+    line = f"{STYLIZE} --steps 1000000 --save-every 5 --trace trace.csv"
+    with process(line, network, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        for _ in range(600):
+            if Path("out-000005.png").exists() or run.poll() is not None:
+                break
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        try:
+            out, err = run.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            raise
+    assert run.returncode == 130
+    assert out == ""
+    told = re.fullmatch(r"jaxstyle: interrupted; out.png holds step (\d+) of 1000000\n", err)
+    step = int(told[1])
+    assert step >= 5
+    assert read_settings("out.png")["step"] == step
+    assert len(rows()) == step + 1
+    assert not [name for name in os.listdir() if name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),  # argparse ignores that nobody reads its help
+    [("weights list", 1), ("stylize --help", 0)],
+)
+def test_nobody_reads_the_output(cli, network, line, status):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with process(line, network, stdout=writer, stderr=subprocess.PIPE) as run:
+        os.close(writer)
+        err = run.communicate()[1]
+    assert (run.returncode, err) == (status, "")
+
+
+def test_nobody_reads_the_summary_of_a_picture(cli, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert cli(STYLIZE)[::2] == (1, "")
+    assert Path("out.png").exists()
+
+
+def test_progress_bar_in_a_terminal(cli, monkeypatch):
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
+    with open(end, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert "9 steps" in cli(STYLIZE, steps=9).out
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+    except OSError:  # how Linux says that the other end was closed
+        pass
+    os.close(terminal)
+    last = shown.decode().split("\r")[-2]
+    assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
+    assert re.search(r"loss=\S+, content=\S+, .*style=", last)
+
+
+def test_a_killed_run_resumes(cli, network):
+    line = f"{STYLIZE} --steps 150 --resume --snapshot-every 1 --quiet --trace trace.csv"
+    running = process(line, network)
+    deadline = time.monotonic() + 120
+    while not Path("out.png.snapshot").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    assert not Path("out.png").exists()
+    with np.load("out.png.snapshot") as archive:
+        before = json.loads(archive["arr_0"].tobytes())["rows"]
+    assert len(before) < 150
+    done(cli(line, steps=150))
+    assert len(rows()) == 151
+    assert rows()[: len(before)] == before
+    assert pixels("out.png").shape == (21, 32, 3)

@@ -1,0 +1,156 @@
+"""Films of the optimisation: which pictures they show, and that they appear complete."""
+
+import os
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.command_line import STYLIZE, done, pixels
+from PIL import Image, ImageSequence
+
+from jaxstyle.image.animation import Animation
+from jaxstyle.image.io import load_picture
+from jaxstyle.optimization import descent
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+
+LEVELS = (0.0, 0.25, 0.5, 1.0)
+
+
+def filmed(**options):
+    animation = Animation(**options)
+    for step, level in enumerate(LEVELS):
+        animation(step, jnp.full((12, 20, 3), level))
+    return animation
+
+
+def shown(path):
+    with Image.open(path) as image:
+        return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.webp", "FILM.GIF"])
+def test_a_film_shows_the_pictures_in_their_order(tmp_path, name):
+    filmed().write(tmp_path / name)
+    frames = shown(tmp_path / name)
+    assert [frame.shape for frame in frames] == [(12, 20, 3)] * 4
+    for frame, level in zip(frames, LEVELS, strict=True):
+        assert np.abs(frame - 255 * level).max() <= 2
+    with Image.open(tmp_path / name) as image:
+        assert image.info["loop"] == 0
+        times = []
+        for frame in ImageSequence.Iterator(image):
+            frame.load()
+            times.append(frame.info["duration"])
+    assert times == [80, 80, 80, 1500]
+
+
+def test_a_folder_holds_numbered_pictures(tmp_path):
+    for name in ("new", "empty", "with.dot/"):
+        path = tmp_path / name
+        if name == "empty":
+            path.mkdir()
+        filmed().write(f"{tmp_path}/{name}")
+        assert sorted(os.listdir(path)) == [f"{i:04d}.png" for i in range(4)]
+        levels = [pixels(path / f"{i:04d}.png")[0, 0, 0] for i in range(4)]
+        assert levels == [0, 64, 128, 255]
+    assert sorted(os.listdir(tmp_path)) == ["empty", "new", "with.dot"]
+
+
+def test_large_pictures_are_made_smaller_and_all_of_one_size(tmp_path):
+    frames = filmed(size=10).frames
+    assert {frame.shape for frame in frames} == {(6, 10, 3)}
+    assert [int(frame[0, 0, 0]) for frame in frames] == [0, 64, 128, 255]
+    growing = Animation()
+    for step, side in enumerate((4, 8, 16)):
+        growing(step, jnp.full((side, 2 * side, 3), side / 16))
+    growing.write(tmp_path / "frames")
+    assert [pixels(tmp_path / "frames" / f"{i:04d}.png").shape for i in range(3)] == [
+        (16, 32, 3)
+    ] * 3
+
+
+def test_a_step_is_shown_once_and_out_of_range_is_clipped():
+    animation = Animation()
+    for step, level in ((5, -1.0), (5, -1.0), (6, 2.0)):
+        animation(step, jnp.full((4, 4, 3), level))
+    assert [int(frame.max()) for frame in animation.frames] == [0, 255]
+
+
+def test_what_cannot_be_written(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="no picture was kept"):
+        Animation().write(tmp_path / "film.gif")
+    with pytest.raises(ValueError, match="size should be at least 1, got 0"):
+        Animation(size=0)
+    with pytest.raises(ValueError, match="or a folder, not"):
+        filmed().write(tmp_path / "film.mp4")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").touch()
+    with pytest.raises(FileExistsError, match="full: is a folder with files in it"):
+        filmed().write(tmp_path / "full")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file: is a file; name a folder"):
+        filmed().write(tmp_path / "file")
+    before = sorted(os.listdir(tmp_path))
+
+    def half(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    for name in ("new", "new.gif"):
+        with pytest.raises(OSError, match="No space"):
+            filmed().write(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+# ---- jaxstyle --animate ------------------------------------------------------------------------
+def test_the_command_films_from_the_start_to_the_picture_that_it_writes(cli):
+    done(cli(STYLIZE, animate="frames/", animate_every=2, save_every=2))
+    assert sorted(os.listdir("frames")) == ["0000.png", "0001.png", "0002.png"]
+    assert (pixels("frames/0001.png") == pixels("out-000002.png")).all()
+    assert (pixels("frames/0002.png") == pixels("out.png")).all()
+
+
+def test_the_first_picture_is_the_start_and_there_are_about_fifty(cli):
+    done(cli(STYLIZE, animate="frames", init="content", steps=99, solver="adam"))
+    content = load_picture("content.png", size=32).image
+    np.testing.assert_array_equal(pixels("frames/0000.png"), np.rint(255 * content))
+    assert len(os.listdir("frames")) == 51
+
+
+def test_an_interrupt_keeps_the_film_so_far(cli, monkeypatch):
+    descend = descent.descend
+
+    def interrupted(*args, **options):
+        for progress in descend(*args, **options):
+            yield progress
+            if progress.step == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(descent, "descend", interrupted)
+    assert cli(STYLIZE, animate="film.gif").status == 130
+    assert len(shown("film.gif")) == 3
+
+
+def test_films_that_are_refused(cli):
+    Path("full").mkdir()
+    Path("full/notes").touch()
+    for line, says in (
+        (f"{STYLIZE} --animate film.mp4", "film.mp4: an animation is a .gif, a .webp or a folder"),
+        (f"{STYLIZE} --animate full", "full: is a folder with files in it; name a new"),
+        (f"{STYLIZE} --animate absent/film.gif", "cannot write in absent"),
+        (f"{STYLIZE} --animate absent/film/", "cannot write in absent"),
+        (f"{STYLIZE} --animate film.gif --resume", "--resume and --animate exclude each other"),
+        (f"{STYLIZE} --animate-every 5", "--animate-every needs --animate beside it"),
+        (f"{STYLIZE} --animate film.gif --animate-every 0", "--animate-every"),
+        (
+            "stylize content.png style.png content.png -o made --animate film.gif",
+            "--animate is for",
+        ),
+    ):
+        ran = cli(line)
+        assert (ran.status, ran.out) == (2, "")
+        assert says in ran.err
+        assert ran.err.count("\n") == 1
+    assert sorted(os.listdir()) == ["content.png", "full", "style.png"]

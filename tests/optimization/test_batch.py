@@ -1,0 +1,282 @@
+"""Batches: grids, lanes that never mix, what is compiled and evaluated, many devices."""
+
+import functools
+import itertools
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxstyle
+from jaxstyle import LossSpec, LossWeights, solvers
+from jaxstyle.optimization import batch, step
+from jaxstyle.optimization.batch import Lane, descend_lanes, split, stylize_grid
+
+SPEC = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+WEIGHTS = [LossWeights(style=10.0), LossWeights(style={"relu1_1": 1.0, "relu2_1": 30.0})]
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def params():
+    return jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))
+
+
+@pytest.fixture(scope="module")
+def contents():
+    return jax.random.uniform(jax.random.key(1), (2, 16, 20, 3))
+
+
+@pytest.fixture(scope="module")
+def styles():
+    return [
+        jax.random.uniform(jax.random.key(2 + i), (12 + 4 * i, 30 - 6 * i, 3)) for i in range(3)
+    ]
+
+
+@pytest.fixture
+def grid(params, contents, styles):
+    return functools.partial(stylize_grid, params, contents, styles, spec=SPEC, num_steps=STEPS)
+
+
+def alone(params, content, style, weights=WEIGHTS[0], **options):
+    return jaxstyle.stylize(
+        params, content, style, spec=SPEC, weights=weights, num_steps=STEPS, **options
+    )
+
+
+def test_a_grid_of_width_one_is_the_single_runs_bit_for_bit(params, contents, styles, grid):
+    keys = jax.random.split(jax.random.key(5), 2)
+    made = grid(WEIGHTS, init="noise", keys=keys, width=1)
+    assert made.image.shape == (2, 3, 2, 16, 20, 3)
+    assert made.info.loss.shape == (2, 3, 2, STEPS + 1)
+    for c, s, k in itertools.product(range(2), range(3), range(2)):
+        one = alone(params, contents[c], styles[s], WEIGHTS[k], init="noise", key=keys[k])
+        np.testing.assert_array_equal(made.image[c, s, k], one.image)
+        jax.tree.map(
+            lambda leaf, wanted, at=(c, s, k): np.testing.assert_array_equal(leaf[at], wanted),
+            made.info,
+            one.info,
+        )
+
+
+@pytest.mark.parametrize("width", [5, 12])
+def test_wider_batches_differ_by_rounding(grid, width):
+    narrow, wide = grid(WEIGHTS, width=1), grid(WEIGHTS, width=width)
+    np.testing.assert_allclose(wide.image, narrow.image, atol=2e-5)
+    np.testing.assert_allclose(wide.info.loss, narrow.info.loss, rtol=1e-4)
+    np.testing.assert_array_equal(wide.info.evaluations, narrow.info.evaluations)
+
+
+def test_neighbours_and_order_do_not_matter(params, contents, styles):
+    lanes = [
+        Lane(
+            contents[i % 2],
+            jaxstyle.compute_targets(params, contents[i % 2], styles[i % 3], SPEC),
+            WEIGHTS[0].resolve(SPEC),
+        )
+        for i in range(4)
+    ]
+    spoilt = lanes[2]._replace(image=jnp.full_like(lanes[2].image, jnp.nan))
+
+    def images(lanes):
+        *_, end = descend_lanes(params, lanes, width=4, spec=SPEC, num_steps=STEPS)
+        return np.asarray(end.image)
+
+    first = images(lanes)
+    np.testing.assert_array_equal(images(lanes[::-1])[::-1], first)
+    np.testing.assert_array_equal(images(lanes[:3]), first[:3])
+    np.testing.assert_array_equal(
+        images([*lanes[:2], spoilt, lanes[3]])[[0, 1, 3]], first[[0, 1, 3]]
+    )
+
+
+def test_a_lane_that_is_not_finite_freezes_and_says_so(params, contents, styles, grid):
+    huge = LossWeights(style=1e38)
+    made = grid([WEIGHTS[0], huge], width=3)
+    fine = grid(WEIGHTS[:1], width=3)
+    assert np.asarray(made.info.finite)[:, :, 0].all()
+    assert not np.asarray(made.info.finite)[:, :, 1, -1].any()
+    assert np.isfinite(made.image).all()
+    np.testing.assert_allclose(made.image[:, :, 0], fine.image[:, :, 0], atol=2e-5)
+
+
+def test_learning_rates_and_noise_are_settings_too(params, contents, styles, grid):
+    made = grid(solver=solvers.adam(), learning_rates=[0.01, 0.1], noise=[0.0, 0.2], width=2)
+    for k, (rate, noise) in enumerate([(0.01, 0.0), (0.1, 0.2)]):
+        solver = solvers.adam(rate)
+        one = alone(params, contents[1], styles[2], LossWeights(), solver=solver, noise=noise)
+        np.testing.assert_allclose(made.image[1, 2, k], one.image, atol=2e-5)
+
+
+def test_a_grid_inside_jit(grid, params, contents, styles):
+    made = jax.jit(lambda c: stylize_grid(params, c, styles[:2], spec=SPEC, num_steps=2))(contents)
+    wanted = stylize_grid(params, contents, styles[:2], spec=SPEC, num_steps=2)
+    np.testing.assert_allclose(made.image, wanted.image, atol=1e-5)
+
+
+@pytest.mark.parametrize("traced", ["params", "contents", "styles", "weights", "nothing"])
+def test_inside_jit_all_lanes_run_at_once(monkeypatch, params, contents, styles, traced):
+    widths, descend = [], batch.descend_lanes
+
+    def record(*arguments, width, **options):
+        widths.append(width)
+        return descend(*arguments, width=width, **options)
+
+    monkeypatch.setattr(batch, "descend_lanes", record)
+    given = {"params": params, "contents": contents, "styles": styles, "weights": WEIGHTS}
+
+    def make(changes):
+        return stylize_grid(**given | changes, spec=SPEC, num_steps=1)
+
+    jax.eval_shape(make, {name: given[name] for name in given if name == traced})
+    assert widths == [12]
+
+
+@pytest.fixture(scope="module")
+def compilations():
+    """The names of the programs that XLA compiles."""
+    names = []
+
+    def listen(event, duration, **facts):
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(facts.get("fun_name", "?"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return names
+
+
+def test_64_lanes_compile_once_and_cost_64_evaluations_a_step(
+    params, contents, styles, compilations
+):
+    weights = [LossWeights(style=1.5**k) for k in range(64)]
+    keys = jax.random.split(jax.random.key(0), 64)
+    run = functools.partial(stylize_grid, params, contents[:1], styles[:1], spec=SPEC, width=8)
+    run = functools.partial(run, init="noise", num_steps=3)
+    jax.clear_caches()
+    del compilations[:]
+    made = run(weights, keys=keys)
+    np.testing.assert_array_equal(made.info.evaluations[0, 0], np.tile([1, 2, 3, 4], (64, 1)))
+    steps = [name for name in compilations if "advance" in name or "_start" in name]
+    assert len(steps) == 1, compilations  # the start is evaluated by it too
+    del compilations[:]
+    run([LossWeights(style=3.0 * k) for k in range(64)], keys=keys[::-1])
+    assert not [name for name in compilations if "advance" in name or "_start" in name]
+
+
+def test_the_compiled_step_calls_the_network_once_whatever_the_width(params):
+    def convolutions(lanes):
+        program = step.compile_step(params, (16, 16), spec=SPEC, lanes=lanes)
+        return program.as_text().count(" convolution(")
+
+    assert convolutions(64) == convolutions(2) > 0
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "devices", "width", "last"),
+    [(10, 4, 1, 4, 2), (9, 4, 1, 3, 3), (1, 32, 1, 1, 1), (33, 32, 1, 17, 16), (9, 8, 8, 8, 1),
+     (3, 8, 8, 8, 3), (5, 5, 4, 4, 1), (20, 16, 8, 16, 4), (5, 1, 8, 1, 1)],
+)  # fmt: skip
+def test_split(count, most, devices, width, last):
+    found, parts = split(count, most, devices)
+    assert found == width
+    assert len(parts[-1]) == last
+    assert [i for part in parts for i in part] == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"contents": []}, "at least one content image"),
+        ({"contents": [jnp.ones((16, 16, 3)), jnp.ones((16, 20, 3))]}, "one size, got"),
+        ({"styles": [jnp.ones((16, 16))]}, "style should have shape"),
+        ({"weights": WEIGHTS, "keys": jax.random.split(jax.random.key(0), 3)}, "2 weights"),
+        ({"weights": []}, "0 weights"),
+        ({"noise": jnp.ones((2, 2))}, r"noise should be a scalar or \[K\]"),
+        ({"learning_rates": 0.1}, "no learning rate"),
+        ({"width": 0}, "width of a batch should be at least 1"),
+        ({"num_steps": 0}, "num_steps should be at least 1"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(params, contents, styles, change, message):
+    arguments = {"contents": contents, "styles": styles, "spec": SPEC, "num_steps": 2} | change
+    with pytest.raises(ValueError, match=message):
+        stylize_grid(params, **arguments)
+    with pytest.raises(ValueError, match="takes 1 to 2 lanes, got 0"):
+        next(descend_lanes(params, [], width=2))
+
+
+def test_a_cpu_runs_one_lane_at_a_time(params):
+    assert batch.choose_width(params, (16, 16), spec=SPEC) == len(jax.local_devices())
+
+
+DEVICES = """
+import dataclasses, sys, jax, numpy as np, jaxstyle
+from jaxstyle import LossSpec
+from jaxstyle._common import sharding
+from jaxstyle.optimization.batch import Lane, stylize_grid
+from jaxstyle.losses.objective import suit_spec
+assert jax.device_count() == 8
+params = jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))
+spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+contents = jax.random.uniform(jax.random.key(1), (3, 32, 24, 3))
+styles = list(jax.random.uniform(jax.random.key(2), (3, 16, 20, 3)))
+options = {"spec": spec, "num_steps": 5}
+
+# Lanes: 9 over 8 devices, a ragged last batch, against one device.
+one = stylize_grid(params, contents, styles, devices=jax.local_devices()[:1], width=1, **options)
+many = stylize_grid(params, contents, styles, **options)
+np.testing.assert_allclose(many.image, one.image, atol=2e-5)
+np.testing.assert_allclose(many.info.loss, one.info.loss, rtol=1e-4)
+targets = jaxstyle.compute_targets(params, contents[0], styles[0], spec)
+lane = Lane(contents[0], targets, jaxstyle.LossWeights().resolve(spec))
+batch = jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *[lane] * 8)
+batch = jax.device_put(batch, sharding.over("lanes", jax.local_devices()))
+[progress] = jaxstyle.descend(
+    batch.image, params, batch.targets, weights=batch.weights, every=5, **options
+)
+leaves = [leaf for leaf in jax.tree.leaves(progress.state) if leaf.ndim]
+assert all(len(leaf.sharding.device_set) == 8 for leaf in leaves)
+assert all(leaf.addressable_shards[0].data.shape[0] == 1 for leaf in leaves)
+
+# Rows of one image.
+single = jaxstyle.stylize(params, contents[0], styles[0], **options)
+content = jaxstyle.shard_rows(contents[0])
+assert content.addressable_shards[0].data.shape == (4, 24, 3)
+for init in ("content", "noise"):
+    single = jaxstyle.stylize(params, contents[0], styles[0], init=init, **options)
+    spread = jaxstyle.stylize(params, content, styles[0], init=init, **options)
+    assert spread.image.addressable_shards[0].data.shape == (4, 24, 3)
+    np.testing.assert_allclose(spread.image, single.image, atol=2e-5)
+    np.testing.assert_allclose(spread.info.loss, single.info.loss, rtol=1e-4)
+state = next(jaxstyle.descend(content, params, targets, **options)).state
+history = state.inner.inner.s_history
+assert history.addressable_shards[0].data.shape == (30, 4, 24, 3), history.sharding
+assert jaxstyle.shard_rows(contents[0][:30]).sharding.num_devices == 6
+
+# Winograd's convolutions: right on rows too, but "auto" leaves them, for they would gather.
+assert suit_spec(spec, content).convolution == "direct"
+assert suit_spec(spec, contents[0]) == spec
+winograd = dataclasses.replace(spec, convolution="winograd")
+wanted, slope = jaxstyle.objective_and_gradient(1 - content, params, targets, spec=spec)
+value, gradient = jaxstyle.objective_and_gradient(1 - content, params, targets, spec=winograd)
+np.testing.assert_allclose(value.total, wanted.total, rtol=1e-4)
+np.testing.assert_allclose(gradient, slope, atol=1e-4 * np.abs(slope).max())
+print("ok")
+"""
+
+
+def test_eight_devices():
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True
+    )
+    assert run.stdout.strip() == "ok", run.stderr

@@ -1,0 +1,67 @@
+"""Memory plans: against the compiler's own numbers, and against what a process really takes."""
+
+import sys
+from pathlib import Path
+
+import benchmark_processes
+import jax
+import pytest
+
+import jaxstyle
+from jaxstyle import LossSpec, solvers
+from jaxstyle.networks.catalogue import shipped
+from jaxstyle.optimization import memory, step
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+SPEC = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+
+
+@pytest.fixture(scope="module")
+def params():
+    return jaxstyle.init_params(jax.random.key(0), (("conv1_1", 8), ("conv2_1", 16)))
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 6])
+def test_the_plan_of_a_batch_is_what_its_program_takes(params, lanes):
+    plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)
+    program = step.compile_step(params, (64, 96), spec=SPEC, lanes=lanes)
+    assert plan.total(lanes) == pytest.approx(memory._peak(program), rel=0.1)
+
+
+def test_the_most_lanes_that_fit(params):
+    plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)
+    for lanes in (1, 7, 100):
+        assert plan.max_lanes(plan.total(lanes)) == lanes
+        assert plan.max_lanes(plan.total(lanes) - 1) == lanes - 1
+    assert plan.max_lanes(0) == 0
+
+
+@pytest.mark.slow
+def test_what_a_plan_depends_on(params):
+    def total(shape, **options):
+        return jaxstyle.plan_memory(params, shape, spec=SPEC, **options).total()
+
+    assert total((128, 192)) > 3 * total((64, 96))
+    image = 64 * 96 * 3 * 4
+    ten, twenty = (total((64, 96), solver=solvers.lbfgs(pairs)) for pairs in (10, 20))
+    assert twenty - ten >= 2 * 10 * image
+    assert total((64, 96), solver=solvers.adam()) < ten
+
+
+def test_free_memory():
+    free = memory.free_memory(jax.devices()[0])
+    assert free is None or 1 << 20 < free < 1 << 50
+
+
+def test_planning_allocates_nothing(params):
+    # Its feature maps would take tens of gigabytes.
+    plan = jaxstyle.plan_memory(params, (1 << 14, 1 << 14), spec=LossSpec((), ("relu1_1",)))
+    assert plan.total() > 20e9
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's /proc")
+def test_the_plan_against_the_peak_of_a_process():
+    assert Path(shipped() / "compact.safetensors").is_file()
+    [first, *_] = benchmark_processes.memory_cases(["compact"], [512], [1], "compact", steps=3)
+    assert first["planned_to_measured"] == pytest.approx(1, abs=0.25)

@@ -1,0 +1,212 @@
+"""Solvers: evaluations counted, the traps of the fixed step, the protocol they share."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers.descents import rosenbrock, run
+
+from jaxstyle import solvers
+
+SHAPE = (4, 4, 3)
+
+
+def hilltop(image):
+    """Concave around 0, with minima at ±1: near 0 every pair has s·y < 0."""
+    value = jnp.sum(jnp.square(jnp.square(image) - 1.0))
+    return value, {}
+
+
+def start(seed=0):
+    return 0.5 * jax.random.normal(jax.random.key(seed), SHAPE)
+
+
+class Counter:
+    """The objective above, counting how often a compiled program evaluates it."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, image):
+        jax.debug.callback(self._count, image[0, 0, 0])
+        return rosenbrock(image)
+
+    def _count(self, _):
+        self.calls += 1
+
+
+@pytest.mark.parametrize("name", solvers.SOLVERS)
+def test_every_solver_lowers_the_loss_and_reports_that_of_its_image(name):
+    state, info, losses = run(solvers.make_solver(name), rosenbrock, start(), 40)
+    assert losses[-1] < 0.5 * losses[0]
+    np.testing.assert_allclose(info.loss, rosenbrock(state.image)[0], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(info.terms["value"], info.loss)
+    assert bool(info.finite)
+
+
+@pytest.mark.parametrize("name", solvers.SOLVERS)
+def test_evaluations_reported_are_those_that_happened(name):
+    counter = Counter()
+    _, info, _ = run(solvers.make_solver(name), counter, start(), 12)
+    jax.effects_barrier()
+    assert counter.calls >= 13
+    assert int(info.evaluations) == counter.calls
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "adam", "gradient-descent"])
+def test_a_step_costs_one_evaluation(name):
+    counter = Counter()
+    run(solvers.make_solver(name), counter, start(), 20)
+    jax.effects_barrier()
+    assert counter.calls == 21
+
+
+def test_under_vmap_a_step_costs_one_evaluation_a_lane():
+    counter, lanes, num_steps = Counter(), 5, 8
+    solver = solvers.lbfgs()
+
+    def minimize(image):
+        state, _ = solver.init(counter, image)
+        return jax.lax.scan(
+            lambda state, _: (lambda new, info: (new, info.loss))(*solver.step(counter, state)),
+            state,
+            length=num_steps,
+        )[1]
+
+    images = jnp.stack([start(seed) for seed in range(lanes)])
+    losses = jax.jit(jax.vmap(minimize))(images)
+    jax.effects_barrier()
+    assert counter.calls == lanes * (num_steps + 1)
+    alone = jnp.stack([jax.jit(minimize)(image) for image in images])
+    np.testing.assert_allclose(losses, alone, rtol=1e-3)
+
+
+def test_the_fixed_step_crosses_regions_without_curvature():
+    image = jnp.linspace(0.02, 0.05, 48).reshape(SHAPE)
+    _, _, losses = run(solvers.lbfgs(history=5), hilltop, image, 80)
+    assert losses[0] > 47.0
+    assert losses[-1] < 1e-6
+
+
+def test_without_the_guard_the_fixed_step_stays_on_the_hilltop(monkeypatch):
+    monkeypatch.setattr(solvers, "_drop_pair_without_curvature", lambda inner, before: inner)
+    image = jnp.linspace(0.02, 0.05, 48).reshape(SHAPE)
+    # Another history is another program: this one is compiled without the guard.
+    _, _, losses = run(solvers.lbfgs(history=6), hilltop, image, 80)
+    assert losses[-1] > 47.0
+
+
+def test_a_pair_without_curvature_is_forgotten_and_gamma_kept():
+    solver = solvers.lbfgs(history=3, preconditioning=0)
+    before, _ = solver.init(hilltop, jnp.full(SHAPE, 0.02))
+    after, _ = solver.step(hilltop, before)
+    assert not jnp.any(after.inner.s_history)
+    assert not jnp.any(after.inner.y_history)
+    assert not jnp.any(after.inner.rho_history)
+    assert after.inner.gamma == before.inner.gamma
+
+
+def test_a_pair_with_curvature_is_kept():
+    solver = solvers.lbfgs(history=3, preconditioning=0)
+    before, _ = solver.init(rosenbrock, start())
+    after, _ = solver.step(rosenbrock, before)
+    np.testing.assert_array_equal(after.inner.s_history[0], after.image - before.image)
+    assert after.inner.rho_history[0] > 0
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize(
+    "factory",
+    [solvers.lbfgs, lambda: solvers.lbfgs(preconditioning=0), solvers.gradient_descent],
+)
+def test_the_first_step_does_not_depend_on_the_size_of_the_loss(factory, scale):
+    def scaled(image):
+        value, terms = rosenbrock(image)
+        return scale * value, terms
+
+    solver = factory()
+    before, _ = solver.init(scaled, start())
+    after, _ = solver.step(scaled, before)
+    moved = float(jnp.mean(jnp.abs(after.image - before.image)))
+    # Preconditioning keeps the variance of white noise, and nearly that of this step.
+    rel = 0.2 if factory is solvers.lbfgs else 1e-4
+    assert moved == pytest.approx(0.005 if factory is solvers.gradient_descent else 1 / 255, rel)
+
+
+def test_the_fixed_step_does_not_leap_on_a_steep_objective():
+    """With a first step of 1/‖g‖₁ the first pair is rounding noise and the second step leaps."""
+
+    def steep(image):
+        value, terms = rosenbrock(image)
+        return 1e9 * value, terms
+
+    _, _, losses = run(solvers.lbfgs(), steep, start(), 10)
+    assert losses.max() == losses[0]
+
+
+def test_a_start_at_a_stationary_point_stays_finite():
+    for name in solvers.SOLVERS:
+        state, info, _ = run(solvers.make_solver(name), rosenbrock, jnp.ones(SHAPE), 2)
+        assert bool(info.finite), name
+        np.testing.assert_allclose(state.image, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "transformation",
+    [optax.adabelief(0.02), optax.sgd(0.001, momentum=0.9), optax.rmsprop(0.01)],
+)
+def test_any_optax_transformation_is_a_solver(transformation):
+    solver = solvers.from_optax(transformation)
+    assert solvers.from_optax(transformation) is solver
+    _, info, losses = run(solver, rosenbrock, start(), 30)
+    assert losses[-1] < losses[0]
+    assert int(info.evaluations) == 31
+
+
+def test_equal_settings_give_one_solver_however_they_are_spelled():
+    assert solvers.lbfgs() is solvers.lbfgs()
+    assert solvers.lbfgs(7) is solvers.lbfgs(history=7)
+    assert solvers.adam(0.1) is solvers.make_solver("adam", learning_rate=0.1)
+    assert solvers.adam(0.1) is not solvers.adam(0.2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: solvers.make_solver("newton"), "unknown solver 'newton'; valid: lbfgs, "),
+        (lambda: solvers.make_solver("adam", history=3), "adam has no option 'history'"),
+        (lambda: solvers.lbfgs(history=0), "history should be greater than 0, got 0"),
+        (lambda: solvers.lbfgs(first_step=float("nan")), "first_step should be greater than 0"),
+        (lambda: solvers.lbfgs(preconditioning=-1), "preconditioning should be at least 0"),
+        (lambda: solvers.lbfgs_zoom(preconditioning=float("nan")), "preconditioning should be at"),
+        (lambda: solvers.adam(learning_rate=-1.0), "learning_rate should be greater than 0"),
+    ],
+)
+def test_wrong_settings_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("solver", [solvers.lbfgs(preconditioning=0), solvers.lbfgs(5)])
+@pytest.mark.parametrize("objective", [rosenbrock, lambda image: (jnp.nan * image.sum(), {})])
+def test_a_start_by_a_step_is_the_start(solver, objective):
+    value = jax.tree.map(jnp.zeros_like, objective(start()))
+    at_rest, _ = solver.init(lambda _: value, start())
+    moved, _ = solver.step(objective, at_rest)
+    got, info = solver.begin(moved)
+    wanted, wanted_info = solver.init(objective, start())
+    for ours, theirs in zip(
+        jax.tree.leaves_with_path((got, info)),
+        jax.tree.leaves_with_path((wanted, wanted_info)),
+        strict=True,
+    ):
+        if "error" not in str(ours[0]):  # jaxopt's, for its own loop
+            # jaxopt compiles the two apart: gradients are those of two orders of summing.
+            np.testing.assert_allclose(ours[1], theirs[1], 1e-6, 1e-5, err_msg=str(ours[0]))
+            assert ours[1].aval == theirs[1].aval, ours[0]
+
+
+def test_other_solvers_start_by_a_program_of_their_own():
+    for solver in (solvers.lbfgs_zoom(), solvers.optax_lbfgs(), solvers.adam()):
+        assert solver.begin is None
