@@ -19,11 +19,14 @@ from jax import Array
 from jaxstyle._common.checks import check_image
 from jaxstyle.image.color import luminance, match_color
 from jaxstyle.image.pixels import quantize
-from jaxstyle.losses.objective import LossSpec, LossWeights, Targets, compute_targets, objective
-from jaxstyle.losses.spec import features
+from jaxstyle.losses.features import features
+from jaxstyle.losses.objective import objective
+from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.statistics import Quantiles, get_statistic
+from jaxstyle.losses.targets import Targets, compute_targets
+from jaxstyle.networks.spec import VGGSpec
 
-SPEC = LossSpec(padding="zero")
+SPEC = LossSpec(network=VGGSpec(padding="zero"))
 """What the judge compares: the paper's layers, under the padding that VGG was trained with."""
 WITHHELD = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 """Layers that no recipe here optimises."""

@@ -10,7 +10,7 @@ import pytest
 from helpers.command_line import write_picture
 from pairs import PAIRS
 
-from jaxstyle import LossSpec, color, evaluate, statistics
+from jaxstyle import LossSpec, VGGSpec, color, evaluate, statistics
 from jaxstyle.evaluate import compute_reference, score, structural_similarity
 from jaxstyle.image import io, pixels
 from jaxstyle.networks import vgg
@@ -19,7 +19,7 @@ from jaxstyle.optimization.descent import Result
 pytestmark = pytest.mark.usefixtures("compile_faster")
 WIDTHS = (("conv1_1", 4), ("conv1_2", 4), ("conv2_1", 6))
 PARAMS = vgg.init_params(jax.random.key(0), WIDTHS)
-SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), padding="zero")
+SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), network=VGGSpec(padding="zero"))
 OPTIONS = {"spec": SPEC, "withheld": ("relu1_2",)}
 CONTENT, STYLE, PICTURE = jax.random.uniform(jax.random.key(1), (3, 24, 32, 3))
 REFERENCE = compute_reference(PARAMS, CONTENT, STYLE, **OPTIONS)

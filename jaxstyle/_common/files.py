@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from jaxstyle.errors import UsageError
+
 StrPath = str | os.PathLike[str]
 # How files begin that are not complete yet.
 PARTIAL = ".jaxstyle-"
@@ -96,7 +98,7 @@ def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
       root: the folder that they are relative to.
 
     Raises:
-      ValueError: if a folder or a pattern has no pictures.
+      UsageError: if a folder or a pattern has no pictures.
     """
     found: list[Path] = []
     for name in given:
@@ -110,7 +112,7 @@ def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
             some = [path]
         if not some:
             what = "is a folder without pictures" if path.is_dir() else "no pictures there"
-            raise ValueError(f"{name}: {what}; give a file, a folder or a pattern")
+            raise UsageError(f"{name}: {what}; give a file, a folder or a pattern")
         found += some
     return found
 
@@ -121,7 +123,7 @@ def _output_target(path: StrPath) -> Path:
     if target.is_dir():
         raise IsADirectoryError(f"{path}: is a folder; name a file inside it")
     if target.exists() and not target.is_file():  # a superuser could replace even /dev/null
-        raise ValueError(f"{path}: is a device or pipe, not a file; name a file")
+        raise UsageError(f"{path}: is a device or pipe, not a file; name a file")
     return target
 
 

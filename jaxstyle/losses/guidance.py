@@ -21,12 +21,12 @@ from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
     Mixture,
     Targets,
-    measure_content,
-    measure_own,
+    content_targets,
     measure_style,
     mix_styles,
 )
 from jaxstyle.networks import vgg
+from jaxstyle.networks.spec import VGGSpec
 
 GuideMode = Literal["simple", "inside", "all"]
 
@@ -104,12 +104,7 @@ def guided_targets(
         mode=mode,
         names=[region.name or str(i) for i, region in enumerate(regions)],
     )
-    return Targets(
-        content=measure_content(params, content, spec=spec),
-        style=style,
-        mixture=mixture,
-        own=measure_own(params, content, spec=spec),
-    )
+    return content_targets(params, content, spec)._replace(style=style, mixture=mixture)
 
 
 def mix_regions(
@@ -178,8 +173,8 @@ def region_masses(
 
     Reference: Gatys et al., CVPR 2017, eqs. 6 and 7.
     """
-    if spec.network is not None:
-        raise ValueError("guides need VGG's layers; leave spec.network out")
+    if not isinstance(spec.network, VGGSpec):
+        raise ValueError("guides need VGG's layers; leave your own spec.network out")
     guides = propagate(mask, spec.style_layers, vgg.network_widths(params), mode=mode)
     masses = {}
     for layer, guide in guides.items():

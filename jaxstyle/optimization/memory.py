@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxstyle.losses.objective import LossSpec
+from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import step
 from jaxstyle.solvers import Solver

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxstyle import solvers
-from jaxstyle.losses.objective import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params, features
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.solvers import Solver
@@ -210,7 +211,7 @@ _ALL = (
     Preset(
         name="gatys2016",
         description="the paper: average pooling, normalised network, white noise, α/β = 1e-3",
-        spec=LossSpec(pooling="average", padding="zero"),
+        spec=LossSpec(network=VGGSpec(pooling="average", padding="zero")),
         weigh=_gatys2016,
         normalized=True,
         init="white-noise",
@@ -218,14 +219,14 @@ _ALL = (
     Preset(
         name="gatys-notebook",
         description="the authors' PyTorch notebook: original weights, max pooling, from content",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # mean(F − P)² + Σ 1e3/N² mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, _by_filters(1e3, sizes), out_of_range=0.0),
     ),
     Preset(
         name="gatys-normalised",
         description="the authors' NeuralImageSynthesis: normalised network, from content",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # 1e6 mean(F − P)² + 1e9/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1e6, 2e8, out_of_range=0.0),
         normalized=True,
@@ -233,7 +234,7 @@ _ALL = (
     Preset(
         name="neural-style",
         description="jcjohnson/neural-style: from faint noise, squared total variation",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         weigh=_neural_style,
         init="white-noise",
         noise=0.001 / 255,
@@ -242,7 +243,7 @@ _ALL = (
     Preset(
         name="anishathalye",
         description="anishathalye/neural-style: Adam, from noise, squared total variation",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # 5 mean(F − P)² + 500 Σ 1/5 mean(G/N − A/N)² + 100 (mean dy² + mean dx²) in 0–255
         weigh=lambda sizes: LossWeights(
             5.0,
@@ -262,7 +263,7 @@ _ALL = (
         # last see activations. Departure: no total variation, which it takes of the picture
         # divided by its channels' standard deviations.
         spec=LossSpec(
-            padding="zero",
+            network=VGGSpec(padding="zero"),
             content_layers=("relu4_4",),
             style_layers=(*_STYLE_LAYERS[:-1], "conv5_1"),
         ),
@@ -278,7 +279,7 @@ _ALL = (
     Preset(
         name="gordic",
         description="gordicaleksa: torchvision's network fed 0-255, L1 total variation",
-        spec=LossSpec(padding="zero", total_variation="l1"),
+        spec=LossSpec(network=VGGSpec(padding="zero"), total_variation="l1"),
         weigh=_gordic,
         network="vgg19-torchvision",
         unscaled_input=True,
@@ -288,14 +289,14 @@ _ALL = (
     Preset(
         name="pystiche",
         description="pystiche's first example: original weights, from content",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # mean(F − P)² + 1e3 · 1/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, 200.0, out_of_range=0.0),
     ),
     Preset(
         name="tensorflow-tutorial",
         description="a common TensorFlow tutorial: average pooling, Adam, from faint noise",
-        spec=LossSpec(pooling="average", padding="zero"),
+        spec=LossSpec(network=VGGSpec(pooling="average", padding="zero")),
         # 5 mean(F − P)² + 0.2 Σ mean(G/N − A/N)²
         weigh=lambda sizes: LossWeights(5.0, _by_filters(0.2, sizes), out_of_range=0.0),
         init="white-noise",
@@ -316,7 +317,7 @@ def get_preset(name: str) -> Preset:
       ValueError: if the name is unknown; lists the valid ones.
 
     Example:
-      >>> get_preset("gatys2016").spec.pooling
+      >>> get_preset("gatys2016").spec.network.pooling
       'average'
     """
     if name not in PRESETS:

@@ -10,8 +10,9 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxstyle import solvers
-from jaxstyle.losses.objective import objective
-from jaxstyle.losses.spec import LossSpec, LossWeights, prepare_params
+from jaxstyle.losses.features import prepare_params
+from jaxstyle.losses.objective import objective_of_resolved
+from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import Targets, compute_targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.solvers import Info, Solver, State
@@ -30,7 +31,7 @@ class Problem(NamedTuple):
     def objective(self, arrays: Arrays) -> solvers.Objective:
         """What a solver minimises over one image."""
         params, targets, weights = arrays
-        return lambda image: objective(image, params, targets, weights, spec=self.spec)
+        return lambda image: objective_of_resolved(image, params, targets, weights, spec=self.spec)
 
     def map(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of (state, arrays, another), over lanes if there are any."""

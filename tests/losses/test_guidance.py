@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.losses import guidance
-from jaxstyle.losses.guidance import Region, guided_targets, propagate, region_masses
-from jaxstyle.losses.objective import (
+from jaxstyle import (
     LossSpec,
     LossWeights,
     compute_targets,
     objective,
     objective_and_gradient,
 )
+from jaxstyle.losses import guidance
+from jaxstyle.losses.guidance import Region, guided_targets, propagate, region_masses
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.descent import optimize
 
