@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxstyle.pipeline.optimise import Program
+from jaxstyle.pipeline.method import Program
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.pipeline.recipe import Recipe, make_recipe
 

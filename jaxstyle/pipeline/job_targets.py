@@ -47,19 +47,20 @@ class JobTargets:
         self._content_targets = functools.lru_cache(maxsize=8)(self._measure_content)
         self._style_targets = functools.lru_cache(maxsize=256)(self._measure_style)
 
-    def __call__(self, job: Job, shape: tuple[int, int]) -> Targets:
+    def __call__(self, job: Job, spec: LossSpec, shape: tuple[int, int]) -> Targets:
         """Returns the targets of a job.
 
         Args:
           job: the job.
+          spec: what is compared.
           shape: height and width of its picture.
 
         Raises:
           UsageError: if a region has no position left at a layer.
           OSError, FileFormatError: if a file cannot be read.
         """
-        options, spec = job.recipe.options, job.recipe.method.spec
-        style, mixture = self._style(job, shape)
+        options = job.recipe.options
+        style, mixture = self._style(job, spec, shape)
         kept = None
         if "keep" in options:
             photograph = self._sources.see(seen_content(job))
@@ -68,8 +69,10 @@ class JobTargets:
         targets: Targets = self._content_targets(seen_content(job), spec, job.network_key)
         return targets._replace(style=style, mixture=mixture, kept=kept)
 
-    def _style(self, job: Job, shape: tuple[int, int]) -> tuple[dict[str, Any], Mixture | None]:
-        options, spec = job.recipe.options, job.recipe.method.spec
+    def _style(
+        self, job: Job, spec: LossSpec, shape: tuple[int, int]
+    ) -> tuple[dict[str, Any], Mixture | None]:
+        options = job.recipe.options
         if job.style is None:
             return {}, None
 
@@ -80,7 +83,7 @@ class JobTargets:
             return self._style_targets(seen, spec, job.network_key, mask, mode)
 
         if "regions" in options:
-            return self._regions(job, shape, measure)
+            return self._regions(job, spec, shape, measure)
         if "mix" in options:
             styles = [measure(share.style) for share in options["mix"]]
             weights = [share.weight for share in options["mix"]]
@@ -94,9 +97,13 @@ class JobTargets:
         return own, None
 
     def _regions(
-        self, job: Job, shape: tuple[int, int], measure: Callable[..., dict[str, Any]]
+        self,
+        job: Job,
+        spec: LossSpec,
+        shape: tuple[int, int],
+        measure: Callable[..., dict[str, Any]],
     ) -> tuple[dict[str, Any], Mixture | None]:
-        options, spec = job.recipe.options, job.recipe.method.spec
+        options = job.recipe.options
         regions: tuple[RegionOption, ...] = options["regions"]
         named = {r.mask: self._sources.mask(Path(r.mask), shape) for r in regions if r.mask != REST}
         rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)

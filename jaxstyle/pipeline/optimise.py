@@ -5,8 +5,6 @@ which it reports step by step. It knows nothing of files to write or of who watc
 """
 
 import dataclasses
-import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -14,36 +12,28 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle import solvers
 from jaxstyle.errors import OptionError, usage_errors
 from jaxstyle.image import pixels
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks import vgg
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.networks.spec import VGGSpec
-from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import Lane, choose_width
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
-from jaxstyle.optimization.multiscale import (
-    Scale,
-    automatic_sizes,
-    descend_scales,
-    make_scales,
-    scaled_shape,
-)
+from jaxstyle.optimization.multiscale import Scale, descend_scales, scaled_shape
 from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import start_forms
-from jaxstyle.pipeline.file_options import Structure, exclusive, structure
-from jaxstyle.solvers import Info, Solver, State
+from jaxstyle.pipeline.file_options import Structure, structure
+from jaxstyle.pipeline.method import Forms, Reports
+from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec, make_weights
+from jaxstyle.solvers import Solver
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
     from jaxstyle.pipeline.studio import Studio
-
-Forms = tuple[State, Info]
 
 
 class Program(NamedTuple):
@@ -79,23 +69,6 @@ class Program(NamedTuple):
         """A text that equal programs have in common in every process."""
         # A solver's own repr has addresses.
         return repr([part for part in self if part is not self.solver])
-
-
-class Reports(NamedTuple):
-    """What a method reports of a batch.
-
-    Attributes:
-      step: steps done over all scales; 0 for the start.
-      images: the picture of each job as it is optimised, by the job's place in the batch. A job
-        that could not be prepared, or dropped out, has none.
-      info: `Info` of the steps since the last report, by the job's place; empty for the start.
-      progress: what the method needs to go on from here, where it can.
-    """
-
-    step: int
-    images: Mapping[int, Array]
-    info: Mapping[int, Info]
-    progress: Progress | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +169,7 @@ class Optimisation:
             return self, options
         preset = get_preset(COMPACT)
         options = options | {"preset": preset.name}
-        solver, name = _make_solver(preset, options)
+        solver, name = make_solver(preset, options)
         return dataclasses.replace(self, preset=preset, solver=solver, solver_name=name), options
 
     def check(self, job: "Job", studio: "Studio") -> None:
@@ -226,13 +199,13 @@ class Optimisation:
 
     def choose_width(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> int:
         """Returns how many jobs of a picture's size run best at once."""
-        recipe, network = studio.suited(job)
-        return choose_width(network.params, shape, spec=self.spec, solver=recipe.method.solver)
+        method, network = suited(studio, job)
+        return choose_width(network.params, shape, spec=self.spec, solver=method.solver)
 
     def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
         """Returns the memory that jobs of a picture's size take."""
-        recipe, network = studio.suited(job)
-        return plan_memory(network.params, shape, spec=self.spec, solver=recipe.method.solver)
+        method, network = suited(studio, job)
+        return plan_memory(network.params, shape, spec=self.spec, solver=method.solver)
 
     def run(
         self,
@@ -265,8 +238,8 @@ class Optimisation:
         first = batch.lanes_at(0, None)
         if not first:
             return
-        recipe, network = studio.suited(jobs[batch.places[0]])
-        solver, begun = recipe.method.solver, None
+        method, network = suited(studio, jobs[batch.places[0]])
+        solver, begun = method.solver, None
         if resume is not None:
             start, targets = first[0].image, first[0].targets
             begun = resume(
@@ -343,6 +316,13 @@ class _Batch:
         return lane._replace(image=self._studio.lay_out(image))
 
 
+def suited(studio: "Studio", job: "Job") -> tuple[Optimisation, Network]:
+    """Returns the method of an optimised job as it suits the network, and the network."""
+    recipe, network = studio.suited(job)
+    assert isinstance(recipe.method, Optimisation)
+    return recipe.method, network
+
+
 def prepare(studio: "Studio", job: "Job") -> Lane:
     """Returns the job as a lane of a batch: its start, targets and weights.
 
@@ -350,55 +330,21 @@ def prepare(studio: "Studio", job: "Job") -> Lane:
       UsageError: if a picture or a mask of the job does not fit.
     """
     studio.check(job)
-    recipe, network = studio.suited(job)
-    method, shape = recipe.method, studio.shape(job)
+    method, network = suited(studio, job)
+    shape = studio.shape(job)
     content, style = studio.sources.pictures(job)
     start = transfer.initial_image(
         studio.sources.start(job, shape), shape, network.params, content=content, style=style,
         noise=method.noise, key=jax.random.key(job.recipe.options["seed"]),
     )  # fmt: skip
-    weights = make_weights(method, job.recipe.options, network.params, shape)
+    weights = make_weights(method.preset, method.spec, job.recipe.options, network.params, shape)
     rate = method.learning_rate
     return Lane(
         studio.lay_out(start),
-        studio.targets(job, shape),
+        studio.targets(job, method.spec, shape),
         weights,
         None if rate is None else jnp.float32(rate),
     )
-
-
-def make_weights(
-    method: Optimisation, options: Mapping[str, Any], params: Params, shape: tuple[int, int]
-) -> LossWeights:
-    """Returns the weights of a recipe, resolved.
-
-    Args:
-      method: with the preset that suits the network.
-      options: of the recipe.
-      params: the network's parameters.
-      shape: height and width of the picture.
-    """
-    widths = vgg.network_widths(params)
-    weights = _preset_weights(method.preset.name, method.spec, widths, shape)
-    changes: dict[str, Any] = {}
-    for kind in ("content", "style"):
-        layers = options.get(f"{kind}-layers", {})
-        factors = [layers.get(layer, 1.0) for layer in getattr(method.spec, f"{kind}_layers")]
-        factor = options.get(f"{kind}-weight", 1.0) * jnp.asarray(factors, jnp.float32)
-        changes[kind] = getattr(weights, kind) * factor
-    for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
-        if name in options:
-            changes[field] = jnp.asarray(options[name], jnp.float32)
-    return dataclasses.replace(weights, **changes)
-
-
-@functools.lru_cache(maxsize=64)
-def _preset_weights(
-    name: str, spec: LossSpec, widths: vgg.Widths, shape: tuple[int, int]
-) -> LossWeights:
-    # It depends on the widths alone, and tracing the network for each of many jobs would add up.
-    params = jax.eval_shape(lambda key: vgg.init_params(key, widths), jax.random.key(0))
-    return get_preset(name).weights(params, shape, spec).resolve(spec)
 
 
 def make_optimisation(
@@ -418,17 +364,17 @@ def make_optimisation(
     init = preset.init if command == "stylize" else "noise"
     defaults = {"preset": preset.name, "init": init, "steps": preset.num_steps}
     filled = {**defaults, **filled}
-    scales = _make_scales(given, filled)
+    scales = make_scales(given, filled)
     filled["size"] = scales[-1].size
     if "scale-steps" in filled:
         del filled["steps"]
     # A noise that belongs to the recipe's own start belongs to no other.
     own_start = command == "stylize" and filled["init"] == preset.init
-    solver, solver_name = _make_solver(preset, filled)
+    solver, solver_name = make_solver(preset, filled)
     method = Optimisation(
         preset=preset,
         preset_given="preset" in given,
-        spec=_make_spec(command, preset.spec, filled),
+        spec=make_spec(command, preset.spec, filled),
         solver=solver,
         solver_name=solver_name,
         learning_rate=filled.get("learning-rate"),
@@ -438,67 +384,6 @@ def make_optimisation(
     return method, filled
 
 
-def _make_scales(given: Mapping[str, Any], filled: Mapping[str, Any]) -> tuple[Scale, ...]:
-    """Returns the scales of a recipe; without the option, the size and the steps."""
-    if "scales" not in given:
-        if "scale-steps" in given:
-            raise OptionError("{} needs {} beside it", "scale-steps", "scales")
-        return (Scale(filled["size"], filled["steps"]),)
-    if "scale-steps" in given and "steps" in given:
-        raise exclusive("steps", "scale-steps")
-    sizes = given["scales"]
-    if sizes == "auto":
-        sizes = automatic_sizes(filled["size"])
-    elif given.get("size", sizes[-1]) != sizes[-1]:
-        raise OptionError(
-            "{} {size} and {} that end at {last} contradict each other; leave {} out",
-            "size", "scales", "size", size=given["size"], last=sizes[-1],
-        )  # fmt: skip
-    with usage_errors("scale-steps"):
-        return make_scales(sizes, given.get("scale-steps", filled["steps"]))
-
-
-def _make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
-    computed = {
-        name: options[name]
-        for name in ("pooling", "padding", "convolution", "memory", "precision")
-        if name in options
-    }
-    changes: dict[str, Any] = {}
-    if computed:
-        with usage_errors(next(iter(computed))):
-            spec = spec.with_vgg(**computed)
-    if "tv" in options:
-        changes["total_variation"] = options["tv"]
-    if "statistic" in options:
-        changes["statistic"] = options["statistic"]
-    for name in ("content_layers", "style_layers"):
-        if (option := name.replace("_", "-")) in options:
-            changes[name] = tuple(options[option])
-    if command == "texture":
-        changes["content_layers"] = ()
-    if command == "reconstruct":
-        changes |= {"content_layers": (options["layer"],), "style_layers": ()}
-    return dataclasses.replace(spec, **changes)
-
-
-def _make_solver(preset: Preset, options: Mapping[str, Any]) -> tuple[Solver, str]:
-    """Returns the solver, and a text that says how it was made."""
-    given = [name for name in ("history", "preconditioning", "learning-rate") if name in options]
-    if "solver" not in options:
-        if given:
-            raise OptionError("{} needs {} beside it", given[0], "solver")
-        return preset.solver(), f"of preset {preset.name}"
-    name = options["solver"]
-    valid = inspect.signature(solvers.SOLVERS[name]).parameters
-    for option in given:
-        if option.replace("-", "_") not in valid:
-            raise OptionError("{} is not for {} {name}; leave it out", option, "solver", name=name)
-    # The learning rate stays out of the solver: as an array it compiles nothing again.
-    settings = {key: options[key] for key in given if key != "learning-rate"}
-    return solvers.make_solver(name, **settings), repr((name, settings))
-
-
 def _at(job: "Job", scale: Scale, shape: tuple[int, int]) -> "Job":
     """Returns a job at one of its scales, whose last one has a height and width."""
     options = job.recipe.options
@@ -506,6 +391,7 @@ def _at(job: "Job", scale: Scale, shape: tuple[int, int]) -> "Job":
     options = options | {"size": scale.size, "steps": scale.num_steps}
     if "style-size" in options:
         options["style-size"] = max(1, round(options["style-size"] * ratio))
+    assert isinstance(job.recipe.method, Optimisation)
     method = dataclasses.replace(job.recipe.method, scales=(scale,))
     return job._replace(
         recipe=job.recipe._replace(options=options, method=method),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxstyle.pipeline import file_options
-from jaxstyle.pipeline.optimise import Optimisation, make_optimisation
+from jaxstyle.pipeline.method import Method
+from jaxstyle.pipeline.optimise import make_optimisation
 
 
 class Recipe(NamedTuple):
@@ -18,7 +19,7 @@ class Recipe(NamedTuple):
 
     command: str
     options: dict[str, Any]
-    method: Optimisation
+    method: Method
 
     @property
     def num_steps(self) -> int:

@@ -14,7 +14,7 @@ import jax
 
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.job import Batch, Job
-from jaxstyle.pipeline.optimise import Forms, Reports
+from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.sinks import Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
-from jaxstyle.pipeline.optimise import Forms
+from jaxstyle.pipeline.method import Forms
 from jaxstyle.pipeline.snapshot import load_snapshot, save_snapshot
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track

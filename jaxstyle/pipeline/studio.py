@@ -18,7 +18,7 @@ from jaxstyle.optimization.batch import split
 from jaxstyle.pipeline.job import Batch, Job
 from jaxstyle.pipeline.job_targets import JobTargets
 from jaxstyle.pipeline.metadata import settings_of
-from jaxstyle.pipeline.optimise import Program
+from jaxstyle.pipeline.method import Program
 from jaxstyle.pipeline.recipe import Recipe
 from jaxstyle.pipeline.sources import Sources
 
@@ -34,7 +34,7 @@ class Studio:
 
     Attributes:
       sources: reads pictures and masks.
-      targets: `(job, shape) -> Targets`.
+      targets: makes the targets of jobs.
       split_rows: as given.
     """
 
@@ -64,7 +64,7 @@ class Studio:
           OSError, FileFormatError: if a picture cannot be read.
         """
         recipe, shape = job.recipe, self.shape(job)
-        key = job.content, *job.sources, shape, recipe.options["init"], recipe.method.spec
+        key = job.content, *job.sources, shape, recipe.options["init"], recipe.method
         if key not in self._checked:
             recipe.method.check(job, self)
             self._checked.add(key)

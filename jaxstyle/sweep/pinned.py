@@ -12,7 +12,7 @@ import numpy as np
 from jaxstyle._common import files
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline.job import Job
-from jaxstyle.pipeline.optimise import Program
+from jaxstyle.pipeline.method import Program
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.sweep import manifest
 

@@ -63,8 +63,8 @@ def test_vgg16_by_its_name(cli, monkeypatch, tmp_path):
     assert cli("sweep sweep.toml -o folder").status == 1
     jobs = map(json.loads, Path("folder/manifest.jsonl").read_text().splitlines())
     assert sorted(str(job["error"])[:39] for job in jobs if "status" in job) == [
-        "--network vgg16: unknown layer relu3_4;",
         "None",
+        "network vgg16: unknown layer relu3_4; v",
     ]
 
 
