@@ -157,7 +157,7 @@ def features(
     Raises:
       ValueError: if the image is not `[H, W, 3]` or too small for a layer, or if a layer, a
         pooling, a padding or a convolution is unknown.
-      TypeError: if the image is not floating point.
+      TypeError: if the image is not floating point, or `layers` is a string.
 
     Example:
       >>> params = init_params(jax.random.key(0), widths=(("conv1_1", 4), ("conv2_1", 8)))
@@ -381,7 +381,7 @@ def smallest_side(layers: Sequence[str], padding: Padding = "zero") -> int:
 
 
 def check_layers(layers: Sequence[str], widths: Widths = VGG19_WIDTHS) -> None:
-    """Raises `ValueError` with the valid names if any layer is unknown."""
+    """Raises `ValueError` with the valid names for an unknown layer, `TypeError` for a string."""
     if isinstance(layers, str):
         raise TypeError(f"layers should be a sequence of names, got the string {layers!r}")
     valid = layer_names(widths)

@@ -83,6 +83,7 @@ def load_picture(
       FileNotFoundError, IsADirectoryError: if `path` names no file.
       FileFormatError: if the contents are no picture, damaged, too large or wholly transparent.
       ValueError: if `size` or `shape` is not positive or too large, or both are given.
+      TypeError: if `size` or `shape` is not made of integers.
     """
     if size is not None and (shape is not None or operator.index(size) < 1):
         raise ValueError(
