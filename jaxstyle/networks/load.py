@@ -347,18 +347,16 @@ def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Param
 
 
 def _normalize_over(params: Params, path: Path, images: Sequence[jax.Array]) -> Params:
-    command = f"jaxstyle weights convert {path} -o OUT --normalize PHOTOS"
     if not images:
         raise ValueError(
-            f"{path}: only Oxford's VGG-19 can be normalised without photographs; for this one, "
-            f"run {command}, and use OUT"
+            f"{path}: only Oxford's VGG-19 can be normalised without photographs; normalise this "
+            "one over photographs of yours with jaxstyle weights convert, and use that file"
         )
     _log.info(
-        "%s: normalised over the pictures at hand (%d); to use the same network for all pictures, "
-        "run %s, and use OUT",
+        "%s: normalised over the pictures at hand (%d); jaxstyle weights convert makes a file that "
+        "is the same for all pictures",
         path,
         len(images),
-        command,
     )
     return normalize_params(params, images)
 

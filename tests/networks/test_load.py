@@ -276,7 +276,7 @@ def test_vgg16_is_found_replaced_and_normalized_over_the_images(
     assert not caplog.records
     # The means that the package ships are those of VGG-19.
     with pytest.raises(
-        ValueError, match=r"only Oxford's VGG-19 .* --normalize PHOTOS, and use OUT"
+        ValueError, match=r"only Oxford's VGG-19 .* with jaxstyle weights convert, and use"
     ):
         load_network("vgg16", normalized=True)
     images, asked = [jnp.ones((32, 40, 3))], []
@@ -381,7 +381,7 @@ def test_normalization_that_cannot_be_had(params, places, tmp_path):
         load_network(tmp_path / "a.h5", normalized=True)
     state = network_files.torch_state(params, "features", "torchvision")
     network_files.write_torch_zip(tmp_path / "tv.pth", state)
-    with pytest.raises(ValueError, match=r"tv.pth -o OUT --normalize PHOTOS, and use OUT"):
+    with pytest.raises(ValueError, match=r"tv\.pth: only Oxford's VGG-19 .* weights convert"):
         load_network(tmp_path / "tv.pth", normalized=True)
 
 

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.command_line import done
+from helpers.command_line import STYLIZE, done, pixels
 from helpers.networks import random_params
 
 import jaxstyle
 from jaxstyle import LossSpec, VGGSpec
+from jaxstyle.image.io import read_settings
 from jaxstyle.losses import features as specs
 from jaxstyle.networks import bands, vgg
 
@@ -104,5 +105,12 @@ def test_what_does_not_go_together():
         LossSpec(network=VGGSpec(convolution="winograd", precision="bfloat16"))
 
 
-def test_the_command_has_it(cli):
-    done(cli("stylize content.png style.png -o out.png", precision="bfloat16"))
+def test_the_command_makes_nearly_the_same_picture_with_it(cli):
+    made = {}
+    for precision in ("float32", "bfloat16"):
+        done(cli(STYLIZE, precision=precision))
+        made[precision] = pixels("out.png").astype(int)
+        assert read_settings("out.png")["options"]["precision"] == precision
+    difference = np.abs(made["bfloat16"] - made["float32"])
+    assert 0 < difference.max() <= 8
+    assert difference.mean() < 0.5
