@@ -14,9 +14,10 @@ def restart_with_huge_pages() -> None:
     """Starts this process anew, in its place, with huge pages; returns where that gains nothing.
 
     Every evaluation allocates hundreds of megabytes for feature maps. In pages of 4 kB their first
-    touch costs a quarter of the time (`scripts/benchmark.py pages`); Linux gives huge pages to
-    programs that ask for them, and glibc asks where the environment tells it to, which it reads
-    when a process starts. So this belongs at the start of a program, before anything is computed.
+    touch costs a quarter of the time (`python -m scripts.benchmarks.benchmark pages`); Linux gives
+    huge pages to programs that ask for them, and glibc asks where the environment tells it to,
+    which it reads when a process starts. So this belongs at the start of a program, before anything
+    is computed.
 
     Nothing happens, and the function returns, where the kernel gives huge pages to all or to none,
     where the C library is another or older than 2.35, and where the environment variable

@@ -1,7 +1,7 @@
-"""Two pictures that the project draws itself (`scripts/draw_samples.py`), for first tries.
+"""Two pictures that the project draws itself, for first tries.
 
-`LAKE` is the path of a photograph's stand-in, `SWIRLS` that of a painting's; both are PNG files of
-384×288 pixels, under the project's licence.
+`scripts/reproduction/draw_samples.py` draws them. `LAKE` is the path of a photograph's stand-in,
+`SWIRLS` that of a painting's; both are PNG files of 384×288 pixels, under the project's licence.
 
 Example:
   >>> from jaxstyle import load_image
