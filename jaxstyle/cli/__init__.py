@@ -103,7 +103,7 @@ def _describe(error: Exception) -> str:
         return f"{error.filename}: {error.strerror.lower()}"
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
-    return f"unexpected {type(error).__name__}: {text[:300]} (--debug shows where)"
+    return f"unexpected {type(error).__name__}: {text[:300]} (a bug; --debug shows where)"
 
 
 def _complain(message: str) -> None:

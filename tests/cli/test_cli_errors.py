@@ -347,12 +347,14 @@ def test_failures_while_writing(refused, monkeypatch, error, says):
     refused(STYLIZE, says, status=2 if isinstance(error, PermissionError) else 1)
 
 
-def test_mistakes_of_our_own(cli, monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, TypeError, KeyError, AssertionError])
+def test_mistakes_of_our_own_are_no_wrong_usage(cli, monkeypatch, kind):
     def fail(*_, **__):
-        raise RuntimeError("two\nlines")
+        raise kind("two\nlines")
 
     monkeypatch.setattr(descent, "descend_resolved", fail)
-    message = "jaxstyle: error: unexpected RuntimeError: two lines (--debug shows where)\n"
+    text = " ".join(str(kind("two\nlines")).split())
+    message = f"jaxstyle: error: unexpected {kind.__name__}: {text} (a bug; --debug shows where)\n"
     assert cli(STYLIZE) == (1, "", message)
     err = cli(STYLIZE, debug=True).err
     assert "Traceback" in err
