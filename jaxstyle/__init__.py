@@ -34,6 +34,7 @@ from jaxstyle.losses.targets import (
     compute_targets,
     mix_styles,
 )
+from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import features, init_params, normalize_params
 from jaxstyle.optimization import presets
 from jaxstyle.optimization.batch import Grid, stylize_grid
@@ -70,6 +71,7 @@ __all__ = [
     "Region",
     "Result",
     "Targets",
+    "VGGSpec",
     "blend_styles",
     "color",
     "compute_targets",

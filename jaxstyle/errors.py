@@ -1,9 +1,46 @@
-"""The exceptions that carry a message meant for the user.
+"""The exceptions whose message is meant for the user.
 
-An argument that cannot be right is a plain `ValueError` or `TypeError`, a path that does not exist
-the usual `FileNotFoundError`; the two classes here are for what only shows while the work is done.
-Every message is one line that names the file or argument and says what would be right.
+A wrong argument of a library function is a plain `ValueError` or `TypeError`, and a path that does
+not exist is the usual `FileNotFoundError`. The classes here are for what a user of the command, of
+a sweep or of the page can mend. Every message is one line: it names the file or the option, says
+what is wrong, and says what would be right.
 """
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class UsageError(ValueError):
+    """What was asked for cannot be right: the options, or the pictures that they name."""
+
+
+class OptionError(UsageError):
+    """An option cannot be right, alone or together with others.
+
+    The same option is spelled differently on a command line, in a sweep's file and on a page. So
+    the message leaves the spelling to whoever shows it.
+
+    Args:
+      message: the text, as `str.format` takes it, with `{}` for each option.
+      *options: their names, as in the table of options.
+      **values: what else the message mentions, by name.
+
+    Example:
+      >>> error = OptionError("{} needs {} beside it, got {value}", "guides", "regions", value=1)
+      >>> str(error)
+      'guides needs regions beside it, got 1'
+      >>> error.spelled(lambda name: f"--{name}")
+      '--guides needs --regions beside it, got 1'
+    """
+
+    def __init__(self, message: str, *options: str, **values: Any):
+        self._message, self.options, self._values = message, options, values
+        super().__init__(self.spelled(lambda name: name))
+
+    def spelled(self, spell: Callable[[str], str]) -> str:
+        """Returns the message with every option's name as `spell` writes it."""
+        return self._message.format(*map(spell, self.options), **self._values)
 
 
 class FileFormatError(ValueError):
@@ -12,3 +49,23 @@ class FileFormatError(ValueError):
 
 class DownloadError(OSError):
     """No source of a file could be reached, or what came was not the file asked for."""
+
+
+@contextlib.contextmanager
+def usage_errors(option: str | None = None) -> Iterator[None]:
+    """Turns a plain `ValueError` into a `UsageError`.
+
+    It surrounds checks of what a user has given, and nothing else: a `ValueError` from anywhere
+    else is a mistake of the program's.
+
+    Args:
+      option: the option that is checked, which the message then names.
+    """
+    try:
+        yield
+    except (UsageError, FileFormatError):
+        raise
+    except ValueError as error:
+        if option is None:
+            raise UsageError(str(error)) from error
+        raise OptionError("{}: {error}", option, error=error) from error

@@ -1,11 +1,13 @@
-"""How good a stylised picture is, beside two pictures that are no transfer at all.
+"""Scores stylised pictures beside two pictures on which no style transfer was done.
 
-Measured are the losses of a network that judges, the distances of distributions at layers that
-nobody optimised, and the likeness of structure. The judge is VGG-19 with its published weights,
-`load_params("vgg19")`. A low style loss at the layers that a picture was optimised for says that
-the optimiser worked; whether the style is there, layers in between and another statistic tell
-better. Numbers need two baselines beside them: the content image, and the content image with the
-style's colours.
+The judge is VGG-19 with its published weights, `load_params("vgg19")`. It measures its own losses
+and, at layers that no recipe optimises, distances between distributions of features. The structural
+similarity to the photograph is measured too.
+
+A low style loss at the layers that a picture was optimised for says only that the optimiser worked.
+Layers in between, and another statistic, tell better whether the style is there. Numbers mean
+little without two baselines beside them: the content image, and the content image with the colours
+of the style image.
 """
 
 import functools
@@ -19,16 +21,19 @@ from jax import Array
 from jaxstyle._common.checks import check_image
 from jaxstyle.image.color import luminance, match_color
 from jaxstyle.image.pixels import quantize
-from jaxstyle.losses.objective import LossSpec, LossWeights, Targets, compute_targets, objective
-from jaxstyle.losses.spec import features
+from jaxstyle.losses.features import features
+from jaxstyle.losses.objective import objective
+from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.statistics import Quantiles, get_statistic
+from jaxstyle.losses.targets import Targets, compute_targets
+from jaxstyle.networks.spec import VGGSpec
 
-SPEC = LossSpec(padding="zero")
-"""What the judge compares: the paper's layers, under the padding that VGG was trained with."""
+SPEC = LossSpec(network=VGGSpec(padding="zero"))
+"""What the judge compares: the paper's layers, with the padding that VGG was trained with."""
 WITHHELD = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-"""Layers that no recipe here optimises."""
+"""Layers that no recipe of this package optimises."""
 BASELINES = ("content image", "colours matched")
-"""Pictures that are no transfer; see `baselines`."""
+"""Names of the pictures on which no style transfer was done; see `baselines`."""
 
 _EVEN = LossWeights(content=1.0, style=1.0, out_of_range=0.0)
 _WINDOW, _SIGMA = 11, 1.5
@@ -36,15 +41,16 @@ _SLICED = get_statistic("sliced")
 
 
 class Scores(NamedTuple):
-    """What is measured of a picture; scalars, unweighted.
+    """What is measured of one picture: scalars, before any weighting.
 
     Attributes:
       content: `{layer: scalar}`, content losses.
       style: `{layer: scalar}`, style losses.
       sliced: `{layer: scalar}`, squared sliced Wasserstein distances to the style image.
-      style_left: `style` as fractions of the content image's own: 1 is nothing done, 0 all.
-      sliced_left: `sliced` as such fractions.
-      similarity: `structural_similarity` of the luminance with the content image's.
+      style_left: `style` divided by the content image's own losses. 1 means that nothing was done,
+        0 that no difference is left.
+      sliced_left: `sliced` divided in the same way.
+      similarity: the `structural_similarity` of the luminance to that of the content image.
     """
 
     content: dict[str, Array]
@@ -56,11 +62,11 @@ class Scores(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """What pictures of one photograph and one painting are held against; a pytree of arrays.
+    """What the pictures of one photograph and one painting are compared with; a pytree of arrays.
 
     Attributes:
-      luminance: `[H, W]`, the content image's.
-      targets: of the layers that are compared.
+      luminance: `[H, W]`, the luminance of the content image.
+      targets: the targets of the layers that are compared.
       sliced: `{layer: Quantiles}`, distributions of the style image's features.
       style: `{layer: scalar}`, the content image's own style losses.
       distances: `{layer: scalar}`, the content image's own sliced distances.
@@ -82,7 +88,7 @@ def evaluate(
     spec: LossSpec = SPEC,
     withheld: Sequence[str] = WITHHELD,
 ) -> dict[str, Scores]:
-    """The scores of pictures of one photograph and one painting, and those of both baselines.
+    """Scores pictures that were made from one photograph and one painting, and both baselines.
 
     Args:
       params: the judge's parameters.
@@ -93,10 +99,12 @@ def evaluate(
       withheld: layers whose distributions are compared.
 
     Returns:
-      `{name: Scores}`: "content image", "colours matched", then the pictures.
+      A dictionary from name to `Scores`. The baselines "content image" and "colours matched" come
+      first, then the pictures.
 
     Raises:
-      ValueError: if a picture is not as large as the content image, or see `compute_reference`.
+      ValueError: if a picture is not as large as the content image, or for the reasons that
+        `compute_reference` names.
 
     Example:
       >>> from jaxstyle.networks import vgg
@@ -118,15 +126,17 @@ def evaluate(
 
 
 def baselines(content: Array, style: Array) -> dict[str, Array]:
-    """Pictures that are no transfer, as they would be saved, to set a transfer's scores beside.
+    """Makes the two pictures without any style transfer, as they would be saved.
+
+    A style transfer's scores are compared with theirs.
 
     Args:
       content: `[H, W, 3]` in [0, 1].
       style: `[H', W', 3]` in [0, 1].
 
     Returns:
-      `{name: [H, W, 3]}`: the content image, and the content image with the mean and covariance
-      of the style image's colours.
+      A dictionary from name to image `[H, W, 3]`. It has the content image, and the content image
+      with the mean and covariance of the style image's colours.
     """
     return dict(zip(BASELINES, (content, quantize(match_color(content, style))), strict=True))
 
@@ -149,6 +159,9 @@ def compute_reference(
       spec: what is compared, and how the judge pools and pads.
       withheld: layers whose distributions are compared.
       key: a `jax.random.key` for the directions of the sliced distances; `key(0)` by default.
+
+    Returns:
+      The `Reference` that `score` takes.
 
     Raises:
       ValueError: if an image does not fit, or the network lacks a layer.
@@ -173,7 +186,7 @@ def compute_reference(
 
 
 def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec = SPEC) -> Scores:
-    """The scores of one picture, compiled.
+    """Scores one picture, in one compiled program.
 
     Args:
       params: the judge's parameters.
@@ -182,7 +195,7 @@ def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec =
       spec: what is compared.
 
     Returns:
-      `Scores`. A fraction has no value (nan) or is infinite where the content image has no loss.
+      `Scores`. A fraction is nan or infinite where the content image's own loss is zero.
 
     Raises:
       ValueError: if the picture is not as large as the content image.
@@ -191,7 +204,7 @@ def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec =
     if picture.shape[:2] != reference.luminance.shape:
         (height, width), (h, w) = picture.shape[:2], reference.luminance.shape
         raise ValueError(
-            f"the picture is of {height}×{width} pixels and the content image of {h}×{w}; "
+            f"the picture has {height}×{width} pixels, but the content image has {h}×{w}; "
             "resize the content image"
         )
     scores: Scores = _score(params, picture, reference, spec=spec)
@@ -201,7 +214,7 @@ def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec =
 def losses_by_layer(
     params: Any, image: Array, targets: Targets, *, spec: LossSpec = LossSpec()
 ) -> dict[str, Array]:
-    """The unweighted content and style losses of an image, compiled.
+    """Computes the unweighted content and style losses of an image, in one compiled program.
 
     Args:
       params: the network's parameters.
@@ -210,7 +223,7 @@ def losses_by_layer(
       spec: what is compared.
 
     Returns:
-      `{"content/LAYER": scalar, "style/LAYER": scalar, …}`.
+      The losses by name, scalars under "content/LAYER" and "style/LAYER".
 
     Raises:
       ValueError: if the image or the targets do not fit `spec`.
@@ -221,14 +234,15 @@ def losses_by_layer(
 
 
 def structural_similarity(image: Array, other: Array) -> Array:
-    r"""How alike the structure of two grey images is, from −1 to 1 for the same.
+    r"""Measures how alike the structure of two grey images is: 1 for equal images, −1 at worst.
 
     .. math::
         \mathrm{SSIM} = \mathrm{mean} \frac{(2 \mu_x \mu_y + C_1)(2 \sigma_{xy} + C_2)}
         {(\mu_x^2 + \mu_y^2 + C_1)(\sigma_x^2 + \sigma_y^2 + C_2)}
 
-    over all places where a Gaussian window of 11×11 pixels (σ = 1.5) fits, which weighs the means
-    and covariances; :math:`C_1 = 0.01^2, C_2 = 0.03^2`.
+    The mean is over all places where a Gaussian window of 11×11 pixels (σ = 1.5) fits into the
+    image. Inside each window, the Gaussian weighs the means and covariances.
+    The constants are :math:`C_1 = 0.01^2, C_2 = 0.03^2`.
 
     Args:
       image: `[H, W]` in [0, 1]; see `jaxstyle.color.luminance`.
@@ -238,7 +252,7 @@ def structural_similarity(image: Array, other: Array) -> Array:
       A scalar.
 
     Raises:
-      ValueError: if the images are not `[H, W]` of one shape, or smaller than the window.
+      ValueError: if the images are not both `[H, W]` of the same shape, or smaller than the window.
 
     Example:
       >>> ramp = jnp.broadcast_to(jnp.linspace(0, 1, 16), (16, 16))
@@ -250,7 +264,7 @@ def structural_similarity(image: Array, other: Array) -> Array:
     """
     if image.ndim != 2 or image.shape != other.shape:
         raise ValueError(
-            f"two images of one shape [H, W] are compared, got {list(image.shape)} and "
+            f"image and other should have the same shape [H, W], got {list(image.shape)} and "
             f"{list(other.shape)}"
         )
     _check_large_enough(image.shape)
@@ -281,10 +295,10 @@ def _score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec)
 def _measure(
     params: Any, image: Array, targets: Targets, sliced: dict[str, Quantiles], *, spec: LossSpec
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Losses by layer, and sliced distances by layer."""
+    """Returns losses by layer, and sliced distances by layer."""
     terms = objective(image, params, targets, _EVEN, spec=spec).terms
     losses = {name: term for name, term in terms.items() if name.startswith(("content/", "style/"))}
-    # What the objective has computed already, XLA finds and does not compute again.
+    # The objective has computed some of these maps already; XLA finds and reuses them.
     maps = features(params, image, spec, tuple(sliced)) if sliced else {}
     distances = {layer: _SLICED.loss(maps[layer], None, target) for layer, target in sliced.items()}
     return losses, distances
@@ -302,7 +316,7 @@ def _measure_sliced(
 
 
 def _window_means(maps: Array) -> Array:
-    """Gaussian means of `[n, 1, H, W]` where the window fits, `[n, 1, H − 10, W − 10]`."""
+    """Averages `[n, 1, H, W]` under a Gaussian window where it fits: `[n, 1, H − 10, W − 10]`."""
     offsets = jnp.arange(_WINDOW) - _WINDOW // 2
     window = jnp.exp(-(offsets**2) / (2 * _SIGMA**2))
     window = window / jnp.sum(window)

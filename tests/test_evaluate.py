@@ -10,7 +10,7 @@ import pytest
 from helpers.command_line import write_picture
 from pairs import PAIRS
 
-from jaxstyle import LossSpec, color, evaluate, statistics
+from jaxstyle import LossSpec, VGGSpec, color, evaluate, statistics
 from jaxstyle.evaluate import compute_reference, score, structural_similarity
 from jaxstyle.image import io, pixels
 from jaxstyle.networks import vgg
@@ -19,7 +19,7 @@ from jaxstyle.optimization.descent import Result
 pytestmark = pytest.mark.usefixtures("compile_faster")
 WIDTHS = (("conv1_1", 4), ("conv1_2", 4), ("conv2_1", 6))
 PARAMS = vgg.init_params(jax.random.key(0), WIDTHS)
-SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), padding="zero")
+SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), network=VGGSpec(padding="zero"))
 OPTIONS = {"spec": SPEC, "withheld": ("relu1_2",)}
 CONTENT, STYLE, PICTURE = jax.random.uniform(jax.random.key(1), (3, 24, 32, 3))
 REFERENCE = compute_reference(PARAMS, CONTENT, STYLE, **OPTIONS)
@@ -78,9 +78,9 @@ def test_an_image_is_like_itself():
     [
         (
             ((20, 20), (20, 21)),
-            r"of one shape \[H, W\] are compared, got \[20, 20\] and \[20, 21\]",
+            r"should have the same shape \[H, W\], got \[20, 20\] and \[20, 21\]",
         ),
-        (((20, 20, 3), (20, 20, 3)), r"of one shape \[H, W\]"),
+        (((20, 20, 3), (20, 20, 3)), r"the same shape \[H, W\]"),
         (((20, 10), (20, 10)), r"20×10 pixels is too small .* window is 11×11"),
     ],
 )
@@ -183,7 +183,7 @@ def test_losses_by_layer_are_those_of_the_scores():
 
 
 def test_a_picture_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="of 20×32 pixels and the content image of 24×32"):
+    with pytest.raises(ValueError, match="has 20×32 pixels, but the content image has 24×32"):
         score(PARAMS, PICTURE[:20], REFERENCE, spec=SPEC)
     with pytest.raises(ValueError, match="8×32 pixels is too small"):
         compute_reference(PARAMS, CONTENT[:8], STYLE, **OPTIONS)

@@ -5,7 +5,7 @@ import pytest
 from helpers.shared import shared_file
 
 import jaxstyle
-from jaxstyle import LossSpec, LossWeights, solvers
+from jaxstyle import LossSpec, LossWeights, VGGSpec, solvers
 from jaxstyle.networks import vgg
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
@@ -54,7 +54,9 @@ def relative_error(ours, theirs):
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_all_sixteen_convolutions_agree(params, name, pooling):
     image = photograph(name, PHOTOGRAPHS[name])
-    oracle = Oracle(params, LossSpec(pooling=pooling, padding="zero"), LossWeights())
+    oracle = Oracle(
+        params, LossSpec(network=VGGSpec(pooling=pooling, padding="zero")), LossWeights()
+    )
     theirs = oracle.features(to_torch(np.asarray(image)), CONVOLUTIONS)
     ours = jaxstyle.features(params, image, CONVOLUTIONS, pooling=pooling)
     assert len(ours) == 16

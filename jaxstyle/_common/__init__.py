@@ -1,1 +1,1 @@
-"""What every room may use: checks of arguments, files, devices, memory pages."""
+"""Helpers for every part of the package: checks of arguments, files, devices, memory pages."""

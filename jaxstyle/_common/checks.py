@@ -1,4 +1,4 @@
-"""Checks of arguments that several modules share; each failure is one line that says the remedy."""
+"""Checks of arguments that several modules share; each failure is one line that says what to do."""
 
 from collections.abc import Sequence
 
@@ -20,6 +20,6 @@ def check_image(image: Array, name: str) -> None:
 
 
 def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
-    """Raises `ValueError` that lists the valid values if `value` is not one of them."""
+    """Raises `ValueError` with the valid values if `value` is not one of them."""
     if value not in valid:
         raise ValueError(f"unknown {name} {value!r}; valid: {', '.join(valid)}")

@@ -1,4 +1,4 @@
-"""Files: those that appear under their name only once complete, and pictures by pattern."""
+"""Writes files that appear under their name only when complete, and finds pictures by pattern."""
 
 import os
 import secrets
@@ -7,19 +7,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from jaxstyle.errors import UsageError
+
 StrPath = str | os.PathLike[str]
-# How files begin that are not complete yet.
+# The names of files that are not complete yet begin like this.
 PARTIAL = ".jaxstyle-"
-# What a folder given as pictures is searched for.
+# The extensions that count as pictures in a folder.
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".ppm"}
 
 
 @contextmanager
 def atomic_write(path: StrPath) -> Iterator[Path]:
-    """Gives a temporary file to write that takes the name `path` when the block ends well.
+    """Opens a temporary file that takes the name `path` when the block ends without an error.
 
-    If the block raises, the temporary file is removed and what was at `path` stays. A symbolic
+    If the block raises, the temporary file is removed and an older file at `path` stays. A symbolic
     link is followed, not replaced.
+
+    Args:
+      path: the file to write.
 
     Yields:
       An empty hidden file in the same folder, with the same extension.
@@ -47,10 +52,17 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: StrPath) -> Iterator[Path]:
-    """Gives a temporary folder to fill that takes the name `path` when the block ends well.
+    """Opens a temporary folder that takes the name `path` when the block ends without an error.
+
+    Args:
+      path: the folder to make.
+
+    Yields:
+      An empty hidden folder beside it.
 
     Raises:
-      OSError: if there is no such parent, it is not writable, or `path` is not new or empty.
+      OSError: if the parent folder is missing or not writable, or `path` is a file or a folder with
+        files in it.
     """
     check_new_folder(path)
     target = Path(os.path.realpath(path))
@@ -65,10 +77,14 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
 
 
 def check_new_folder(path: StrPath) -> None:
-    """Raises what `atomic_folder` would raise at once.
+    """Raises the errors that `atomic_folder` would raise before its block runs.
+
+    Args:
+      path: the folder to make.
 
     Raises:
-      OSError: if there is no such parent, it is not writable, or `path` is not new or empty.
+      OSError: if the parent folder is missing or not writable, or `path` is a file or a folder with
+        files in it.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_dir():
@@ -79,24 +95,30 @@ def check_new_folder(path: StrPath) -> None:
 
 
 def check_writable(path: StrPath) -> None:
-    """Raises what `atomic_write` would raise at once, before hours of work depend on it.
+    """Raises the errors that `atomic_write` would raise, before hours of work depend on it.
+
+    Args:
+      path: the file to write.
 
     Raises:
-      OSError: if the folder is missing or does not admit new files, or `path` is a folder.
+      OSError: if the folder is missing or not writable, or `path` is a folder.
     """
-    # Tried rather than asked: the superuser may write anywhere, except on a read-only disk.
+    # A real attempt: permissions let the superuser write anywhere, a read-only disk does not.
     _create_beside(_output_target(path), path).unlink()
 
 
 def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
-    """The files that names stand for: a file, all pictures of a folder, or a pattern.
+    """Returns the files that names stand for: a file, all pictures of a folder, or a pattern.
 
     Args:
       given: the names.
       root: the folder that they are relative to.
 
+    Returns:
+      The paths, in the order of the names; those of a folder or a pattern are sorted.
+
     Raises:
-      ValueError: if a folder or a pattern has no pictures.
+      UsageError: if a folder has no pictures, or a pattern matches none.
     """
     found: list[Path] = []
     for name in given:
@@ -110,29 +132,29 @@ def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
             some = [path]
         if not some:
             what = "is a folder without pictures" if path.is_dir() else "no pictures there"
-            raise ValueError(f"{name}: {what}; give a file, a folder or a pattern")
+            raise UsageError(f"{name}: {what}; give a file, a folder or a pattern")
         found += some
     return found
 
 
 def _output_target(path: StrPath) -> Path:
-    """The file that `path` stands for, behind symbolic links."""
+    """Returns the file that `path` stands for once symbolic links are followed."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path}: is a folder; name a file inside it")
     if target.exists() and not target.is_file():  # a superuser could replace even /dev/null
-        raise ValueError(f"{path}: is a device or pipe, not a file; name a file")
+        raise UsageError(f"{path}: is a device or pipe, not a file; name a file")
     return target
 
 
 def _create_beside(target: Path, path: StrPath) -> Path:
-    """An empty hidden file in the target's folder; `path` is the name that errors mention."""
+    """Creates an empty hidden file in the target's folder; errors mention it as `path`."""
     temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}{target.suffix}")
     folder = Path(path).parent
     try:
-        # Not `tempfile`: its files are closed to others, and stay so when they are renamed.
+        # Not `tempfile`: other users cannot read its files, even after they are renamed.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:  # no such folder, not a folder, no right, a read-only disk
+    except OSError as error:  # no such folder, not a folder, no permission, a read-only disk
         reason = f"cannot write in {folder} ({error.strerror})"
         raise type(error)(f"{path}: {reason}; create it, or choose another folder") from None
     return temporary

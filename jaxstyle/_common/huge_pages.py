@@ -11,16 +11,20 @@ _KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def restart_with_huge_pages() -> None:
-    """Starts this process anew, in its place, with huge pages; returns where that gains nothing.
+    """Restarts this process with huge memory pages, or returns where they would gain nothing.
 
-    Every evaluation allocates hundreds of megabytes for feature maps. In pages of 4 kB their first
-    touch costs a quarter of the time (`scripts/benchmark.py pages`); Linux gives huge pages to
-    programs that ask for them, and glibc asks where the environment tells it to, which it reads
-    when a process starts. So this belongs at the start of a program, before anything is computed.
+    Every evaluation allocates hundreds of megabytes for feature maps. With pages of 4 kB, setting
+    up that memory takes a quarter of the time (`scripts/benchmark.py pages`). Linux gives huge
+    pages to programs that ask for them. glibc asks for them if an environment variable says so, but
+    it reads the variable only when a process starts. Therefore the process has to restart, and this
+    call belongs at the start of a program, before anything is computed.
 
-    Nothing happens, and the function returns, where the kernel gives huge pages to all or to none,
-    where the C library is another or older than 2.35, and where the environment variable
-    `GLIBC_TUNABLES` already says what is wanted (`glibc.malloc.hugetlb=0` to stay as you are).
+    The function changes nothing and returns if one of these holds:
+
+    - The kernel gives huge pages to all programs, or to none.
+    - The C library is not glibc, or is older than version 2.35.
+    - The environment variable `GLIBC_TUNABLES` mentions `glibc.malloc.hugetlb` already. Set
+      `glibc.malloc.hugetlb=0` there to keep small pages.
 
     Example:
       >>> restart_with_huge_pages()  # doctest: +SKIP
@@ -31,7 +35,7 @@ def restart_with_huge_pages() -> None:
 
 
 def with_huge_pages(environment: Mapping[str, str]) -> dict[str, str] | None:
-    """The environment for a process with huge pages, or None where that changes nothing."""
+    """Returns the environment for a process with huge pages, or None where that changes nothing."""
     told = environment.get("GLIBC_TUNABLES", "")
     if _TUNABLE in told or not _worth_asking():
         return None

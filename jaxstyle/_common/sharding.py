@@ -1,7 +1,7 @@
-"""Arrays over several devices: lanes of a batch, or rows of one large image.
+"""Arrays that lie on several devices: the lanes of a batch, or the rows of one large image.
 
-What is computed with such an array is laid out in the same way by the compiler: `jaxstyle.stylize`
-and `jaxstyle.stylize_grid` need no other code.
+The compiler lays out everything that is computed from such an array in the same way, so
+`jaxstyle.stylize` and `jaxstyle.stylize_grid` need no extra code.
 """
 
 from collections.abc import Sequence
@@ -15,27 +15,31 @@ from jaxstyle._common.checks import check_image
 
 
 def over(axis: str, devices: Sequence[jax.Device]) -> NamedSharding:
-    """The sharding of an array's leading axis over devices.
+    """Returns a sharding that spreads an array's leading axis over devices.
 
     Args:
-      axis: its name, such as "lanes" or "rows".
-      devices: in their order.
+      axis: a name for the axis, such as "lanes" or "rows".
+      devices: the devices, in order.
     """
     mesh = Mesh(np.array(devices), (axis,))
     return NamedSharding(mesh, PartitionSpec(axis))  # type: ignore[no-untyped-call]
 
 
 def shard_rows(image: Array, devices: Sequence[jax.Device] | None = None) -> Array:
-    """An image whose rows lie on several devices, for pictures too large for one.
+    """Spreads the rows of an image over several devices, for pictures too large for one.
 
-    Convolutions then exchange the rows at the seams, and Gram matrices are summed over the
-    devices. `jaxstyle.stylize` of such a content image keeps all that is of its size so. Inside a
-    `jit` of your own on CPUs, ask for `LossSpec(convolution="direct")`: the tiles of Winograd's
-    would gather the rows, and what "auto" means is decided before it is known where they lie.
+    Convolutions then exchange the rows at the seams, and Gram matrices are summed over the devices.
+    If the content image of `jaxstyle.stylize` is spread like this, so is every array of its size.
+    Inside a `jit` of your own on CPUs, use `LossSpec(network=VGGSpec(convolution="direct"))`: there
+    "auto" is settled before it is known where the rows lie, and the tiles of a Winograd convolution
+    would gather the rows.
 
     Args:
       image: `[H, W, 3]`.
-      devices: all local ones by default. The largest number of them that divides H is used.
+      devices: all local devices by default. The largest number of them that divides H is used.
+
+    Returns:
+      The same image `[H, W, 3]`.
 
     Raises:
       ValueError: if the image has another shape.
@@ -53,7 +57,7 @@ def shard_rows(image: Array, devices: Sequence[jax.Device] | None = None) -> Arr
 
 
 def splits_rows(image: Array) -> bool:
-    """Whether an image `[H, W, 3]` is known to lie on several devices; inside `jit` it is not."""
+    """Tells whether an image `[H, W, 3]` is known to lie on several devices; never inside `jit`."""
     if isinstance(image, jax.core.Tracer) or image.ndim != 3:
         return False
     sharding = getattr(image, "sharding", None)

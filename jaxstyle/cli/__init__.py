@@ -1,31 +1,31 @@
 """The `jaxstyle` command: pictures from files to files.
 
-Exit status: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted. An error is one line on
-stderr that says what is wrong and what would be right.
+The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage and 130 when it
+was interrupted. An error is one line on stderr that says what is wrong and what would be right.
 """
 
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from jaxstyle.errors import DownloadError, FileFormatError
+from jaxstyle.errors import DownloadError, FileFormatError, OptionError, UsageError
 
 # The command line or the environment names something that is not there or not allowed.
 _USAGE = (
+    UsageError,
     FileExistsError,
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
-    TypeError,
-    ValueError,
 )
 
 
 def command() -> int:
-    """The process of the command: `main`, in huge pages, with compiled programs kept."""
+    """Runs the command as a process of its own, in huge pages and with compiled programs kept."""
     return main(own_process=True)
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 
     Args:
       argv: the arguments after the program's name; those of the process by default.
-      own_process: whether the process is there for this command alone, and may be set up for it:
+      own_process: whether the process exists for this command alone, and may be set up for it;
         see `jaxstyle.pages` and `jaxstyle.cli.programs`.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -55,48 +55,53 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         if "--debug" in argv:
             traceback.print_exc()
         _complain(f"error: {_describe(error)}")
-        failed = isinstance(error, FileFormatError | DownloadError)
-        return 2 if isinstance(error, _USAGE) and not failed else 1
+        return 2 if isinstance(error, _USAGE) and not isinstance(error, DownloadError) else 1
 
 
 def _run(argv: list[str], own_process: bool) -> int:
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli.options import build_parser
-    from jaxstyle.pipeline.options import UsageError
+    from jaxstyle.cli import demo, networks, pictures, sweeps
+    from jaxstyle.cli.parser import build_parser
 
     logging.basicConfig(format="jaxstyle: %(message)s", level=logging.WARNING)
     logging.getLogger("jaxstyle").setLevel(logging.INFO)
-    parser = build_parser()
-    arguments = vars(parser.parse_args(argv))
-    if "settings_from" in arguments:
+    runs: dict[str, Callable[[dict[str, Any]], int]] = {
+        "demo": demo.demo,
+        "stylize": pictures.stylize,
+        "texture": pictures.texture,
+        "reconstruct": pictures.reconstruct,
+        "sweep": sweeps.sweep,
+        "weights list": networks.list_networks,
+        "weights fetch": networks.fetch,
+        "weights convert": networks.convert,
+        "weights verify": networks.verify,
+    }
+    arguments: dict[str, Any] = vars(build_parser().parse_args(argv))
+    command = arguments.pop("command")
+    arguments.pop("debug", None)
+    if "settings-from" in arguments:
         from jaxstyle.pipeline.metadata import read_options
 
-        # Parsed again with the settings first: they are checked, and what is given wins.
-        path, command = arguments["settings_from"], argv[0]
-        options = read_options(path, command)
-        try:
-            arguments = vars(parser.parse_args([command, *options, *argv[1:]]))
-        except UsageError as error:
-            raise FileFormatError(f"{path}: its settings do not fit: {error}") from None
-    arguments.pop("debug", None)
+        # What is given wins over what is stored.
+        arguments = read_options(arguments["settings-from"], command) | arguments
     if own_process:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
 
-        if argv[0] != "weights":  # only to compute pictures: starting anew takes most of a second
+        if not command.startswith("weights"):  # starting again takes most of a second
             huge_pages.restart_with_huge_pages()
         programs.keep_programs()
-    status: int = arguments.pop("run")(arguments)
-    return status
+    return runs[command](arguments)
 
 
 def _describe(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = error.spelled(lambda name: f"--{name}") if isinstance(error, OptionError) else str(error)
+    text = " ".join(text.split())
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
         return "out of memory; try a smaller --size, or a shorter --history"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror.lower()}"
-    if isinstance(error, (*_USAGE, OSError, FileFormatError)):
+    if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
     return f"unexpected {type(error).__name__}: {text[:300]} (--debug shows where)"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxstyle import samples
 from jaxstyle.cli import pictures
+from jaxstyle.errors import usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.pixels import side_by_side
 
@@ -13,8 +14,9 @@ def demo(arguments: dict[str, Any]) -> int:
     """`jaxstyle demo [-o OUT]`."""
     output = Path(arguments.setdefault("output", "jaxstyle-demo.png"))
     beside = output.with_name(f"{output.stem}-side-by-side{output.suffix}")
-    for path in (output, beside):
-        io.check_output_path(path)
+    with usage_errors():
+        for path in (output, beside):
+            io.check_output_path(path)
     network = arguments.setdefault("network", "compact")
     arguments.setdefault("steps", 80)
     arguments.setdefault("size", 320)
@@ -22,7 +24,7 @@ def demo(arguments: dict[str, Any]) -> int:
     if talk:
         print(f"A sample photograph in the style of a sample painting, with {network}:", flush=True)
     status = pictures.stylize(
-        arguments | {"content": str(samples.LAKE), "style": [str(samples.SWIRLS)]}
+        arguments | {"contents": str(samples.LAKE), "styles": [str(samples.SWIRLS)]}
     )
     if status:
         return status
@@ -33,8 +35,8 @@ def demo(arguments: dict[str, Any]) -> int:
             f"{beside}: photograph, painting and result\n"
             "Next, with pictures of yours:\n"
             "  jaxstyle stylize photo.jpg painting.jpg -o out.png\n"
-            "It takes VGG-19, which it downloads once (80 MB) and which does better; --network\n"
-            "compact stays with the one that came with the package. jaxstyle stylize --help has\n"
-            "the options: --style-weight, --size, --init and so on."
+            "This uses VGG-19, which does better; it is downloaded once (80 MB).\n"
+            "With --network compact, jaxstyle stays with the network that came with it.\n"
+            "jaxstyle stylize --help lists the options: --style-weight, --size and so on."
         )
     return 0

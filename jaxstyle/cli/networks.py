@@ -2,17 +2,16 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jax import Array
 
 from jaxstyle._common import files
+from jaxstyle.errors import OptionError, UsageError, usage_errors
 from jaxstyle.networks import load, vgg
 from jaxstyle.networks.layouts import convert as convert_file
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 _SIDE = 256
 
 
@@ -40,13 +39,13 @@ def fetch(arguments: dict[str, Any]) -> int:
     """Downloads a network into the cache and prints its path."""
     from jaxstyle.networks.download import fetch as download
 
-    print(
-        download(
+    with usage_errors():
+        path = download(
             arguments["name"],
             progress=sys.stderr.isatty(),
             timeout=arguments.get("timeout", 30.0),
         )
-    )
+    print(path)
     return 0
 
 
@@ -54,13 +53,15 @@ def convert(arguments: dict[str, Any]) -> int:
     """Converts a file into the canonical form, normalised if asked, and prints where it is."""
     output = Path(arguments["output"])
     if output.suffix != ".safetensors":
-        raise ValueError(f"{output}: the file to write should end in .safetensors")
+        raise UsageError(f"{output}: the file to write should end in .safetensors")
     files.check_writable(output)
     params, metadata = convert_file(arguments["file"], arguments.get("layout", "auto"))
     if "normalize" in arguments:
         if metadata["normalized"] == "true":
-            raise ValueError(f"{arguments['file']}: is normalised already; leave --normalize out")
-        pictures = find_pictures(arguments["normalize"])
+            raise OptionError(
+                "{file}: is normalised already; leave {} out", "normalize", file=arguments["file"]
+            )
+        pictures = files.find_pictures(arguments["normalize"])
         params = vgg.normalize_params(params, map(central_square, pictures))
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
     load.save_params(output, params, metadata)
@@ -80,25 +81,8 @@ def verify(arguments: dict[str, Any]) -> int:
     return 0
 
 
-def find_pictures(places: Sequence[str | Path]) -> list[Path]:
-    """The files among the places, and the pictures in the folders among them, in order.
-
-    Raises:
-      FileNotFoundError: if a folder holds no picture.
-    """
-    pictures: list[Path] = []
-    for place in map(Path, places):
-        found = [place]
-        if place.is_dir():
-            found = sorted(path for path in place.iterdir() if path.suffix.lower() in _PICTURES)
-        if not found:
-            raise FileNotFoundError(f"{place}: no pictures in this folder")
-        pictures += found
-    return pictures
-
-
 def central_square(path: Path) -> Array:
-    """The middle of a photograph, `[256, 256, 3]`: one size for all, so one compiled program."""
+    """Returns the middle of a photograph, `[256, 256, 3]`: one size, and so one program."""
     from jaxstyle.image.io import load_image
     from jaxstyle.image.pixels import resize
 

@@ -9,8 +9,8 @@ def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> None:
     """Prints what would be done, and how much memory it would take.
 
     Args:
-      facts: of each program; see `jaxstyle.pipeline.studio.Studio.plan`.
-      as_json: for programs, a line each.
+      facts: those of each compiled program; see `jaxstyle.pipeline.studio.Studio.plan`.
+      as_json: whether to print a line of JSON for each, for other programs to read.
     """
     for program in facts:
         if as_json:

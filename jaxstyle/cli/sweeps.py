@@ -9,13 +9,15 @@ import jax
 
 from jaxstyle._common import files
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.errors import OptionError
+from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.sweep import read_spec, run_sweep
 from jaxstyle.sweep.run import plan_sweep
 
 _DISTRIBUTED = {
     "coordinator": "coordinator_address",
     "processes": "num_processes",
-    "process_id": "process_id",
+    "process-id": "process_id",
 }
 
 
@@ -26,12 +28,12 @@ def sweep(arguments: dict[str, Any]) -> int:
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"{output}: is a file; name a folder for the sweep")
     options: dict[str, Any] = {
-        "retry_failed": "retry_failed" in arguments,
+        "retry_failed": "retry-failed" in arguments,
         "shard": _shard(arguments),
         "width": arguments.get("width"),
-        "download": "no_download" not in arguments,
+        "download": "no-download" not in arguments,
     }
-    if "dry_run" in arguments:
+    if "dry-run" in arguments:
         facts, errors = plan_sweep(spec, output, **options)
         print_plan(facts, "json" in arguments)
         if errors:
@@ -61,17 +63,18 @@ def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
     given = {name: arguments[name] for name in _DISTRIBUTED if name in arguments}
     if "distributed" not in arguments:
         if given:
-            raise ValueError(f"--{next(iter(given)).replace('_', '-')} needs --distributed")
+            raise OptionError("{} needs {}", next(iter(given)), "distributed")
         index, count = arguments.get("shard", (0, 1))
         return index, count
     if "shard" in arguments:
-        raise ValueError("--shard and --distributed exclude each other; give one of them")
+        raise exclusive("shard", "distributed")
     try:
         jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
     except ValueError as error:
-        raise ValueError(
-            f"--distributed: {error}; give --coordinator, --processes and --process-id"
-        ) from None
+        raise OptionError(
+            "{}: {error}; give {}, {} and {}",
+            "distributed", "coordinator", "processes", "process-id", error=error,
+        ) from None  # fmt: skip
     shard = jax.process_index(), jax.process_count()
     # All that was wanted is who we are. Left running, the service would end every process when
     # one is lost.

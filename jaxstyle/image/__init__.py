@@ -1,1 +1,1 @@
-"""Pixels: resizing, noise, colour, films and sheets; `jaxstyle.image.io` reads and writes files."""
+"""Pixels: resizing, noise, colour, films and contact sheets; `jaxstyle.image.io` handles files."""

@@ -1,4 +1,4 @@
-"""The optimisation as a film: pictures kept on the way, and written together at the end."""
+"""Makes a film of the optimisation: keeps pictures on the way and writes them at the end."""
 
 import os
 from pathlib import Path
@@ -14,17 +14,17 @@ from jaxstyle._common.files import StrPath
 from jaxstyle.image import pixels
 
 _KINDS = {".gif": "GIF", ".webp": "WEBP"}
-_PAUSE = 1500  # milliseconds that the last picture stays
+_PAUSE = 1500  # milliseconds for which the last picture is shown
 
 
 class Animation:
-    """Keeps pictures of an optimisation; an instance is a `callback` of `jaxstyle.stylize`.
+    """Keeps pictures of an optimisation; an instance is a `callback` for `jaxstyle.stylize`.
 
     Args:
-      size: the longer side that frames have at most, in pixels.
+      size: the greatest length of a frame's longer side, in pixels.
 
     Attributes:
-      frames: `[h, w, 3]` 8-bit pictures so far.
+      frames: the pictures so far, `[h, w, 3]` with 8 bits per channel.
 
     Raises:
       ValueError: if `size` is less than one.
@@ -48,7 +48,13 @@ class Animation:
         self._size, self._step = size, -1
 
     def __call__(self, step: int, image: Array, info: Any = None) -> None:
-        """Keeps a picture, clipped to [0, 1]; not the same step twice in a row."""
+        """Keeps a picture, clipped to [0, 1], unless the last one was of the same step.
+
+        Args:
+          step: the number of the step.
+          image: `[H, W, 3]`.
+          info: not used; callbacks get it.
+        """
         check_image(image, "image")
         if step == self._step:
             return
@@ -61,19 +67,19 @@ class Animation:
         self._step = step
 
     def write(self, path: StrPath, milliseconds: int = 80) -> None:
-        """Writes what was kept, all in the size of the last picture; it appears once complete.
+        """Writes the pictures, all in the size of the last one; a file appears once complete.
 
         Args:
-          path: a .gif or .webp file, or a folder for numbered PNGs, new or empty.
-          milliseconds: how long each picture of a file stays; the last stays longer.
+          path: a .gif or .webp file, or a new or empty folder for numbered PNGs.
+          milliseconds: how long each picture of a file is shown; the last is shown longer.
 
         Raises:
-          ValueError: if nothing was kept, or `path` is of another kind.
+          ValueError: if no picture was kept, or `path` is of another kind.
           OSError: if it cannot be written.
         """
         if not self.frames:
             raise ValueError(f"{path}: no picture was kept; an animation needs at least one")
-        from PIL import Image  # here: this module is imported with the package
+        from PIL import Image  # here, because this module is imported with the package
 
         check_animation_path(path)
         pictures = [Image.fromarray(frame) for frame in self.frames]
@@ -94,11 +100,14 @@ class Animation:
 
 
 def check_animation_path(path: StrPath) -> None:
-    """Raises what writing an animation to `path` would raise, before hours of work depend on it.
+    """Raises the errors that writing an animation would raise, before hours of work depend on it.
+
+    Args:
+      path: the file or folder for the animation.
 
     Raises:
-      ValueError: if it is neither .gif nor .webp nor a folder that is new or empty.
-      OSError: if it cannot be written.
+      ValueError: if it is neither .gif nor .webp nor a folder.
+      OSError: if it cannot be written, or is a folder with files in it.
     """
     if _kind(path) is None:
         files.check_new_folder(path)
@@ -107,7 +116,7 @@ def check_animation_path(path: StrPath) -> None:
 
 
 def _kind(path: StrPath) -> str | None:
-    """Pillow's name of the format, or None for a folder."""
+    """Returns Pillow's name of the format, or None for a folder."""
     extension = Path(path).suffix.lower()
     if not extension or os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir():
         return None

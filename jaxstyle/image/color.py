@@ -1,11 +1,12 @@
-"""Colours: a painting's strokes without its colours, in two ways.
+"""Colours: two ways to take a painting's strokes without its colours.
 
 Either the painting takes on the photograph's colours before the transfer (`match_color`,
 `match_histogram`), or only luminance is transferred and the photograph keeps its chroma
 (`greyscale`, `match_luminance`, `with_luminance_of`).
 
 An image is `[H, W, 3]`, RGB in [0, 1], as it is stored (sRGB-encoded). Luminance is the Y of YIQ,
-which is that of YUV and YCbCr too (Rec. 601). Nothing is clipped unless its name or text says so.
+which is the same as that of YUV and YCbCr (Rec. 601). Functions clip only where their name or
+docstring says so.
 
 Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer", CVPR 2017,
 section 5.
@@ -23,12 +24,13 @@ from jaxstyle._common.checks import check_choice, check_image
 ColorMatch = Literal["cholesky", "pca", "symmetric"]
 
 _LUMINANCE = (0.299, 0.587, 0.114)
-# Variance below which luminance counts as constant: a twentieth of an 8-bit step, squared.
+# Luminance with a variance below this counts as constant. It is the square of a twentieth of an
+# 8-bit step.
 _CONSTANT = 4e-8
 
 
 def luminance(image: Array) -> Array:
-    r"""The luminance of every pixel.
+    """Returns the luminance of every pixel.
 
     .. math:: Y = 0.299 R + 0.587 G + 0.114 B
 
@@ -46,13 +48,13 @@ def luminance(image: Array) -> Array:
       0.58...
     """
     check_image(image, "image")
-    # Not a product of matrices, which accelerators round more.
+    # Not a matrix product, because accelerators round that more coarsely.
     red, green, blue = (image[..., i] * weight for i, weight in enumerate(_LUMINANCE))
     return red + green + blue
 
 
 def greyscale(image: Array) -> Array:
-    """The image without chroma: its luminance in all three channels.
+    """Removes an image's chroma: every channel becomes the luminance.
 
     Args:
       image: `[H, W, 3]`.
@@ -68,16 +70,16 @@ def greyscale(image: Array) -> Array:
 
 
 def with_luminance_of(image: Array, source: Array) -> Array:
-    """The image's chroma with the luminance of another.
+    """Gives an image the luminance of another and keeps its chroma.
 
-    In YIQ, a change of Y alone adds the same number to R, G and B. That number is clamped, pixel by
-    pixel, to what keeps all three in [0, 1]; so clipping, which would change the chroma, is never
-    needed. Chroma is exact to rounding; luminance is where it fits.
+    In YIQ, a change of Y alone adds the same number to R, G and B. For each pixel, that number is
+    limited so that all three stay in [0, 1]. Clipping, which would change the chroma, is then never
+    needed. The chroma is exact up to rounding; the luminance is exact where it fits into the range.
 
     Args:
-      image: `[H, W, 3]` in [0, 1]; the content image, say.
-      source: `[H, W, 3]`, not necessarily in [0, 1]; the result of a transfer between greyscale
-        images, say.
+      image: `[H, W, 3]` in [0, 1], for example the content image.
+      source: `[H, W, 3]`, not necessarily in [0, 1], for example the result of a transfer between
+        greyscale images.
 
     Returns:
       `[H, W, 3]` in [0, 1].
@@ -96,12 +98,12 @@ def with_luminance_of(image: Array, source: Array) -> Array:
     check_image(image, "image")
     if image.shape != source.shape:
         raise ValueError(
-            f"image and source should have one shape, got {list(image.shape)} and "
+            f"image and source should have the same shape, got {list(image.shape)} and "
             f"{list(source.shape)}"
         )
     change = luminance(source) - luminance(image)
     change = jnp.clip(change, -image.min(axis=2), 1.0 - image.max(axis=2))
-    return jnp.clip(image + change[..., None], 0.0, 1.0)  # the rounding of the sum
+    return jnp.clip(image + change[..., None], 0.0, 1.0)  # only rounding can leave the range
 
 
 def match_luminance(image: Array, target: Array) -> Array:
@@ -109,17 +111,17 @@ def match_luminance(image: Array, target: Array) -> Array:
 
     .. math:: Y' = \frac{\sigma_t}{\sigma} (Y - \mu) + \mu_t
 
-    Chroma stays. An image of constant luminance gets the target's mean.
+    The chroma stays. An image of constant luminance gets the target's mean.
 
     Args:
-      image: `[H, W, 3]`; the painting, say.
-      target: `[H', W', 3]`; the photograph.
+      image: `[H, W, 3]`, usually the painting.
+      target: `[H', W', 3]`, usually the photograph.
 
     Returns:
       `[H, W, 3]`, not clipped.
 
     Raises:
-      ValueError: if one is not `[H, W, 3]`.
+      ValueError: if one of them is not `[H, W, 3]`.
 
     Example:
       >>> ramp = jnp.broadcast_to(jnp.linspace(0, 1, 5)[:, None, None], (5, 4, 3))
@@ -141,7 +143,7 @@ def match_color(
 
     .. math:: x' = A (x - \mu) + \mu_t, \qquad A \Sigma A^T = \Sigma_t
 
-    which leaves a rotation open:
+    This leaves a rotation open, which the method decides:
 
     - "cholesky": :math:`A = L_t L^{-1}`, with :math:`\Sigma = L L^T`;
     - "pca": :math:`A = \Sigma_t^{1/2} \Sigma^{-1/2}`, as in Image Analogies;
@@ -149,16 +151,16 @@ def match_color(
       \Sigma^{-1/2}`, the one that moves colours least.
 
     Args:
-      image: `[H, W, 3]`; the painting, say.
-      target: `[H', W', 3]`; the photograph.
-      method: which A.
-      eps: added to the variances of both, for images of fewer than three independent channels.
+      image: `[H, W, 3]`, usually the painting.
+      target: `[H', W', 3]`, usually the photograph.
+      method: how A is chosen.
+      eps: added to the variances of both, for images with fewer than three independent channels.
 
     Returns:
       `[H, W, 3]`, not clipped.
 
     Raises:
-      ValueError: if one is not `[H, W, 3]`, or the method is unknown.
+      ValueError: if one of them is not `[H, W, 3]`, or the method is unknown.
 
     Example:
       >>> image, target = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
@@ -188,22 +190,22 @@ def match_color(
 
 
 def match_histogram(image: Array, target: Array) -> Array:
-    """Gives each channel of an image the distribution of another's.
+    """Gives each channel of an image the distribution of the same channel of another.
 
-    A value goes to the target's quantile of the same rank. Equal values stay equal, and take the
-    middle of their ranks; where no two are, and the sizes are the same, the result has exactly the
-    target's values. The result depends on the order of the image's values alone: gradients are
-    those of the target, and zero for the image.
+    Each value becomes the target's quantile of the same rank. Equal values stay equal and take the
+    middle of their ranks. If no two values are equal and the images have the same size, the result
+    has exactly the target's values. The result depends on the image only through the order of its
+    values, so gradients reach the target and are zero for the image.
 
     Args:
-      image: `[H, W, 3]`; the painting, say.
-      target: `[H', W', 3]`; the photograph.
+      image: `[H, W, 3]`, usually the painting.
+      target: `[H', W', 3]`, usually the photograph.
 
     Returns:
       `[H, W, 3]`, in the range of the target.
 
     Raises:
-      ValueError: if one is not `[H, W, 3]`.
+      ValueError: if one of them is not `[H, W, 3]`.
 
     Example:
       >>> image = jnp.linspace(0, 1, 12).reshape(2, 2, 3)
@@ -227,7 +229,7 @@ def match_histogram(image: Array, target: Array) -> Array:
 
 
 def _mean_and_covariance(image: Array, eps: ArrayLike) -> tuple[Array, Array]:
-    """`[3]` and `[3, 3]`, of the colours of all pixels."""
+    """Returns the mean `[3]` and covariance `[3, 3]` of the colours of all pixels."""
     mean = image.mean(axis=(0, 1))
     centred = (image - mean).reshape(-1, 3)
     product = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
@@ -236,15 +238,15 @@ def _mean_and_covariance(image: Array, eps: ArrayLike) -> tuple[Array, Array]:
 
 @jax.custom_jvp
 def _square_root(matrix: Array) -> Array:
-    """Of a symmetric positive definite matrix."""
+    """Returns the square root of a symmetric positive definite matrix."""
     values, vectors = jnp.linalg.eigh(matrix)
     return jnp.matmul(vectors * jnp.sqrt(jnp.maximum(values, 0.0)), vectors.T)
 
 
 @_square_root.defjvp
 def _square_root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    # Eigenvectors have no derivative where eigenvalues are equal, as a greyscale image's are. The
-    # root R has one everywhere: R dR + dR R = dM.
+    # Eigenvectors have no derivative where eigenvalues are equal, as they are for a greyscale
+    # image. The root R has a derivative everywhere: R dR + dR R = dM.
     (matrix,), (change,) = primals, tangents
     root: Array = _square_root(matrix)
     identity = jnp.eye(len(matrix))

@@ -1,4 +1,4 @@
-"""Pictures with labels on one page."""
+"""Draws pictures with labels on one page."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,8 +12,8 @@ class Cell(NamedTuple):
     """A place on a page.
 
     Attributes:
-      picture: what is there, no wider than a column; None where making it failed.
-      lines: what is written under it.
+      picture: the picture, no wider than a column; None where making it failed.
+      lines: the text under it.
     """
 
     picture: Image.Image | None
@@ -26,13 +26,16 @@ def draw_page(
     cells: Sequence[Sequence[Cell | None]],
     width: int,
 ) -> Image.Image:
-    """One page: headings on top, the label of each row above it, lines under the pictures.
+    """Draws one page: headings on top, a label above each row, lines of text under the pictures.
 
     Args:
-      columns: the heading of each column; where all are empty, none are drawn.
+      columns: the heading of each column. If all are empty, no headings are drawn.
       rows: the label of each row, which may be empty.
       cells: `cells[row][column]`; None leaves the place white.
-      width: of a column, in pixels.
+      width: the width of a column, in pixels.
+
+    Returns:
+      An RGB image.
 
     Example:
       >>> picture = Image.new("RGB", (64, 48))

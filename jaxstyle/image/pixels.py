@@ -1,7 +1,7 @@
 """Pure operations on pixels: arrays in, arrays out.
 
-An image is `[H, W, 3]`, float32, RGB (sRGB-encoded) in [0, 1]. Nothing here clips unless its name
-says so, so that calls chain; nothing touches the disk (see `jaxstyle.image.io`).
+An image is `[H, W, 3]`, float32, RGB (sRGB-encoded) in [0, 1]. Functions clip only if their name or
+docstring says so, so that calls chain. Nothing here touches the disk (see `jaxstyle.image.io`).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def resize(image: Array, shape: tuple[int, int]) -> Array:
       shape: the new height and width.
 
     Returns:
-      `[*shape, 3]`; overshoots of the filter are clipped to the range of the input.
+      `[*shape, 3]`. Values by which the filter overshoots are clipped to the range of the input.
 
     Raises:
       ValueError: if `image` is not `[H, W, 3]` or a side would be less than one pixel.
@@ -40,7 +40,7 @@ def resize(image: Array, shape: tuple[int, int]) -> Array:
 
 
 NOISE_SCALE = 60 / 255
-"""Standard deviation of noise by default: it fills the range of a picture."""
+"""Default standard deviation of noise, which fills the range of a picture."""
 
 
 def white_noise(
@@ -50,12 +50,12 @@ def white_noise(
     mean: ArrayLike = 0.5,
     scale: ArrayLike = NOISE_SCALE,
 ) -> Array:
-    """An image of independent Gaussian pixels.
+    """Draws an image of independent Gaussian pixels.
 
     Args:
       key: a `jax.random.key`.
       shape: height and width.
-      mean: scalar, or `[3]` for one value a channel, or an image.
+      mean: scalar, or `[3]` for one value per channel, or an image.
       scale: standard deviation.
 
     Returns:
@@ -75,15 +75,16 @@ def natural_noise(
     mean: ArrayLike = 0.5,
     scale: ArrayLike = NOISE_SCALE,
 ) -> Array:
-    """An image of Gaussian noise with the spectrum of natural images, 1/f in amplitude.
+    """Draws Gaussian noise with the spectrum of natural images, 1/f in amplitude.
 
-    A network hardly sees the finest frequencies, and an optimisation leaves of them what the start
-    had: white noise ends as a fine chequered pattern. Here they fade to nothing.
+    A network hardly sees the finest frequencies, so an optimisation leaves them as they were at the
+    start. White noise therefore ends as a fine chequered pattern. In this noise the finest
+    frequencies fade to nothing.
 
     Args:
       key: a `jax.random.key`.
       shape: height and width.
-      mean: scalar, or `[3]` for one value a channel, or an image.
+      mean: scalar, or `[3]` for one value per channel, or an image.
       scale: standard deviation.
 
     Returns:
@@ -102,7 +103,7 @@ def natural_noise(
 
 
 def quantize(image: Array) -> Array:
-    """The image as an 8-bit file would hold it: clipped to [0, 1] and rounded to 1/255.
+    """Returns the image as an 8-bit file would hold it: clipped to [0, 1] and rounded to 1/255.
 
     Args:
       image: `[H, W, 3]`.
@@ -118,14 +119,14 @@ def quantize(image: Array) -> Array:
 
 
 def side_by_side(pictures: Sequence[Array], gap: int = 8) -> Array:
-    """Pictures in a row, all as high as the last, white between them.
+    """Puts pictures in a row, resized to the height of the last one, with white gaps.
 
     Args:
       pictures: images `[H, W, 3]` of any sizes.
-      gap: the width of what is between them, in pixels.
+      gap: the width of a gap, in pixels.
 
     Returns:
-      One image `[H, W', 3]`, its height the last picture's.
+      One image `[H, W', 3]`, with the height of the last picture.
 
     Raises:
       ValueError: if there is no picture.

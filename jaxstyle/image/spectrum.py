@@ -1,7 +1,8 @@
-"""The spectrum of an image: frequencies scaled, each by a number of its own.
+"""Scales the spectrum of an image: each frequency is multiplied by a number of its own.
 
-Scales are `[h, w // 2 + 1]`, as `jnp.fft.rfft2` orders frequencies, and traced: as constants of a
-large picture's size they take the compiler long.
+Scales are `[h, w // 2 + 1]`, in the order in which `jnp.fft.rfft2` returns frequencies. They are
+computed inside the traced program, because a constant of a large picture's size takes the compiler
+a long time.
 """
 
 import jax.numpy as jnp
@@ -15,42 +16,54 @@ def scale_spectrum(image: Array, scale: Array) -> Array:
     Args:
       image: `[h, w, c]`.
       scale: `[h, w // 2 + 1]`.
+
+    Returns:
+      `[h, w, c]`.
     """
     spectrum = jnp.fft.rfft2(image, axes=(0, 1)) * scale[..., None]
     return jnp.fft.irfft2(spectrum, s=image.shape[:2], axes=(0, 1)).astype(image.dtype)
 
 
 def power_law(shape: tuple[int, int], power: float) -> Array:
-    """The scale :math:`f^{-p}`, f in cycles a pixel.
+    """Returns the scale :math:`f^{-p}`, with f in cycles per pixel.
 
-    The mean counts as the lowest frequency that fits into the image.
+    The mean, whose frequency is zero, is treated as the lowest frequency that fits into the image.
 
     Args:
       shape: height and width of the image.
       power: the exponent p.
+
+    Returns:
+      `[h, w // 2 + 1]`.
     """
     vertical, horizontal = _frequencies(shape)
     return jnp.maximum(jnp.hypot(vertical, horizontal), 1 / max(shape)) ** -power
 
 
 def low_pass(shape: tuple[int, int]) -> Array:
-    """The scale of the binomial filter [1, 2, 1] / 4 in both directions: zero at chequers.
+    """Returns the scale of the filter [1, 2, 1] / 4 in both directions; it is zero at chequers.
 
     Args:
       shape: height and width of the image.
+
+    Returns:
+      `[h, w // 2 + 1]`.
     """
     vertical, horizontal = _frequencies(shape)
     return jnp.square(jnp.cos(jnp.pi * vertical) * jnp.cos(jnp.pi * horizontal))
 
 
 def keep_variance(scale: Array, width: int) -> Array:
-    """The same scale, of mean square one: white noise keeps its variance.
+    """Returns a multiple of a scale, with mean square one, so that white noise keeps its variance.
 
     Args:
       scale: `[h, w // 2 + 1]`.
-      width: w, of the image.
+      width: the image's width w.
+
+    Returns:
+      `[h, w // 2 + 1]`.
     """
-    # The real transform leaves out columns that mirror others.
+    # The real transform leaves out mirrored columns, so a column that has a mirror counts twice.
     columns = np.full(width // 2 + 1, 2.0)
     columns[0] = 1.0
     if width % 2 == 0:

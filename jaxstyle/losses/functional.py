@@ -1,7 +1,7 @@
 """Losses of neural style transfer: arrays in, scalars out.
 
-Feature maps are `[h, w, c]` of one image at one layer, images `[H, W, 3]` in [0, 1]; every loss is
-float32. All losses are means, so that a weight means the same at every size and for every width.
+Feature maps are `[h, w, c]`, of one image at one layer. Images are `[H, W, 3]` in [0, 1]. Every
+loss is a float32 scalar and a mean, so a weight means the same at every size and for every width.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,17 @@ from jax import Array
 
 
 def gram_matrix(features: Array, mass: Array | None = None) -> Array:
-    r"""Correlations between the channels of one feature map.
+    r"""Computes the correlations between the channels of one feature map.
 
     .. math:: G_{cd} = \frac{1}{hw} \sum_{ij} F_{ijc} F_{ijd}
 
-    or, of a region, with :math:`m_{ij}` for :math:`1/hw`. Departure: the paper divides in the loss,
-    by :math:`4 c^2 (hw)^2`; dividing by hw here lets content and style differ in size.
+    For a region, :math:`m_{ij}` takes the place of :math:`1/hw`. Departure: the paper divides in
+    the loss, by :math:`4 c^2 (hw)^2`; dividing by hw here lets content and style differ in size.
 
     Args:
       features: `[h, w, c]` activations of one layer for one image.
-      mass: `[h, w]` that sums to one, how much each position counts; None is all the same.
+      mass: `[h, w]` that sums to one and says how much each position counts; None counts all
+        positions equally.
 
     Returns:
       `[c, c]` float32, symmetric and positive semi-definite.
@@ -42,7 +43,8 @@ def gram_matrix(features: Array, mass: Array | None = None) -> Array:
     if mass is not None:
         if mass.shape != (h, w):
             raise ValueError(f"mass should have shape {[h, w]}, got {list(mass.shape)}")
-        # Not the square root of the mass on both sides: its slope at zero is infinite.
+        # The mass is applied on one side. Its square root on both sides would have an infinite
+        # slope at zero.
         weighted = features.astype(jnp.float32) * mass[:, :, None]
         product = _product(weighted.reshape(h * w, c), features.reshape(h * w, c))
         return (product + product.T) / 2  # symmetric in spite of rounding
@@ -50,7 +52,7 @@ def gram_matrix(features: Array, mass: Array | None = None) -> Array:
 
 
 def content_loss(features: Array, target: Array) -> Array:
-    r"""Mean squared difference of two feature maps.
+    r"""Computes the mean squared difference of two feature maps.
 
     .. math:: \frac{1}{hwc} \sum_{ijk} (F_{ijk} - P_{ijk})^2
 
@@ -76,7 +78,7 @@ def content_loss(features: Array, target: Array) -> Array:
 
 
 def style_loss(gram: Array, target: Array) -> Array:
-    r"""Mean squared difference of two Gram matrices.
+    r"""Computes the mean squared difference of two Gram matrices.
 
     .. math:: \frac{1}{c^2} \sum_{cd} (G_{cd} - A_{cd})^2
 
@@ -102,7 +104,7 @@ def style_loss(gram: Array, target: Array) -> Array:
 
 
 def squared_total_variation(image: Array) -> Array:
-    r"""Mean squared difference of neighbouring pixels, down and across.
+    r"""Computes the mean squared difference of neighbouring pixels, down and across.
 
     .. math:: \mathrm{mean}((I_{i+1,j} - I_{ij})^2) + \mathrm{mean}((I_{i,j+1} - I_{ij})^2)
 
@@ -122,7 +124,7 @@ def squared_total_variation(image: Array) -> Array:
 
 
 def l1_total_variation(image: Array) -> Array:
-    r"""Mean absolute difference of neighbouring pixels, down and across (anisotropic).
+    r"""Computes the mean absolute difference of neighbouring pixels, down and across (anisotropic).
 
     .. math:: \mathrm{mean}|I_{i+1,j} - I_{ij}| + \mathrm{mean}|I_{i,j+1} - I_{ij}|
 
@@ -142,12 +144,13 @@ def l1_total_variation(image: Array) -> Array:
 
 
 def isotropic_total_variation(image: Array) -> Array:
-    r"""Mean length of the gradient: edges cost the same in every direction.
+    r"""Computes the mean length of the gradient: edges cost the same in every direction.
 
     .. math:: \mathrm{mean} \sqrt{(I_{i+1,j} - I_{ij})^2 + (I_{i,j+1} - I_{ij})^2 + \epsilon^2}
         - \epsilon
 
-    with :math:`\epsilon = 1/255`, one step of a file, below which flat regions are not pulled at.
+    Here :math:`\epsilon = 1/255`, one step of an 8-bit file. Smaller differences hardly count, so
+    flat regions are left alone.
 
     Args:
       image: `[H, W, 3]`.
@@ -162,14 +165,16 @@ def isotropic_total_variation(image: Array) -> Array:
     Reference: Rudin, Osher and Fatemi, Physica D, 1992.
     """
     step = 1 / 255
-    # The difference of the root and the step, in the form that does not cancel.
+    # The difference of the root and the step, in a form without cancellation.
     return _joint_total_variation(image, lambda s: s / (jnp.sqrt(s + step**2) + step))
 
 
 def power_total_variation(image: Array) -> Array:
-    r"""Mean of the squared gradient's power 1.25, as in Keras' style transfer example.
+    r"""Computes the mean of the squared gradient to the power 1.25.
 
     .. math:: \mathrm{mean} ((I_{i+1,j} - I_{ij})^2 + (I_{i,j+1} - I_{ij})^2)^{1.25}
+
+    Keras' style transfer example uses this penalty.
 
     Args:
       image: `[H, W, 3]`.
@@ -187,7 +192,7 @@ def power_total_variation(image: Array) -> Array:
 
 
 def range_penalty(image: Array) -> Array:
-    r"""Mean squared distance of the pixels from [0, 1], the range that a file can hold.
+    r"""Computes the mean squared distance of the pixels from [0, 1], the range of a file.
 
     .. math:: \frac{1}{3HW} \sum (I - \mathrm{clip}(I, 0, 1))^2
 
@@ -213,13 +218,14 @@ def _second_moments(x: Array) -> Array:
 @_second_moments.defjvp
 def _second_moments_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
-    # JAX's own rule takes the two terms for unrelated ones, and multiplies twice.
+    # JAX's own rule does not know that the two terms are each other's transpose, and multiplies
+    # twice.
     half = _product(x, dx)
     return _second_moments(x), half + half.T
 
 
 def _product(a: Array, b: Array) -> Array:
-    # Accelerators multiply in lower precision by default, which a sum over 10⁵ positions shows.
+    # By default accelerators multiply in lower precision; a sum over 10⁵ positions shows it.
     return jnp.matmul(
         a.T, b, precision=jax.lax.Precision.HIGHEST, preferred_element_type=jnp.float32
     )
@@ -232,7 +238,7 @@ def _mean_squared_difference(a: Array, b: Array) -> Array:
 
 
 def _absolute(x: Array) -> Array:
-    # jnp.abs has slope 1 at 0, which would pull at every flat region.
+    # jnp.abs has slope 1 at 0, so it would pull at every flat region.
     return x * jnp.sign(jax.lax.stop_gradient(x))
 
 

@@ -1,8 +1,8 @@
-"""Spatial control: which region of the picture takes which style.
+"""Spatial control: says which region of the picture takes which style.
 
-A mask is `[H, W]` from 0, outside, to 1, inside; soft edges are values between. A guide is a mask
-as a layer sees it, `[h, w]`; a mass is a guide whose squares sum to one, squared, by which
-statistics weigh positions (see `jaxstyle.statistics`).
+A mask is `[H, W]`, with 0 outside the region, 1 inside, and values between for soft edges. A guide
+is the mask as a layer sees it, `[h, w]`. A mass is the square of a guide, scaled to sum to one;
+statistics weigh positions by it (see `jaxstyle.statistics`).
 
 Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer", CVPR 2017,
 section 4.
@@ -21,12 +21,12 @@ from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
     Mixture,
     Targets,
-    measure_content,
-    measure_own,
+    content_targets,
     measure_style,
     mix_styles,
 )
 from jaxstyle.networks import vgg
+from jaxstyle.networks.spec import VGGSpec
 
 GuideMode = Literal["simple", "inside", "all"]
 
@@ -38,8 +38,9 @@ class Region(NamedTuple):
       mask: `[H, W]` in [0, 1], as large as the picture.
       style: `[H', W', 3]` in [0, 1].
       style_mask: `[H', W']`, the region of the style image that counts; None for all of it.
-      weight: how much the region counts, by its size: one for all of them treats every pixel alike.
-      name: for messages.
+      weight: how much the region counts relative to its size; 1 for all regions treats every pixel
+        the same.
+      name: the region's name in messages.
     """
 
     mask: Array
@@ -58,7 +59,7 @@ def guided_targets(
     mode: GuideMode = "simple",
     key: Array | None = None,
 ) -> Targets:
-    """The targets of a picture whose regions take different styles, for `jaxstyle.optimize`.
+    """Computes targets for `jaxstyle.optimize` in which regions of a picture take different styles.
 
     Args:
       params: the network's parameters.
@@ -68,9 +69,12 @@ def guided_targets(
       mode: how masks reach the layers; see `propagate`.
       key: for the statistic "sliced"; see `jaxstyle.compute_targets`.
 
+    Returns:
+      The `Targets`.
+
     Raises:
-      ValueError: if there is no region, a mask does not fit its image, or nothing is left of a
-        region at a layer.
+      ValueError: if there is no region, if a mask does not fit its image, or if nothing of a region
+        is left at a layer.
 
     Example:
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
@@ -104,12 +108,7 @@ def guided_targets(
         mode=mode,
         names=[region.name or str(i) for i, region in enumerate(regions)],
     )
-    return Targets(
-        content=measure_content(params, content, spec=spec),
-        style=style,
-        mixture=mixture,
-        own=measure_own(params, content, spec=spec),
-    )
+    return content_targets(params, content, spec)._replace(style=style, mixture=mixture)
 
 
 def mix_regions(
@@ -122,22 +121,22 @@ def mix_regions(
     mode: GuideMode = "simple",
     names: Sequence[str],
 ) -> tuple[dict[str, Any], Mixture]:
-    """Style targets of several regions as one; see `guided_targets`.
+    """Combines the style targets of several regions into one; see `guided_targets`.
 
     Args:
-      styles: for each region the style targets of `jaxstyle.compute_targets`.
-      masks: for each `[H, W]`.
+      styles: for each region, the style targets of `jaxstyle.compute_targets`.
+      masks: for each region, `[H, W]`.
       params: the network's parameters.
-      spec: which layers.
-      weights: for each, how much it counts, by its size.
+      spec: which layers are compared.
+      weights: for each region, how much it counts relative to its size.
       mode: see `propagate`.
-      names: for messages.
+      names: for each region, its name in messages.
 
     Returns:
       `style` and `mixture` of `Targets`.
 
     Raises:
-      ValueError: if nothing is left of a region at a layer.
+      ValueError: if nothing of a region is left at a layer.
     """
     masses = [
         region_masses(mask, params, spec, mode=mode, name=name)
@@ -156,30 +155,30 @@ def region_masses(
     mode: GuideMode = "simple",
     name: str = "",
 ) -> dict[str, Array]:
-    r"""How much each position of each style layer counts for a region.
+    r"""Computes how much each position of each style layer counts for a region.
 
     .. math:: m = T^2 / \sum T^2
 
-    for the guide T that `propagate` gives.
+    Here T is the guide that `propagate` gives.
 
     Args:
       mask: `[H, W]` in [0, 1].
       params: the network's parameters, for its architecture.
-      spec: which style layers.
+      spec: which style layers are compared.
       mode: see `propagate`.
-      name: of the region, for the message.
+      name: the region's name, for the message.
 
     Returns:
-      `{layer: [h, w]}`, each summing to one.
+      A dictionary from layer to `[h, w]` that sums to one.
 
     Raises:
-      ValueError: if nothing is left of the region at a layer. Inside `jit`, where that cannot be
-        known, its masses are zero.
+      ValueError: if nothing of the region is left at a layer. Inside `jit` this cannot be known,
+        and the masses are zero instead.
 
     Reference: Gatys et al., CVPR 2017, eqs. 6 and 7.
     """
-    if spec.network is not None:
-        raise ValueError("guides need VGG's layers; leave spec.network out")
+    if not isinstance(spec.network, VGGSpec):
+        raise ValueError("guides need VGG's layers; leave your own spec.network out")
     guides = propagate(mask, spec.style_layers, vgg.network_widths(params), mode=mode)
     masses = {}
     for layer, guide in guides.items():
@@ -201,19 +200,19 @@ def propagate(
     *,
     mode: GuideMode = "simple",
 ) -> dict[str, Array]:
-    """A mask as the layers of a network see it.
+    """Returns a mask as the layers of a network see it.
 
     Args:
       mask: `[H, W]` in [0, 1].
       layers: names of layers.
       widths: the network's convolutions; see `jaxstyle.networks.vgg.network_widths`.
-      mode: "simple", the share of a position's own pixels that are inside; "inside", positions
-        that see nothing outside, so that no style leaks over the edge, at the price of a margin
-        of the network's field of view, 4 pixels at relu2_1 and 80 at relu5_1; "all", positions
-        that see anything inside.
+      mode: "simple" gives the share of a position's own pixels that are inside. "inside" gives the
+        positions that see nothing outside, so no style leaks over the edge; this costs a margin as
+        wide as the network's field of view, 4 pixels at relu2_1 and 80 at relu5_1. "all" gives the
+        positions that see anything inside.
 
     Returns:
-      `{layer: [h, w]}`.
+      A dictionary from layer to guide `[h, w]`.
 
     Raises:
       ValueError: if the mask is not `[H, W]`, or a layer or the mode is unknown.
@@ -241,7 +240,7 @@ def propagate(
 
 
 def _widen(guide: Array, mode: str) -> Array:
-    """What a 3×3 convolution sees at each position; beyond the border is as at the border."""
+    """Returns what a 3×3 convolution sees at each position; the border is continued outwards."""
     if mode == "inside":
         return -_widen(-guide, "all")
     wide: Array = jax.lax.reduce_window(guide, -jnp.inf, jax.lax.max, (3, 3), (1, 1), "SAME")
@@ -249,7 +248,7 @@ def _widen(guide: Array, mode: str) -> Array:
 
 
 def _shrink(guide: Array, mode: str) -> Array:
-    """What a 2×2 pool sees; odd sizes round down, as in the network."""
+    """Returns what a 2×2 pool sees; odd sizes round down, as in the network."""
     h, w = guide.shape[0] // 2, guide.shape[1] // 2
     cells = guide[: 2 * h, : 2 * w].reshape(h, 2, w, 2)
     reduce: Any = {"simple": jnp.mean, "inside": jnp.min, "all": jnp.max}[mode]
@@ -260,5 +259,5 @@ def _shrink(guide: Array, mode: str) -> Array:
 def _check_mask(mask: Array, shape: Sequence[int], what: str) -> None:
     if jnp.shape(mask) != tuple(shape):
         raise ValueError(
-            f"{what} should be of shape {list(shape)} like its image, got {list(jnp.shape(mask))}"
+            f"{what} should have shape {list(shape)} like its image, got {list(jnp.shape(mask))}"
         )

@@ -1,7 +1,7 @@
-"""What is minimised: content, style, smoothness and range, as one function of the image.
+"""The objective: content, style, smoothness and range as one function of the image.
 
-`LossSpec` is static and hashable: it decides which program is compiled. `LossWeights`, `Targets`,
-the image and the network's parameters are arrays: changing one never compiles anew.
+`LossSpec` is static and hashable, because it decides which program is compiled. `LossWeights`,
+`Targets`, the image and the network's parameters are arrays, so a change of them compiles nothing.
 """
 
 import functools
@@ -14,34 +14,13 @@ from jax import Array
 
 from jaxstyle._common.checks import check_image
 from jaxstyle.losses import functional
-from jaxstyle.losses.spec import (
-    LossSpec,
-    LossWeights,
-    OwnLoss,
-    TotalVariation,
-    choose_bands,
-    features,
-    network_options,
-    suit_spec,
-)
+from jaxstyle.losses.features import choose_bands, features, settle
+from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.statistics import Statistic, get_statistic
-from jaxstyle.losses.targets import Kept, Mixture, Targets, compute_targets
+from jaxstyle.losses.targets import Targets
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import Bands, Reading, map_shape, read_features
-
-__all__ = [
-    "Kept",
-    "LossSpec",
-    "LossWeights",
-    "Mixture",
-    "ObjectiveValue",
-    "OwnLoss",
-    "Targets",
-    "TotalVariation",
-    "compute_targets",
-    "objective",
-    "objective_and_gradient",
-]
+from jaxstyle.networks.spec import VGGSpec
 
 _TOTAL_VARIATION = {
     "squared": functional.squared_total_variation,
@@ -52,7 +31,7 @@ _TOTAL_VARIATION = {
 
 
 class ObjectiveValue(NamedTuple):
-    """The objective and what it is made of.
+    """The objective, and the terms that it is the sum of.
 
     Attributes:
       total: scalar, the sum of the terms.
@@ -72,7 +51,7 @@ def objective(
     *,
     spec: LossSpec = LossSpec(),
 ) -> ObjectiveValue:
-    r"""The weighted sum of content, style, total-variation, range and own losses of an image.
+    r"""Returns the weighted sum of an image's content, style, smoothness, range and own losses.
 
     .. math::
         L = \sum_l c_l \hat C_l + \sum_l s_l \hat S_l + t\,TV + r\,(L_0)\,R + \sum_k o_k O_k
@@ -101,6 +80,7 @@ def objective(
       ValueError: if the image, the targets or the weights do not fit `spec`.
 
     Example:
+      >>> from jaxstyle import compute_targets
       >>> from jaxstyle.networks import vgg
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
       >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=("relu1_1",))
@@ -112,11 +92,17 @@ def objective(
     Reference: Gatys et al., CVPR 2016, eq. 7.
     """
     check_image(image, "image")
-    weights = weights.resolve(spec)
+    return objective_of_resolved(image, params, targets, weights.resolve(spec), spec=spec)
+
+
+def objective_of_resolved(
+    image: Array, params: Any, targets: Targets, weights: LossWeights, *, spec: LossSpec
+) -> ObjectiveValue:
+    """As `objective`, for weights that `LossWeights.resolve` has brought into one form."""
     content_weights, style_weights = cast(Array, weights.content), cast(Array, weights.style)
     _check_targets(targets, spec)
     image = targets.seen(image)
-    bands = choose_bands(spec, params, image.shape)
+    bands = choose_bands(params, image.shape, spec)
     if bands is None:
         unweighted, maps = _plain_losses(params, image, targets, spec)
     else:
@@ -150,14 +136,15 @@ def objective_and_gradient(
     *,
     spec: LossSpec = LossSpec(),
 ) -> tuple[ObjectiveValue, Array]:
-    """The objective and its gradient with respect to the image, compiled, for your own optimiser.
+    """Returns the objective and its gradient with respect to the image, for your own optimiser.
 
-    Compiles once for each `spec` and set of shapes. Arguments as for `objective`.
+    The function is compiled once for each `spec` and set of shapes. Arguments as for `objective`.
 
     Returns:
       `(ObjectiveValue, gradient)`, the gradient `[H, W, 3]`.
 
     Example:
+      >>> from jaxstyle import compute_targets
       >>> from jaxstyle.networks import vgg
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
       >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=())
@@ -167,8 +154,9 @@ def objective_and_gradient(
       >>> gradient.shape
       (8, 8, 3)
     """
+    check_image(image, "image")
     image = jnp.asarray(image)
-    spec = suit_spec(spec, image)
+    spec = settle(spec, image)
     value, gradient = _value_and_gradient(image, params, targets, weights.resolve(spec), spec=spec)
     return ObjectiveValue(*value), gradient
 
@@ -177,7 +165,8 @@ def objective_and_gradient(
 def _value_and_gradient(
     image: Array, params: Any, targets: Targets, weights: LossWeights, *, spec: LossSpec
 ) -> tuple[tuple[Array, dict[str, Array]], Array]:
-    return jax.value_and_grad(objective, has_aux=True)(image, params, targets, weights, spec=spec)
+    function = jax.value_and_grad(objective_of_resolved, has_aux=True)
+    return function(image, params, targets, weights, spec=spec)
 
 
 def _check_targets(targets: Targets, spec: LossSpec) -> None:
@@ -224,8 +213,12 @@ def _losses_of_bands(
     else:
         for layer in spec.style_layers:
             readings[f"style/{layer}"] = _read_style(layer, targets, statistic.sums)
-    options = network_options(spec) | {"bands": bands}
-    maps, found = read_features(params, image, whole, readings, **options) if widths else ({}, {})
+    maps: dict[str, Array] = {}
+    found: dict[str, Any] = {}
+    if widths:
+        assert isinstance(spec.network, VGGSpec)  # others have no bands
+        options = spec.network.options()
+        maps, found = read_features(params, image, whole, readings, bands=bands, **options)
     for layer in spec.style_layers:
         name = f"style/{layer}"
         if statistic.loss_of_sums is None:

@@ -1,7 +1,8 @@
-"""What an objective compares, and how much each part counts.
+"""What an objective compares, and the weight of each part.
 
-`LossSpec` is static and hashable: it decides which program is compiled. `LossWeights` are arrays:
-changing them never compiles anew.
+`LossSpec` says what is compared. It is static and hashable, because it decides which program is
+compiled. `LossWeights` says how much each part counts. It holds arrays, so a change of weights
+never compiles anything again.
 """
 
 import dataclasses
@@ -15,30 +16,25 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_choice
-from jaxstyle._common.sharding import splits_rows
 from jaxstyle.losses.statistics import StatisticName, get_statistic
-from jaxstyle.networks import bands, vgg
-from jaxstyle.networks.convolution import Convolution, Padding
-from jaxstyle.networks.vgg import Pooling
+from jaxstyle.networks.spec import VGGSpec
 
 TotalVariation = Literal["squared", "l1", "isotropic", "power"]
 LayerWeights = ArrayLike | Mapping[str, ArrayLike]
-Memory = Literal["auto", "plain", "low"]
-Precision = Literal["float32", "bfloat16"]
 Network = Callable[[Any, Array, Sequence[str]], Mapping[str, Array]]
 
 
 @dataclasses.dataclass(frozen=True)
 class OwnLoss:
-    """A term of the objective that a user writes.
+    """A loss of the user's own: a further term of the objective.
 
     Attributes:
-      name: what the term is called in `ObjectiveValue.terms`, after "own/".
-      function: `(features, target) -> scalar`, pure; features is `{layer: [h, w, c]}` of the image
-        at `layers` (and "image" for the image itself, `[H, W, 3]`).
-      layers: those that the function reads.
-      measure: `features -> target`, any pytree of arrays, of the content image's features; without
-        it the target is None.
+      name: the term is called "own/NAME" in `ObjectiveValue.terms`.
+      function: `(features, target) -> scalar`, a pure function. `features` is `{layer: [h, w, c]}`
+        of the image at `layers`, with the image itself, `[H, W, 3]`, under "image".
+      layers: the layers that the function reads.
+      measure: `features -> target`, which measures the content image once. The target may be any
+        pytree of arrays. Without `measure` the target is None.
 
     Example:
       >>> darkness = OwnLoss("darkness", lambda features, _: jnp.mean(features["image"] ** 2))
@@ -59,50 +55,39 @@ class OwnLoss:
 
 @dataclasses.dataclass(frozen=True)
 class LossSpec:
-    """What the objective compares, without how much each part counts.
+    """What the objective compares; `LossWeights` says how much each part counts.
 
     Attributes:
       content_layers: layers whose feature maps are compared; may be empty.
-      style_layers: layers whose Gram matrices are compared; may be empty.
-      pooling: "max", or "average" as in the paper.
-      padding: "reflect", "zero" or "replicate". Zero padding, with which VGG was trained, leaves a
-        frame around the picture.
-      total_variation: "squared" or "l1" differences of neighbouring pixels, "isotropic", or
-        "power" (Keras'); see `jaxstyle.losses.functional`.
-      statistic: what is compared of a style; see `jaxstyle.statistics`.
-      convolution: "direct", "im2col", "winograd", or "auto" for whichever is faster; see
-        `vgg.features`.
-      memory: "plain"; "low" for large pictures: the same losses, but for rounding, in bands of
-        rows and a fraction of the memory, see `jaxstyle.networks.bands`; or "auto", which
-        is plain but for bands of the first block where they are faster, on CPUs.
-      precision: "float32", or "bfloat16" for the network's computation, where an accelerator
-        multiplies that faster; losses, pixels and the solver stay in float32.
+      style_layers: layers whose statistics are compared; may be empty.
+      statistic: what is compared of a style, "gram" for Gram matrices; see `jaxstyle.statistics`.
+      total_variation: how neighbouring pixels are compared: "squared" or "l1" differences,
+        "isotropic", or "power" (Keras'); see `jaxstyle.losses.functional`.
       own_losses: further terms of your own; see `OwnLoss`.
-      network: in place of VGG, a function `(params, image, layers) -> {layer: [h, w, c]}`; any
-        pytree may be its `params`. `pooling`, `padding` and `precision` are then its own affair.
+      network: how VGG computes the feature maps, a `VGGSpec`. In its place may stand a network of
+        your own, a function `(params, image, layers) -> {layer: [h, w, c]}`; its `params` may be
+        any pytree.
 
     Raises:
       ValueError: if there is nothing to compare, a layer is named twice, or a choice is unknown.
-      TypeError: if layers are given as a string.
+      TypeError: if layers are given as a string, or the network is neither a `VGGSpec` nor a
+        function.
 
     Example:
       >>> LossSpec(style_layers=["relu1_1", "relu2_1"]).style_layers
       ('relu1_1', 'relu2_1')
+      >>> LossSpec(network=VGGSpec(pooling="average")).network.pooling
+      'average'
 
     Reference: Gatys et al., CVPR 2016, section 2; the layers are those of figure 3.
     """
 
     content_layers: tuple[str, ...] = ("relu4_2",)
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-    pooling: Pooling = "max"
-    padding: Padding = "reflect"
-    total_variation: TotalVariation = "squared"
     statistic: StatisticName = "gram"
-    convolution: Convolution = "auto"
-    memory: Memory = "auto"
-    precision: Precision = "float32"
+    total_variation: TotalVariation = "squared"
     own_losses: tuple[OwnLoss, ...] = ()
-    network: Network | None = None
+    network: VGGSpec | Network = VGGSpec()
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
@@ -118,17 +103,13 @@ class LossSpec:
             raise ValueError(f"own_losses has two of one name: {', '.join(names)}")
         if not self.layers and not self.own_losses:
             raise ValueError("a LossSpec needs at least one content layer or style layer")
-        check_choice("pooling", self.pooling, get_args(Pooling))
-        check_choice("padding", self.padding, get_args(Padding))
-        check_choice("total_variation", self.total_variation, get_args(TotalVariation))
         check_choice("statistic", self.statistic, get_args(StatisticName))
-        check_choice("convolution", self.convolution, get_args(Convolution))
-        check_choice("memory", self.memory, get_args(Memory))
-        check_choice("precision", self.precision, get_args(Precision))
-        if self.precision == "bfloat16" and self.convolution == "winograd":
-            raise ValueError("convolution='winograd' needs precision='float32'")
-        if self.memory == "low" and self.network is not None:
-            raise ValueError("memory='low' needs VGG's blocks; leave it or spec.network out")
+        check_choice("total_variation", self.total_variation, get_args(TotalVariation))
+        if not isinstance(self.network, VGGSpec) and not callable(self.network):
+            raise TypeError(
+                "network should be a VGGSpec or a function (params, image, layers) -> maps, "
+                f"got {self.network!r}"
+            )
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -136,27 +117,44 @@ class LossSpec:
         own = tuple(layer for each in self.own_losses for layer in each.layers)
         return tuple(dict.fromkeys(self.content_layers + self.style_layers + own))
 
+    def with_vgg(self, **changes: Any) -> "LossSpec":
+        """Returns the same spec, with VGG computed in another way.
+
+        Args:
+          **changes: fields of `VGGSpec`.
+
+        Raises:
+          TypeError: if the network is one of your own, or VGG has no such field.
+
+        Example:
+          >>> LossSpec().with_vgg(memory="low").network.memory
+          'low'
+        """
+        if not isinstance(self.network, VGGSpec):
+            raise TypeError("with_vgg changes how VGG is computed, and network is a function")
+        return dataclasses.replace(self, network=dataclasses.replace(self.network, **changes))
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
     """How much each part of the objective counts.
 
-    Every part is a mean, so weights keep their meaning at every picture size.
+    Every part is a mean, so a weight means the same at every picture size.
 
     Attributes:
       content: weight of each content layer: a scalar for all, `[num_content_layers]`, or a
         mapping from layer to weight. Beside the style's default weight, ten keeps the photograph
-        recognisable under flat and under busy paintings, at no cost in style that can be seen.
-      style: the same for the style layers; None is the statistic's own weight, 1000 for Gram
-        matrices, and a fifth of it in block 5, which in a normalised network would otherwise
-        outweigh the others once they match.
+        recognisable under flat and under busy paintings, at no visible cost in style.
+      style: the same for the style layers. None takes the statistic's own weight, which is 1000
+        for Gram matrices, and a fifth of it in block 5: in a normalised network that block would
+        otherwise outweigh the others once they match.
       total_variation: weight of the smoothness term.
-      out_of_range: weight of the pixels' excursions outside [0, 1], relative to the size of the
-        objective itself (see `objective`), so that it need not change with the others. Zero
-        leaves pixels free, to be clipped at the end.
+      out_of_range: weight of the pixels' excursions outside [0, 1]. It is relative to the size of
+        the objective itself (see `objective`), so it need not change with the other weights. Zero
+        leaves pixels free; they are then clipped at the end.
       own: weight of each of the spec's own losses: a scalar for all, `[num_own_losses]`, or a
-        mapping from name to weight; None is 1 for each.
+        mapping from name to weight. None is 1 for each.
     """
 
     content: LayerWeights = 10.0
@@ -166,9 +164,9 @@ class LossWeights:
     own: LayerWeights | None = None
 
     def resolve(self, spec: LossSpec) -> "LossWeights":
-        """The same weights as float32 arrays of one form: `[num_layers]` and scalars.
+        """Returns the same weights as float32 arrays of one form: `[num_layers]` and scalars.
 
-        Equal forms share one compiled program, whichever way the weights were given.
+        Weights of one form share a compiled program, however they were given.
 
         Raises:
           ValueError: if a number is negative or not finite, or an array or mapping does not fit
@@ -189,94 +187,6 @@ class LossWeights:
             out_of_range=_weight("out_of_range", self.out_of_range),
             own=own,
         )
-
-
-def suit_spec(spec: LossSpec, image: Array | None) -> LossSpec:
-    """The spec with "auto" settled for an image whose rows lie on several devices.
-
-    Winograd's tiles, and bands, would gather what `jaxstyle.shard_rows` has spread.
-
-    Args:
-      spec: what is compared.
-      image: `[H, W, 3]`, before it is traced; None settles nothing.
-
-    Raises:
-      ValueError: if the spec asks for low memory, whose bands would gather the rows.
-    """
-    if image is None or not splits_rows(image):
-        return spec
-    if spec.memory == "low":
-        raise ValueError("memory='low' is for one device; use 'plain' for rows spread over several")
-    convolution: Convolution = "direct" if spec.convolution == "auto" else spec.convolution
-    return dataclasses.replace(spec, convolution=convolution, memory="plain")
-
-
-def choose_bands(spec: LossSpec, params: Any, shape: Sequence[int]) -> bands.Bands | None:
-    """Which bands of rows a settled spec is computed in; None for none.
-
-    Args:
-      spec: what is compared.
-      params: the network's parameters.
-      shape: height and width of the image.
-    """
-    if spec.memory == "low":
-        return "low"
-    may = spec.memory == "auto" and spec.network is None and spec.layers
-    # Direct convolutions have slow derivatives in loops.
-    if may and spec.convolution != "direct" and spec.precision == "float32":
-        return "fast" if bands.pay(params, shape, spec.layers) else None
-    return None
-
-
-def features(params: Any, image: Array, spec: LossSpec, layers: Sequence[str]) -> dict[str, Array]:
-    """Feature maps of an image under a spec: by its own network, or by VGG.
-
-    Args:
-      params: the network's parameters.
-      image: `[H, W, 3]`.
-      spec: which network, and how it pools and pads.
-      layers: names of the layers.
-
-    Raises:
-      ValueError: if the network lacks a layer; see `jaxstyle.networks.vgg.features`.
-    """
-    if spec.network is None:
-        spec = suit_spec(spec, image)
-        options = network_options(spec)
-        chosen = choose_bands(spec, params, image.shape)
-        if chosen is not None:
-            return bands.read_features(params, image, layers, bands=chosen, **options)[0]
-        return vgg.features(params, image, layers, **options)
-    maps = spec.network(params, image, layers)
-    for layer in layers:
-        if layer not in maps or maps[layer].ndim != 3:
-            got = list(maps[layer].shape) if layer in maps else f"only {', '.join(maps)}"
-            raise ValueError(f"spec.network should return [h, w, c] for {layer}, got {got}")
-    return {layer: maps[layer] for layer in layers}
-
-
-def prepare_params(params: Any, shape: Sequence[int], spec: LossSpec) -> Any:
-    """Parameters that need no further preparation for images of a size under a settled spec."""
-    if spec.network is not None:
-        return params
-    if spec.precision == "bfloat16":
-        # Rounded once, not at every step; the mean is subtracted from pixels of float32.
-        return {
-            name: leaf if name == "mean" else jax.tree.map(lambda x: x.astype(jnp.bfloat16), leaf)
-            for name, leaf in params.items()
-        }
-    chosen = choose_bands(spec, params, shape)
-    if chosen is None:
-        return vgg.prepare_params(params, shape, spec.layers, convolution=spec.convolution)
-    return bands.prepare_params(
-        params, shape, spec.layers, convolution=spec.convolution, bands=chosen
-    )
-
-
-def network_options(spec: LossSpec) -> dict[str, Any]:
-    """How a spec has VGG computed: keyword arguments of `jaxstyle.networks.vgg.features`."""
-    options = {name: getattr(spec, name) for name in ("pooling", "padding", "convolution")}
-    return options | {"dtype": jnp.bfloat16 if spec.precision == "bfloat16" else None}
 
 
 def _in_block_5(layer: str) -> bool:

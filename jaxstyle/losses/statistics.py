@@ -1,17 +1,30 @@
-r"""What is compared of a style: statistics of feature maps that forget where things are.
+"""Compares styles by statistics of feature maps, which forget where things are.
 
-Feature maps are `[h, w, c]` of one image at one layer. A mass `[h, w]` says how much each position
-counts; it sums to one, and None is the same for all. So one formula serves whole pictures and
-regions with soft edges.
+Feature maps are `[h, w, c]`, of one image at one layer. A mass `[h, w]` says how much each position
+counts, and sums to one; None counts all positions equally. The same formula thus serves whole
+pictures, and regions with soft edges.
 
-| name | what is compared | zero where |
-| --- | --- | --- |
-| gram | second moments | Gram matrices are equal |
-| covariance | means and covariances, apart | both are equal |
-| wasserstein | the Gaussians with these, by their optimal transport | both are equal |
-| moments | each channel's mean and variance | both are equal; channels may be paired anew |
-| histogram | each channel's whole distribution | every histogram is equal; pairing free |
-| sliced | the distributions along random directions | in the limit, whole distributions are equal |
+`gram`
+  Compares second moments. Zero where the Gram matrices are equal.
+
+`covariance`
+  Compares means and covariances separately. Zero where both are equal.
+
+`wasserstein`
+  Compares the Gaussians with these means and covariances, by their optimal transport. Zero where
+  both are equal.
+
+`moments`
+  Compares each channel's mean and variance. Zero where both are equal, no matter how the channels
+  depend on each other.
+
+`histogram`
+  Compares each channel's whole distribution. Zero where all histograms are equal, no matter how the
+  channels depend on each other.
+
+`sliced`
+  Compares the distributions along random directions. In the limit of many directions, zero where
+  the whole distributions are equal.
 """
 
 import dataclasses
@@ -28,10 +41,10 @@ from jaxstyle.losses import functional
 StatisticName = Literal["gram", "covariance", "wasserstein", "moments", "histogram", "sliced"]
 
 NUM_DIRECTIONS = 64
-"""Random directions of "sliced" at a layer, at most its number of channels."""
+"""Number of random directions of "sliced" at a layer, unless the layer has fewer channels."""
 NUM_QUANTILES = 1024
-"""Levels at which "histogram" and "sliced" keep a distribution."""
-# Relative to the mean eigenvalue: below it the slope of a square root is rounding noise.
+"""Number of levels at which "histogram" and "sliced" keep a distribution."""
+# Relative to the mean eigenvalue. Below this, the slope of a square root is rounding noise.
 _SMALLEST_EIGENVALUE = 1e-4
 
 
@@ -40,7 +53,7 @@ class Gaussian(NamedTuple):
 
     Attributes:
       mean: `[c]`.
-      covariance: `[c, c]`; for "moments" its diagonal, `[c]`.
+      covariance: `[c, c]`; for "moments" only its diagonal, `[c]`.
     """
 
     mean: Array
@@ -52,7 +65,7 @@ class Quantiles(NamedTuple):
 
     Attributes:
       values: `[NUM_QUANTILES, p]`, each column rising.
-      directions: `[c, p]`, unit vectors; for "histogram", where they are the axes, `[c, 0]`.
+      directions: `[c, p]`, unit vectors; `[c, 0]` for "histogram", whose directions are the axes.
     """
 
     values: Array
@@ -64,15 +77,17 @@ class Statistic:
     """A way to compare styles.
 
     Attributes:
-      measure: `(features, mass, key) -> target`, a pytree of arrays whose shapes depend on the
-        number of channels alone.
+      measure: `(features, mass, key) -> target`, a pytree of arrays whose shapes depend only on the
+        number of channels.
       loss: `(features, mass, target) -> scalar`.
-      size: `target -> scalar`, the loss of features that vanish, by which range penalties scale.
-      weight: how much a layer counts by default. It brings the losses of a photograph, in the
-        normalised network, near the one that Gram matrices have with theirs.
-      sums: `(features, mass, target) -> sums`, a pytree of means over positions, those of a map
-        being the sum of those of its parts, each by its share; None where positions are sorted.
-      loss_of_sums: `(sums, target) -> scalar`, but for rounding the loss.
+      size: `target -> scalar`, the loss that features of zero would have. Range penalties are
+        scaled by it.
+      weight: how much a layer counts by default. With it, the losses of a photograph in the
+        normalised network are close to the loss of Gram matrices with their default weight.
+      sums: `(features, mass, target) -> sums`, a pytree of means over positions. The means of a map
+        are the sum of those of its parts, each times its share of the positions. None for a
+        statistic that sorts positions.
+      loss_of_sums: `(sums, target) -> scalar`, which equals `loss` but for rounding.
     """
 
     measure: Callable[[Array, Array | None, Array], Any]
@@ -84,10 +99,16 @@ class Statistic:
 
 
 def get_statistic(name: str) -> Statistic:
-    """A statistic by name.
+    """Returns a statistic by name.
+
+    Args:
+      name: one of those in the module's docstring.
+
+    Returns:
+      The `Statistic`.
 
     Raises:
-      ValueError: if the name is unknown; lists the valid ones.
+      ValueError: if the name is unknown; the message lists the valid ones.
 
     Example:
       >>> features = jax.random.normal(jax.random.key(0), (8, 8, 4))
@@ -101,13 +122,16 @@ def get_statistic(name: str) -> Statistic:
 
 
 def gaussian(features: Array, mass: Array | None = None) -> Gaussian:
-    r"""Mean and covariance of the channels over positions.
+    r"""Computes the mean and covariance of the channels over positions.
 
     .. math:: \mu = \sum_i m_i F_i, \quad C = \sum_i m_i (F_i - \mu)(F_i - \mu)^T
 
     Args:
       features: `[h, w, c]`.
       mass: `[h, w]` that sums to one, or None.
+
+    Returns:
+      The mean `[c]` and the covariance `[c, c]`.
 
     Example:
       >>> gaussian(jnp.ones((4, 4, 2))).covariance.tolist()
@@ -119,7 +143,7 @@ def gaussian(features: Array, mass: Array | None = None) -> Gaussian:
 
 
 def wasserstein_distance(a: Gaussian, b: Gaussian) -> Array:
-    r"""Squared 2-Wasserstein distance of two Gaussians, a channel.
+    r"""Computes the squared 2-Wasserstein distance of two Gaussians, per channel.
 
     .. math::
 
@@ -127,8 +151,11 @@ def wasserstein_distance(a: Gaussian, b: Gaussian) -> Array:
         + \mathrm{tr}(C_a + C_b - 2 (C_b^{1/2} C_a C_b^{1/2})^{1/2}) \right)
 
     Args:
-      a: mean `[c]`, covariance `[c, c]`; the one to differentiate.
+      a: mean `[c]` and covariance `[c, c]`; the one to differentiate.
       b: the same.
+
+    Returns:
+      A scalar.
 
     Example:
       >>> zero = Gaussian(jnp.zeros(2), jnp.zeros((2, 2)))
@@ -173,7 +200,7 @@ def _distance(a: Gaussian, b: Gaussian) -> Array:
 
 
 def _covariance_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
-    # About the target's mean, not about zero: where the two means are near, little cancels.
+    # Moments about the target's mean, not about zero: if the two means are close, little cancels.
     away = features.astype(jnp.float32) - target.mean
     return Gaussian(_mean(away, mass), functional.gram_matrix(away, mass))
 
@@ -241,7 +268,7 @@ def _wasserstein_size(target: _Transported) -> Array:
 def _transport(a: Gaussian, mean: Array, covariance: Array, root: Array) -> Array:
     middle = _product(_product(root, a.covariance), root)
     traces = jnp.trace(a.covariance) + jnp.trace(covariance) - 2 * _trace_of_root(middle)
-    # Rounding may leave the traces a little below zero.
+    # Rounding may leave the sum of the traces a little below zero.
     return jnp.mean(jnp.square(a.mean - mean)) + jnp.maximum(traces, 0.0) / mean.shape[0]
 
 
@@ -256,15 +283,15 @@ def _square_root(matrix: Array) -> Array:
 
 @jax.custom_vjp
 def _trace_of_root(matrix: Array) -> Array:
-    """The trace of the square root of a positive semi-definite matrix `[c, c]`."""
+    """Computes the trace of the square root of a positive semi-definite matrix `[c, c]`."""
     return jnp.sum(jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(matrix), 0.0)))
 
 
 def _trace_of_root_forward(matrix: Array) -> tuple[Array, Array]:
     values, vectors = jnp.linalg.eigh(matrix)
     least = _SMALLEST_EIGENVALUE * jnp.mean(jnp.abs(values)) + 1e-30
-    # The slope of the trace is half the inverse root. Eigenvectors have none where eigenvalues
-    # meet, as those of maps with fewer positions than channels do at zero; the trace always has.
+    # The slope of the trace is half the inverse root. Eigenvectors have no slope where eigenvalues
+    # are equal, as they are at zero for maps with fewer positions than channels, but the trace has.
     slope = _product(vectors / (2 * jnp.sqrt(jnp.maximum(values, least))), vectors.T)
     return jnp.sum(jnp.sqrt(jnp.maximum(values, 0.0))), slope
 
@@ -299,14 +326,14 @@ def _quantile_size(target: Quantiles) -> Array:
 
 
 def _quantiles(features: Array, mass: Array | None, directions: Array) -> Array:
-    """The projections' values at `NUM_QUANTILES` levels, `[NUM_QUANTILES, p]`."""
+    """Returns the projections' values at `NUM_QUANTILES` levels, `[NUM_QUANTILES, p]`."""
     values, levels, _ = _sorted(features, mass, directions)
     wanted = (jnp.arange(NUM_QUANTILES) + 0.5) / NUM_QUANTILES
     return jax.vmap(lambda x, y: jnp.interp(wanted, x, y), in_axes=1, out_axes=1)(levels, values)
 
 
 def _sorted(features: Array, mass: Array | None, directions: Array) -> tuple[Array, Array, Array]:
-    """Each projection's values in rising order, their levels in (0, 1), and masses; `[h·w, p]`."""
+    """Sorts each projection's values; returns values, levels in (0, 1) and masses, `[h·w, p]`."""
     flat = features.astype(jnp.float32).reshape(-1, features.shape[2])
     if directions.shape[1]:
         flat = _product(flat, directions)
@@ -316,13 +343,13 @@ def _sorted(features: Array, mass: Array | None, directions: Array) -> tuple[Arr
         return jnp.sort(flat, axis=0), levels, jnp.full((1, 1), 1 / count)
     order = jnp.argsort(jax.lax.stop_gradient(flat), axis=0)
     weights = jnp.take_along_axis(jnp.broadcast_to(mass.reshape(-1, 1), flat.shape), order, axis=0)
-    # Positions without mass sit on the levels of their neighbours and weigh nothing.
+    # Positions without mass have the levels of their neighbours and weigh nothing.
     levels = jnp.cumsum(weights, axis=0) - weights / 2
     return jnp.take_along_axis(flat, order, axis=0), levels, weights
 
 
 def _interpolate(levels: Array, quantiles: Array) -> Array:
-    """Values `[n, p]` of distributions `[NUM_QUANTILES, p]` at levels `[n, p]`."""
+    """Returns the values `[n, p]` of distributions `[NUM_QUANTILES, p]` at levels `[n, p]`."""
     position = jnp.clip(levels * NUM_QUANTILES - 0.5, 0.0, NUM_QUANTILES - 1)
     below = jnp.minimum(position.astype(jnp.int32), NUM_QUANTILES - 2)
     low = jnp.take_along_axis(quantiles, below, axis=0)

@@ -1,4 +1,4 @@
-"""What an image is compared with: targets computed once from the content and the styles."""
+"""Targets: what an image is compared with, computed once from the content and the styles."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,18 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_image
-from jaxstyle.losses.spec import LossSpec, features, suit_spec
+from jaxstyle.losses.features import features, settle
+from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.statistics import get_statistic
 
 
 class Mixture(NamedTuple):
-    """Several style targets for one image.
+    """How several style targets share one image.
 
     Attributes:
       weights: `{layer: [K]}`, how much each of the K targets counts.
-      masses: `{layer: [K, h, w]}`, the region of the image that each is compared with, its values
-        summing to one; None compares each with the whole image.
+      masses: `{layer: [K, h, w]}`, the region of the image that each target is compared with. The
+        values of a region sum to one. None compares each target with the whole image.
     """
 
     weights: dict[str, Array]
@@ -31,15 +32,18 @@ class Kept(NamedTuple):
     """A region of the content image that is left untouched.
 
     Attributes:
-      mask: `[H, W]` from 0, free, to 1, untouched.
-      image: `[H, W, 3]`, what is seen there.
+      mask: `[H, W]`, from 0 where the picture is free to 1 where it is untouched.
+      image: `[H, W, 3]`, the picture that is seen there.
     """
 
     mask: Array
     image: Array
 
     def over(self, image: Array) -> Array:
-        """The image `[H, W, 3]` with the untouched region laid over it; lanes with lanes."""
+        """Returns the image `[H, W, 3]` with the untouched region laid over it.
+
+        Lanes of images take lanes of regions.
+        """
         mask = self.mask[..., None]
         return mask * self.image + (1 - mask) * image
 
@@ -64,7 +68,7 @@ class Targets(NamedTuple):
     own: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
     def seen(self, image: Array) -> Array:
-        """The picture that the variable stands for: the image, under what is kept."""
+        """Returns the picture that the variable stands for: the image under what is kept."""
         return image if self.kept is None else self.kept.over(image)
 
 
@@ -77,7 +81,7 @@ def compute_targets(
     style_mass: Mapping[str, Array] | None = None,
     key: Array | None = None,
 ) -> Targets:
-    """Feature maps of the content image and statistics of the style image.
+    """Returns feature maps of the content image and statistics of the style image.
 
     Args:
       params: the network's parameters.
@@ -110,18 +114,29 @@ def compute_targets(
             raise ValueError(f"{name} is None, but spec has {name} layers: {', '.join(layers)}")
         if image is not None:
             check_image(image, name)
+    style_targets = measure_style(params, style, spec=spec, mass=style_mass, key=key)
+    return content_targets(params, content, spec)._replace(style=style_targets)
+
+
+def content_targets(params: Any, content: Array | None, spec: LossSpec) -> Targets:
+    """Returns the targets that the content image gives; `_replace` puts a style into them.
+
+    Args:
+      params: the network's parameters.
+      content: `[H, W, 3]` in [0, 1], or None if nothing of `spec` measures it.
+      spec: what is compared.
+    """
     return Targets(
-        content=measure_content(params, content, spec=spec),
-        style=measure_style(params, style, spec=spec, mass=style_mass, key=key),
-        own=measure_own(params, content, spec=spec),
+        content=_measure_content(params, content, spec),
+        style={},
+        own=_measure_own(params, content, spec),
     )
 
 
-def measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
-    """The feature maps of `compute_targets`, compiled; empty if `spec` has no content layers."""
+def _measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
     if content is None or not spec.content_layers:
         return {}
-    maps: dict[str, Array] = _features(params, content, suit_spec(spec, content))
+    maps: dict[str, Array] = _features(params, content, settle(spec, content))
     return maps
 
 
@@ -140,7 +155,7 @@ def measure_style(
     mass: Mapping[str, Array] | None = None,
     key: Array | None = None,
 ) -> dict[str, Any]:
-    """The style statistics of `compute_targets`, compiled; empty if `spec` has no style layers."""
+    """Returns the style statistics of `compute_targets`; none if `spec` has no style layers."""
     if style is None or not spec.style_layers:
         return {}
     key = jax.random.key(0) if key is None else key
@@ -154,14 +169,22 @@ def measure_style(
     }
 
 
+def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Any]:
+    """Returns the targets of those of the spec's own losses that measure the content image."""
+    measured = [each.name for each in spec.own_losses if each.measure is not None]
+    if not measured:
+        return {}
+    if content is None:
+        raise ValueError(f"content is None, but own loss {measured[0]} measures it")
+    own: dict[str, Any] = _own(params, content, spec)
+    return own
+
+
 @functools.partial(jax.jit, static_argnames="spec")
-def measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Any]:
-    """The targets of the spec's own losses, for those that measure the content image."""
+def _own(params: Any, content: Array, spec: LossSpec) -> dict[str, Any]:
     own: dict[str, Any] = {}
     for each in spec.own_losses:
         if each.measure is not None:
-            if content is None:
-                raise ValueError(f"content is None, but own loss {each.name} measures it")
             maps = features(params, content, spec, each.layers) if each.layers else {}
             own[each.name] = each.measure({**maps, "image": content})
     return own
@@ -172,15 +195,15 @@ def mix_styles(
     weights: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]],
     masses: Mapping[str, Array] | None = None,
 ) -> tuple[dict[str, Any], Mixture]:
-    """The style targets of several images as one, each with its weight.
+    """Joins the style targets of several images into one, each with its weight.
 
-    Every one is a loss of its own: the objective gets the sum of them, weighed. For Gram matrices
+    Each target has a loss of its own, and the objective gets their weighted sum. For Gram matrices
     and weights that sum to one, `blend_styles` has the same minimum and costs less.
 
     Args:
       styles: K times the style targets of `compute_targets`.
-      weights: K numbers, or `{layer: K numbers}`: coarse scales from one painting, fine ones from
-        another.
+      weights: K numbers, or `{layer: K numbers}`, which can take coarse scales from one painting
+        and fine ones from another.
       masses: `{layer: [K, h, w]}`, the regions of the image; see
         `jaxstyle.losses.guidance.region_masses`.
 
@@ -207,7 +230,7 @@ def blend_styles(
     styles: Sequence[Mapping[str, Any]],
     weights: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]],
 ) -> dict[str, Any]:
-    """The weighted sum of several style targets: a style between them.
+    """Returns the weighted sum of several style targets, a style between them.
 
     Args:
       styles: K times the style targets of `compute_targets`.

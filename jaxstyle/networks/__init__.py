@@ -1,1 +1,1 @@
-"""Loss networks: VGG as a Flax module, and how its parameters are found, read and kept."""
+"""Loss networks: VGG as a Flax module, and ways to find, read and save its parameters."""

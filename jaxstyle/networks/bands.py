@@ -1,13 +1,13 @@
-"""What objectives read of a VGG network's feature maps, in bands of rows.
+"""Computes what an objective reads of a VGG network's feature maps, in bands of rows.
 
-The maps of the first blocks, at the picture's own size, are most of what an evaluation holds. Here
-they are computed in bands of rows, one after another, and computed anew for the derivative: what
-stays of a block is its pooled output. Of each map an objective reads sums over positions, which are
-summed over bands too, so that the map as a whole never exists. That takes a fraction of the memory,
-and on a CPU, whose caches hold a band but no map, the first block takes less time as well.
+The maps of the first blocks are the largest, and are most of what an evaluation holds in memory.
+Here they are computed in bands of rows, one after another, and computed again for the derivative.
+Only the pooled output of a block is kept. An objective reads sums over a map's positions, and these
+are summed over the bands too, so the whole map never exists. This takes a fraction of the memory.
+On a CPU, whose caches hold a band but not a map, the first block also takes less time.
 
-Nothing is approximated. A band begins with further rows of its neighbours, above and below, and
-loses one at each convolution; only the edges of the map are padded.
+Nothing is approximated. A band begins with extra rows from its neighbours above and below, and
+loses one row at each end with every convolution. Only the edges of the map are padded.
 """
 
 import functools
@@ -36,21 +36,23 @@ from jaxstyle.networks.vgg import Params, Pooling, Widths
 
 Bands = Literal["fast", "low"]
 
-# Bytes of the maps of a block that needs no bands, and of a band; the derivative, and Winograd's
-# transforms, take a few times as much. Measured at 256 to 1024 px.
+# A block whose maps take no more than `_KEPT` bytes needs no bands; the maps of a band take about
+# `_BAND` bytes. The derivative and Winograd's transforms take a few times as much. Measured at 256
+# to 1024 px.
 _KEPT = {"fast": 3 * 2**23, "low": 2**26}
 _BAND = 2**23
-# Bands pay where Winograd's convolutions do: there is no other fast one in a loop.
+# The least width at which bands pay. It is that of Winograd's convolutions, because no other
+# convolution is fast in a loop.
 _WIDE = 32
 
 
 class Reading(NamedTuple):
-    """Something of a feature map that is a sum over its positions.
+    """Something to compute from a feature map that is a sum over its positions.
 
     Attributes:
-      layer: which map.
-      sums: `(rows of the map [r, w, c], rows of the data, share) -> sums`, a pytree of arrays;
-        `share` is the part of the map's positions that lie in these rows.
+      layer: the name of the map.
+      sums: `(rows of the map [r, w, c], rows of the data, share) -> sums`, a pytree of arrays.
+        `share` is the fraction of the map's positions that lie in these rows.
       data: a pytree of arrays `[h, w, ...]` with something for every position.
     """
 
@@ -60,12 +62,12 @@ class Reading(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Layers in a row that are computed together, and in which bands.
+    """Consecutive layers that are computed together, and the bands in which they are computed.
 
     Attributes:
       layers: their names, no deeper than asked for.
       shape: height and width of their input.
-      rows: those of the input that a band is for; all of them if the stage is computed at once.
+      rows: the number of input rows in a band; all rows if the stage is computed at once.
     """
 
     layers: tuple[str, ...]
@@ -74,22 +76,22 @@ class Stage(NamedTuple):
 
     @property
     def bands(self) -> int:
-        """How many there are; the last takes the rows that are left over."""
+        """The number of bands; the last one also takes the rows that are left over."""
         return self.shape[0] // self.rows
 
     @property
     def halo(self) -> int:
-        """Rows that a band reads of each of its neighbours."""
+        """The number of rows that a band reads from each of its neighbours."""
         return _halo(self.layers)
 
     def shrink(self, layer: str) -> int:
-        """How many rows of the input are one of a layer's."""
+        """Returns the number of input rows that one row of a layer stands for."""
         through = self.layers[: self.layers.index(layer) + 1]
         return 1 << sum(name.startswith("pool") for name in through)
 
 
 def pay(params: Params, shape: Sequence[int], layers: Sequence[str]) -> bool:
-    """Whether bands make an evaluation faster on this machine.
+    """Tells whether bands make an evaluation faster on this machine.
 
     Args:
       params: the network's parameters.
@@ -106,17 +108,17 @@ def pay(params: Params, shape: Sequence[int], layers: Sequence[str]) -> bool:
 def plan_stages(
     widths: Widths, shape: Sequence[int], layers: Sequence[str], bands: Bands = "low"
 ) -> list[Stage]:
-    """The stages that a set of layers needs, and the bands that each is computed in.
+    """Returns the stages that a set of layers needs, and the bands of each.
 
-    A stage is a block of the network. The first two are one where both have bands: the map between
-    them would be the largest of all that are kept.
+    A stage is a block of the network. The first two blocks are a single stage if both have bands,
+    because the map between them would be the largest of all that are kept.
 
     Args:
       widths: the network's convolutions; see `jaxstyle.networks.vgg.network_widths`.
       shape: height and width of the image.
       layers: the feature maps asked for.
-      bands: "low" for as little memory as they come to, or "fast" for bands of the first block
-        alone, where it is wide.
+      bands: "low" for bands that take as little memory as possible, or "fast" for bands of the
+        first block only, if that block is wide.
 
     Example:
       >>> stages = plan_stages(vgg.VGG19_WIDTHS, (1024, 1024), ["relu5_1"])
@@ -147,17 +149,18 @@ def _plan_stage(
 ) -> Stage:
     h, w = shape
     whole = Stage(layers, shape, h)
-    # Bytes of the maps that belong to one row of the input.
+    # The bytes of all maps that belong to one row of the input.
     row = sum(4 * w * width // whole.shrink(name) ** 2 for name, width in widths if name in layers)
     if h * row <= _KEPT[bands]:
         return whole
-    # The rows that a band reads of its neighbours are at most half as many again.
+    # A band has at least four times as many rows as its halo, so the rows that it reads from both
+    # neighbours are at most half as many again.
     multiple = 2 * whole.shrink(layers[-1])
     least = -(-4 * whole.halo // multiple) * multiple
     most = max(least, _BAND // row // multiple * multiple)
     if 2 * most > h:
         return whole
-    # As few rows as can be left over for the last band.
+    # The size that leaves the fewest rows over for the last band.
     sizes = range(most, max(least, most // 2) - 1, -multiple)
     return whole._replace(rows=min(sizes, key=lambda rows: h % rows))
 
@@ -184,21 +187,22 @@ def read_features(
     dtype: Any = None,
     bands: Bands = "low",
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Feature maps of one image, and sums over the positions of others.
+    """Computes some feature maps of one image, and sums over the positions of others.
 
     Args:
       params: the network's parameters.
       image: `[H, W, 3]`, RGB in [0, 1].
       layers: names of the maps to return, each of which takes its full memory.
-      readings: by any names.
+      readings: the sums to compute, under any names.
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
-      convolution: as for `vgg.features`. Of bands on a CPU, "auto" is never "direct" in float32.
+      convolution: as for `jaxstyle.networks.vgg.features`. For bands on a CPU in float32, "auto" is
+        never "direct".
       dtype: as for `jaxstyle.networks.vgg.features`.
       bands: as for `plan_stages`.
 
     Returns:
-      `({layer: [h, w, c]}, {name: sums})`.
+      Two dictionaries, one from layer to map `[h, w, c]`, one from a reading's name to its sums.
 
     Raises:
       ValueError, TypeError: as `jaxstyle.networks.vgg.features` does.
@@ -228,7 +232,7 @@ def read_features(
 
 
 def map_shape(widths: Widths, shape: Sequence[int], layer: str) -> tuple[int, int, int]:
-    """The shape `(h, w, c)` of a feature map of an image of shape `(H, W, ...)`.
+    """Returns the shape `(h, w, c)` of a feature map of an image of shape `(H, W, ...)`.
 
     Example:
       >>> map_shape(vgg.VGG19_WIDTHS, (512, 300, 3), "relu4_2")
@@ -248,7 +252,7 @@ def prepare_params(
     convolution: Convolution,
     bands: Bands = "low",
 ) -> dict[str, Any]:
-    """Parameters with Winograd's transforms of those kernels that need one.
+    """Adds Winograd's transforms to the parameters, for the kernels that need one.
 
     Args:
       params: the network's parameters.
@@ -256,6 +260,9 @@ def prepare_params(
       layers: the feature maps that will be read.
       convolution: as for `read_features`.
       bands: as for `plan_stages`.
+
+    Returns:
+      Parameters as `jaxstyle.networks.vgg.prepare_params` returns them.
     """
     result = dict(params)
     for stage in plan_stages(vgg.network_widths(params), shape, layers, bands):
@@ -285,7 +292,7 @@ _Found = tuple[Array, dict[str, Array], dict[str, Any]]
 
 
 class _Run(NamedTuple):
-    """The computation of a block: of its output, of whole maps and of sums."""
+    """The computation of one stage: of its output, of whole maps and of sums."""
 
     stage: Stage
     params: Params
@@ -315,7 +322,7 @@ class _Run(NamedTuple):
 
         parts = [band(x[: rows + halo], self.cut(data, 0, rows), rows, (True, False))]
         if inner:
-            # Each band in two pieces, so that no row but those of the halo is there twice.
+            # Each band comes in two pieces, so that only the rows of the halo are stored twice.
             own = x[rows - halo : end - halo].reshape(inner, rows, *x.shape[1:])
             below = x[2 * rows - halo : end + rows - halo].reshape(inner, rows, *x.shape[1:])
             stacked = own, below[:, : 2 * halo], self.cut(data, rows, end - rows, inner)
@@ -334,7 +341,7 @@ class _Run(NamedTuple):
         return *whole, jax.tree.map(lambda *leaves: sum(leaves), *(p[2] for p in parts))
 
     def cut(self, data: dict[str, Any], start: int, rows: int, bands: int | None = None) -> Any:
-        """The data of some rows of the input, stacked by bands if there are several."""
+        """Cuts out the data of some input rows, stacked by band if there are several bands."""
 
         def one(leaf: Array, shrink: int) -> Array:
             leaf = leaf[start // shrink : (start + rows) // shrink]
@@ -347,7 +354,7 @@ class _Run(NamedTuple):
         return found
 
     def band(self, x: Array, data: dict[str, Any], *, rows: int, edges: Edges) -> _Found:
-        """One band: `x` is its rows, and beyond each end that is no edge those of its halo."""
+        """Computes one band from its rows `x`, which include a halo at each end that is no edge."""
         above = 0 if edges[0] else self.stage.halo
         total = self.stage.shape[0]
         maps: dict[str, Array] = {}

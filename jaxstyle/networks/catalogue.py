@@ -1,8 +1,9 @@
-"""The networks that can be asked for by name: their files on this machine, their sources.
+"""The networks that can be asked for by name: their files on this machine, and their sources.
 
-A name is looked for in the place that the environment variable JAXSTYLE_PARAMS names (a folder, or
-one file, which then stands for "vgg19"), in the package's own `params`, and in the user's cache.
-In any of them the file may be ours or one of the published ones.
+A name is looked for in three places, in this order: the one that the environment variable
+JAXSTYLE_PARAMS names (a folder, or a single file, which then stands for "vgg19"), the package's own
+`params`, and the user's cache. In each of them the file may be in our own format or a published
+one.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import NamedTuple
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
 VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
 VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
-# What takes the place of a network that is not to be had.
+# The network that takes the place of one that is neither on this machine nor downloadable.
 SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
 _DESCRIPTIONS = {
     VGG19: "VGG-19 as published by Oxford (Simonyan & Zisserman), the field's usual network",
@@ -22,8 +23,8 @@ _DESCRIPTIONS = {
     VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
     COMPACT: "a small network with VGG-19's layers, shipped with this package",
 }
-# The file names that serve a network, ours first. A name is only where to look: the contents
-# decide the layout.
+# The names under which a network's file may be found, our own first. The name only tells where to
+# look; the contents decide the layout.
 FILES = {
     VGG19: (
         "vgg19.safetensors",
@@ -57,12 +58,12 @@ PREFIXES = {
 
 
 class Source(NamedTuple):
-    """Where a network can be had.
+    """A place from which a network can be downloaded.
 
     Attributes:
       url: the file's address.
       known_hash: algorithm and hexadecimal digest, such as `"sha256:11ae..."`.
-      layout: the layout the file is in, as `jaxstyle.networks.layouts.convert` takes it.
+      layout: the layout of the file, as `jaxstyle.networks.layouts.convert` takes it.
     """
 
     url: str
@@ -113,9 +114,9 @@ class NetworkStatus(NamedTuple):
     """One line of `jaxstyle weights list`.
 
     Attributes:
-      name: what to ask for.
-      path: the file that serves it, or None.
-      sources: the addresses it can be downloaded from.
+      name: the name to ask for.
+      path: the network's file on this machine, or None.
+      sources: the addresses from which it can be downloaded.
       description: one line.
     """
 
@@ -126,13 +127,13 @@ class NetworkStatus(NamedTuple):
 
 
 def find_params(name: str) -> Path | None:
-    """The file that serves a network, if there is one on this machine.
+    """Returns the file of a network, if there is one on this machine.
 
     Args:
-      name: a network's name. "vgg19-normalized" is served by the file of "vgg19" too.
+      name: a network's name. The file of "vgg19" also serves "vgg19-normalized".
 
     Returns:
-      The first file found in JAXSTYLE_PARAMS, the package's `params` and the user's cache.
+      The first file found in JAXSTYLE_PARAMS, the package's `params` and the user's cache, or None.
 
     Raises:
       ValueError: if no network has that name.
@@ -158,7 +159,7 @@ def find_params(name: str) -> Path | None:
 
 
 def network_status() -> tuple[NetworkStatus, ...]:
-    """What networks there are, and which of them are on this machine.
+    """Lists the networks, and says which of them are on this machine.
 
     Returns:
       One entry for each name.
@@ -178,7 +179,7 @@ def network_status() -> tuple[NetworkStatus, ...]:
 
 
 def cache() -> Path:
-    """The folder where downloaded parameters are kept; it need not exist.
+    """Returns the folder where downloaded parameters are kept; it need not exist.
 
     Returns:
       The operating system's place for caches, `~/.cache/jaxstyle` on Linux.
@@ -189,34 +190,34 @@ def cache() -> Path:
 
 
 def shipped() -> Path:
-    """The folder of the parameters that the package ships.
+    """Returns the folder of the parameters that the package ships.
 
     Returns:
       `params` beside the package in a checkout, inside it in an installed copy.
     """
     package = Path(__file__).resolve().parents[1]
     beside = package.parent / "params"
-    # The manifest tells our folder from any other of that name in site-packages.
+    # The manifest tells our folder from any other folder of that name in site-packages.
     return beside if (beside / "manifest.json").is_file() else package / "params"
 
 
 def base(name: str) -> str:
-    """The network whose file a name can be served from.
+    """Returns the network whose file serves a name.
 
     Args:
       name: a network's name.
 
     Returns:
-      "vgg19" for "vgg19-normalized", else the name itself.
+      "vgg19" for "vgg19-normalized", otherwise the name itself.
     """
     return VGG19 if name == NORMALIZED else name
 
 
 def valid_names() -> str:
-    """The end of a message about an unknown name.
+    """Returns the end of a message about an unknown name.
 
     Returns:
-      What could be asked for.
+      The names that can be asked for.
 
     Example:
       >>> valid_names()

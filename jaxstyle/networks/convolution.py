@@ -1,13 +1,13 @@
-"""3×3 convolutions and 2×2 pools of one feature map, in the forms that compile to fast programs.
+"""Fast 3×3 convolutions and 2×2 pools of one feature map.
 
-Winograd's minimal filtering F(4×4, 3×3) makes 4×4 outputs from 6×6 inputs with 36 products for
+Winograd's minimal filtering F(4×4, 3×3) makes 4×4 outputs from 6×6 inputs. It needs 36 products for
 each pair of channels, where the sum over nine taps takes 144. Its transforms are a few additions,
-and the products are one batched matrix product. On CPUs that is faster than XLA's convolution
-wherever the map is wide and deep enough. Of few channels, as in a network's first layer, the matrix
-of all patches is small, and the product with it (im2col) is faster than either.
+and the products are one batched matrix product. On CPUs this is faster than XLA's convolution
+wherever the map is wide and deep enough. If there are few channels, as in a network's first layer,
+the matrix of all patches is small, and multiplying by it (im2col) is faster than both.
 
-Everything here is made of splits, stacks, pads and additions, so that JAX's own derivatives are
-the fast transposed algorithm, share the transformed kernel, and work in every mode.
+Everything is built from splits, stacks, pads and additions. JAX's own derivatives are therefore the
+fast transposed algorithm: they share the transformed kernel, and work in every mode.
 """
 
 import functools
@@ -27,10 +27,10 @@ Edges = tuple[bool, bool]
 _PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 _Matrix = tuple[tuple[float, ...], ...]
 
-# The Cook-Toom construction of Lavin and Gray (CVPR 2016, section 4.2) with other interpolation
-# points, 0, ±√½, ±√2 and infinity: their 0, ±1, ±2 and infinity make the error several times as
-# large (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution",
-# ACM TOMS 2020, on the choice of points).
+# The Cook-Toom construction of Lavin and Gray (CVPR 2016, section 4.2), but with the interpolation
+# points 0, ±√½, ±√2 and infinity. With their points 0, ±1, ±2 and infinity, the error is several
+# times as large. On the choice of points, see Barabasz et al., "Error Analysis and Improving the
+# Accuracy of Winograd Convolution", ACM TOMS 2020.
 _R = 2**0.5
 _INPUT: _Matrix = (
     (1, 0, -5 / 2, 0, 1, 0),
@@ -66,7 +66,7 @@ def conv3x3(
     transformed: Array | None = None,
     edges: Edges = (True, True),
 ) -> Array:
-    """Convolution by a 3×3 kernel (a correlation, as in every network), of the input's size.
+    """Convolves with a 3×3 kernel (a correlation, as in every network) and keeps the input's size.
 
     Args:
       x: `[h, w, c_in]`.
@@ -75,13 +75,14 @@ def conv3x3(
       padding: what surrounds `x`: "zero", "reflect" or "replicate".
       convolution: "direct" (XLA's own), "im2col" (a product with the matrix of all patches),
         "winograd", or "auto"; see `choose_convolution`.
-      transformed: what `transform_kernel` makes of the kernel, where it is known already.
-      edges: whether the first and the last row of `x` are the map's own, beyond which it is
-        padded. In a band of a larger map an end that is not has no output.
+      transformed: the result of `transform_kernel` for this kernel, if it is known already.
+      edges: whether the first and the last row of `x` are edges of the map, where it is padded. If
+        `x` is a band of a larger map, an end that is no edge is not padded, and its row has no
+        output.
 
     Returns:
-      `[h, w, c_out]`, one row fewer for each end that is no edge. Winograd's differs from the
-      direct one by a few 1e-6 of its largest value.
+      `[h, w, c_out]`, with one row fewer for each end that is no edge. Winograd's result differs
+      from the direct one by a few 1e-6 of its largest value.
 
     Raises:
       ValueError: if `padding` or `convolution` is unknown.
@@ -114,18 +115,19 @@ def choose_convolution(
     prepared: bool = False,
     in_loop: bool = False,
 ) -> Convolution:
-    """What "auto" stands for: "winograd" or "im2col" on a CPU where they are faster, else "direct".
+    """Settles "auto": "winograd" or "im2col" on a CPU where they are faster, otherwise "direct".
 
-    Transforming the input costs more than it saves where there are few channels, above all in a
-    map too large for the cache; transforming the kernel where there are few positions. The matrix
-    of patches has nine times the input's channels, which pays for an image.
+    Winograd's transform of the input costs more than it saves if there are few channels, above all
+    in a map too large for the cache. The transform of the kernel costs more than it saves if there
+    are few positions. The matrix of patches has nine times as many channels as the input, which
+    pays only for an image.
 
     Args:
       x: `[h, w, c_in]`, or its shape and type.
       kernel: `[3, 3, c_in, c_out]`, or its shape and type.
       prepared: whether the kernel's transform is known already.
-      in_loop: whether it is in the body of a loop, where XLA's CPU compiler gives the derivative
-        of a direct convolution a kernel of a tenth of the speed (jax-ml/jax issue 12868).
+      in_loop: whether the convolution is in the body of a loop. There XLA's CPU compiler runs the
+        derivative of a direct convolution at a tenth of the speed (jax-ml/jax issue 12868).
 
     Returns:
       A form that `conv3x3` takes, never "auto".
@@ -139,8 +141,8 @@ def choose_convolution(
     (h, w, _), (c_in, c_out) = x.shape, kernel.shape[2:]
     if c_in <= 3:
         return "im2col"
-    # Measured in whole evaluations: VGG-19's conv1_2, 64 to 64, is faster left direct at 512 px,
-    # and not at 256 px.
+    # Measured in whole evaluations: for VGG-19's conv1_2 (64 to 64 channels), the direct
+    # convolution is faster at 512 px, but not at 256 px.
     few = 16 * 16 if h * w <= 256 * 256 else 64 * 64
     enough = min(c_in, c_out) >= 16 and c_in * c_out > few
     worth = enough and (prepared or h * w >= 32 * 32)
@@ -165,14 +167,14 @@ def _im2col(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
     around = ((int(edges[0]), int(edges[1])), (1, 1), (0, 0))
     x = jnp.pad(x, around, mode=_PAD_MODES[padding])
     h, w = x.shape[0] - 2, x.shape[1] - 2
-    # Slices, for `lax.conv_general_dilated_patches` is itself a convolution.
+    # Slices, because `lax.conv_general_dilated_patches` is itself a convolution.
     taps = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
     return jnp.concatenate(taps, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 @jax.jit
 def transform_kernel(kernel: Array) -> Array:
-    """Winograd's transform of a kernel: `[3, 3, c_in, c_out]` to `[36, c_in, c_out]`.
+    """Computes Winograd's transform of a kernel: `[3, 3, c_in, c_out]` to `[36, c_in, c_out]`.
 
     Example:
       >>> transform_kernel(jnp.ones((3, 3, 2, 4))).shape
@@ -189,7 +191,7 @@ def _winograd(x: Array, transformed: Array, padding: Padding, edges: Edges) -> A
     h, w, c_in = x.shape[0] - 2, x.shape[1] - 2, x.shape[2]
     c_out = transformed.shape[-1]
     m, n = -(-h // 4), -(-w // 4)
-    # One more tile each way, whose first two rows and columns the last tile reads.
+    # Pads one more tile down and across, because the last tile reads two rows and columns of it.
     x = jnp.pad(x, ((0, 4 * m + 2 - h), (0, 4 * n + 2 - w), (0, 0)))
     x = _separate(x).reshape(m + 1, 4, n + 1, 4, c_in)
     x = _combine(_INPUT, _six_of_tiles(x, 0), 0)  # [6, m, n + 1, 4, c_in]
@@ -202,7 +204,7 @@ def _winograd(x: Array, transformed: Array, padding: Padding, edges: Edges) -> A
 
 
 def _six_of_tiles(x: Array, axis: int) -> list[Array]:
-    """Rows 0 to 5 from the start of each tile but the last: `[n + 1, 4]` to six of `[n]`."""
+    """Slices rows 0 to 5 from the start of each tile but the last: `[n + 1, 4]` to six of `[n]`."""
     n = x.shape[axis] - 1
     four = _unstack(x, axis + 1)
     following = [lax.slice_in_dim(each, 1, n + 1, axis=axis) for each in four[:2]]
@@ -210,7 +212,7 @@ def _six_of_tiles(x: Array, axis: int) -> list[Array]:
 
 
 def _combine(matrix: _Matrix, parts: list[Array], axis: int) -> Array:
-    """A small constant matrix times a vector of arrays, without the zeros, stacked."""
+    """Multiplies a small constant matrix by a vector of arrays, without the zeros, and stacks."""
 
     def times(a: float, part: Array) -> Array:
         return part if a == 1 else -part if a == -1 else a * part
@@ -220,23 +222,24 @@ def _combine(matrix: _Matrix, parts: list[Array], axis: int) -> Array:
 
 
 def _separate(x: Array) -> Array:
-    # XLA would fuse the steps into one program of hundreds of terms, minutes to compile.
+    # Without this, XLA fuses the steps into one program of hundreds of terms, which takes minutes
+    # to compile.
     y: Array = lax.optimization_barrier(x)  # type: ignore[no-untyped-call]
     return y
 
 
 def _unstack(x: Array, axis: int) -> list[Array]:
-    # Unlike indexing, a split transposes to one concatenation.
+    # A split, unlike indexing, has one concatenation as its transpose.
     parts = lax.split(x, (1,) * x.shape[axis], axis=axis)
     return [lax.squeeze(part, (axis,)) for part in parts]
 
 
 @jax.custom_jvp
 def max_pool(x: Array) -> Array:
-    """The largest of every 2×2 positions: `[h, w, c]` to `[h // 2, w // 2, c]`.
+    """Takes the largest of every 2×2 positions: `[h, w, c]` to `[h // 2, w // 2, c]`.
 
-    Odd sizes round down, as in PyTorch; Caffe rounded up. Of equal values the first, row by row,
-    receives the gradient. XLA's own derivative of a pool is many times as slow on CPUs.
+    Odd sizes round down, as in PyTorch; Caffe rounded up. Of several equal values, the first in row
+    order receives the gradient. On CPUs, XLA's own derivative of a pool is many times slower.
 
     Example:
       >>> max_pool(jnp.arange(12.0).reshape(3, 4, 1)).ravel().tolist()
@@ -255,7 +258,7 @@ def _max_pool_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array,
 
 
 def average_pool(x: Array) -> Array:
-    """The mean of every 2×2 positions: `[h, w, c]` to `[h // 2, w // 2, c]`, rounded down.
+    """Averages every 2×2 positions: `[h, w, c]` to `[h // 2, w // 2, c]`, rounded down.
 
     Example:
       >>> average_pool(jnp.arange(12.0).reshape(3, 4, 1)).ravel().tolist()

@@ -1,8 +1,9 @@
 """Downloads published networks into the user's cache, converted and verified.
 
-Each network has a list of sources. A source that answers badly is tried again where that can
-help, then the next one is; what arrives is checked against its published checksum, converted to
-our own format and only then given its name, so that a file in the cache is always whole.
+Each network has a list of sources. If a source fails in a way that may pass, it is tried again;
+after that, the next source is tried. A downloaded file is checked against its published checksum
+and converted to our own format, and only then gets its name. A file in the cache is therefore
+always whole.
 """
 
 import contextlib
@@ -19,9 +20,9 @@ from jaxstyle.networks.catalogue import SOURCES, Source, cache
 from jaxstyle.networks.layouts import convert
 from jaxstyle.networks.save import save_params
 
-# Seconds before the first repetition; each later one waits twice as long.
+# Seconds before the first retry; each later one waits twice as long.
 _BACKOFF = 0.5
-# Some servers answer that they are busy with a status of the 400s.
+# Some servers say with a status in the 400s that they are busy.
 _BUSY = (408, 425, 429)
 _PREFIX = ".fetch-"
 _STALE = 24 * 3600.0
@@ -36,17 +37,17 @@ def fetch(
     timeout: float = 30.0,
     retries: int = 3,
 ) -> Path:
-    """Downloads a network, even if it is there already, and converts it.
+    """Downloads a network and converts it, even if it is on this machine already.
 
     Args:
       name: "vgg19", "vgg19-torchvision", "vgg16" or "vgg16-torchvision".
       directory: where to keep it; by default the user's cache.
       sources: where to get it, in this order; by default the published places.
       progress: whether to show a progress bar on stderr.
-      timeout: seconds without a byte after which the server counts as silent.
-      retries: how often a source is asked again after a refused connection, a silent or busy
-        server or a cut transfer. A wrong checksum is worth one repetition, a missing file or an
-        address that swallows connections none.
+      timeout: how many seconds without a byte make a server count as silent.
+      retries: how often to ask a source again after a refused connection, a silent or busy server
+        or an interrupted transfer. After a wrong checksum, it is asked only once more. If the file
+        is missing or the address accepts no connection, it is not asked again.
 
     Returns:
       The path of `<name>.safetensors`.
@@ -70,7 +71,8 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder)
         for source in sources:
-            # A folder of its own: two processes may fetch at once, and an interrupt removes all.
+            # Each attempt has a folder of its own, because two processes may fetch at the same
+            # time; after an interrupt the folder is removed with all that is in it.
             with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder) as partial:
                 raw = Path(partial, source.url.partition("?")[0].rpartition("/")[2] or "file")
                 try:
@@ -88,7 +90,7 @@ def fetch(
 
 
 class _FailedError(Exception):
-    """One attempt at one source failed; `retries` is how many more are worth it, at most."""
+    """An attempt at a source failed; at most `retries` further ones are worth making."""
 
     def __init__(self, reason: str, retries: float):
         super().__init__(reason)
@@ -98,7 +100,7 @@ class _FailedError(Exception):
 def _download(
     source: Source, target: Path, label: str, progress: bool, timeout: float, retries: int
 ) -> None:
-    """Gets one file whose checksum is right, with as many attempts as the failures are worth."""
+    """Downloads and verifies one file, with as many retries as the failures are worth."""
     attempt = 0
     while True:
         try:
@@ -118,11 +120,11 @@ def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]
-        def __bool__(self) -> bool:  # pooch asks before the length is known, where tqdm raises
+        def __bool__(self) -> bool:  # pooch asks before the length is known; tqdm would raise
             return True
 
     many = float("inf")
-    # No server needs long to accept a connection; a firewall that swallows packets never does.
+    # A server accepts a connection soon; a firewall that drops packets never answers.
     limits = (min(timeout, 10.0), timeout)
     bar = Bar(desc=label, unit="B", unit_scale=True, file=sys.stderr, disable=not progress)
     try:
@@ -137,7 +139,7 @@ def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float
         reason = f"HTTP {status} {reply.reason if reply is not None else ''}".strip()
         raise _FailedError(reason, many if status >= 500 or status in _BUSY else 0) from error
     except requests.ConnectTimeout as error:
-        # The system has repeated it by itself.
+        # The operating system has retried it already.
         raise _FailedError(f"no connection within {limits[0]:g} s", 0) from error
     except requests.Timeout as error:
         raise _FailedError(f"no answer for {timeout:g} s", many) from error
@@ -147,7 +149,7 @@ def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float
         # A server that falls silent in the middle of a file is a ConnectionError, not a Timeout.
         silent = "timed out" in str(error)
         reason = f"no answer for {timeout:g} s" if silent else _innermost(error)
-        # A machine without a network should not wait long to be told so.
+        # Without a network, the error should not take long to appear.
         unknown_host = "resolve" in str(error)
         raise _FailedError(reason, 1 if unknown_host else many) from error
     except (requests.RequestException, ValueError) as error:
@@ -155,7 +157,7 @@ def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float
 
 
 def _innermost(error: BaseException) -> str:
-    """What the operating system said, from under the layers that requests wraps around it."""
+    """Returns what the operating system said, from inside the errors of requests."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:
@@ -177,7 +179,7 @@ def _verify(path: Path, known_hash: str) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Removes what a killed process left behind, a day later."""
+    """Removes what killed processes left behind more than a day ago."""
     for left in folder.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # another process may be removing it
             if time.time() - left.stat().st_mtime > _STALE:

@@ -1,23 +1,37 @@
-"""Reads VGG-19 and VGG-16 from the layouts in which the field passes them around.
+"""Reads VGG-19 and VGG-16 from the file layouts in which they are commonly distributed.
 
-Whatever the file's axes, channel order and input range, the result is the same plain dictionary:
-`{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}` for a network that takes
-an RGB image in [0, 1] and computes `conv(image - mean)`. Channel order and scale are folded into
-conv1_1's kernel. The mean is not: zero padding follows its subtraction, so that folding it into
-the bias would change the picture's edges.
+Whatever axes, channel order and input range a file has, the result is the same plain dictionary,
+`{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`. It is for a network that
+takes an RGB image in [0, 1] and computes `conv(image - mean)`. Channel order and scale are folded
+into the kernel of conv1_1. The mean is not folded into the bias: zeros are padded after the mean is
+subtracted, so folding it would change the picture's edges.
 
-| layout | files | input that the file's kernels expect |
-| --- | --- | --- |
-| `keras` | `.h5` | BGR, 0 to 255, minus the Caffe mean |
-| `caffe` | `.caffemodel` | the same |
-| `gatys` | `.pth` with `conv1_1.weight` | the same |
-| `neural-style-pt` | `.pth` with `features.0.weight` | the same |
-| `matconvnet` | `.mat` | RGB, 0 to 255, minus the file's average image |
-| `torchvision` | `.pth`, `.safetensors` with `features.0.weight` | RGB, 0 to 1, mean and std |
-| `jaxstyle` | `.safetensors` | RGB, 0 to 1, minus the file's mean |
+Each layout comes in certain files, and its kernels expect a certain input:
 
-Which of the two networks a file holds is told by the names of its arrays. Widths are free, as long
-as each layer takes what the one before gives: a compact network uses the same layer names.
+`keras`, `.h5`
+  BGR, 0 to 255, minus the Caffe mean.
+
+`caffe`, `.caffemodel`
+  The same.
+
+`gatys`, `.pth` with `conv1_1.weight`
+  The same.
+
+`neural-style-pt`, `.pth` with `features.0.weight`
+  The same.
+
+`matconvnet`, `.mat`
+  RGB, 0 to 255, minus the file's average image.
+
+`torchvision`, `.pth` or `.safetensors` with `features.0.weight`
+  RGB, 0 to 1, minus a mean and divided by a standard deviation.
+
+`jaxstyle`, `.safetensors`
+  RGB, 0 to 1, minus the file's mean.
+
+The names of its arrays tell which of the two networks a file holds. Widths are free, as long as
+each layer takes what the one before it gives, so that a compact network can use the same layer
+names.
 """
 
 import hashlib
@@ -43,13 +57,13 @@ TITLES = {"vgg19": "VGG-19", "vgg16": "VGG-16"}
 FORMAT = "jaxstyle-params"
 VERSION = "1"
 
-# A crafted file cannot make the reader allocate more than 16 such layers.
+# With this limit, a crafted file can make the reader allocate at most 16 layers of this width.
 _MAX_WIDTH = 2048
-_MAX_LISTED = 32  # of the names that some other network has
+_MAX_LISTED = 32  # extra arrays that a message names, if the file holds another network
 
-# The axes of MatConvNet's kernels, as MATLAB indexes them: its Caffe importer turns them into
-# height × width × in × out unless told not to, and the published file was made without that
-# option. Several TensorFlow programs swap height and width nonetheless, and so transpose the
+# The axes of MatConvNet's kernels, as MATLAB indexes them. Its Caffe importer turns them into
+# height × width × in × out unless an option says not to, and the published file was made without
+# that option. Several TensorFlow programs swap height and width all the same, which transposes the
 # filters.
 MATCONVNET_AXES = "hwio"
 
@@ -60,10 +74,10 @@ class _Layout(NamedTuple):
     Attributes:
       containers: the kinds of file that it comes in.
       name: the key of an array, with `{layer}`, `{block}`, `{index}`, `{number}` and `{part}`.
-      parts: what the layout calls kernel and bias.
+      parts: the layout's names for kernel and bias.
       axes: the order in which a kernel's axes are stored.
-      mean: of the input, RGB in [0, 1]; None where the file holds it.
-      scale: factor from [0, 1] to the input's range, for each channel.
+      mean: the mean of the input, RGB in [0, 1]; None where the file holds it.
+      scale: the factor from [0, 1] to the input's range, for each channel.
       bgr: whether the input's channels are reversed.
       weights: which training the values come from.
     """
@@ -120,11 +134,12 @@ _LAYOUTS = {
 }
 LAYOUTS = tuple(_LAYOUTS)
 
-# Files with torchvision's names and Caffe's input, by name and by the beginning of their SHA-256,
-# after which two of them are named. The third is a pruned VGG-16.
+# Files with torchvision's names but Caffe's input. They are recognised by their name, or by the
+# beginning of their SHA-256, which is part of the names of two. The third is a pruned VGG-16.
 _CAFFE_TRAINED = re.compile("vgg19-d01eb7cb|vgg16-00b39a1b|channel_pruning")
 _CAFFE_TRAINED_SHA256 = ("d01eb7cb", "00b39a1b")
-# What style transfer leaves out: fully connected layers under every name, and training leftovers.
+# What style transfer does not need: fully connected layers under all their names, and leftovers of
+# training.
 _IGNORED = re.compile(
     r"(^|/)(classifier|pre_logits|head|fc\d?|predictions|flatten|prob|optimizer_weights)([./_]|$)"
 )
@@ -135,14 +150,15 @@ def convert(path: str | Path, layout: str = "auto") -> tuple[Params, Metadata]:
 
     Args:
       path: the file. Its contents decide how it is read, not its name.
-      layout: one of `LAYOUTS`, or `"auto"`. The torchvision and neural-style-pt layouts have the
-        same keys and differ only in the input they expect; `"auto"` takes the second only for the
-        published files, which it knows by their names or checksums.
+      layout: one of `LAYOUTS`, or `"auto"`. The layouts torchvision and neural-style-pt have the
+        same keys and differ only in the input that they expect. `"auto"` takes neural-style-pt only
+        for the published files, which it knows by their names or checksums.
 
     Returns:
-      The canonical parameters, float32 NumPy arrays, and what is known about them: `layout`,
-      `network` ("vgg19", "vgg16", or "custom" for other widths), `weights` ("oxford",
-      "torchvision" or "unknown"), `normalized`, `source`, `source_sha256`, `format` and `version`.
+      The parameters in our own form, as float32 NumPy arrays, and what is known about them. These
+      metadata are `layout`, `network` ("vgg19", "vgg16", or "custom" for other widths), `weights`
+      ("oxford", "torchvision" or "unknown"), `normalized`, `source`, `source_sha256`, `format` and
+      `version`.
 
     Raises:
       ValueError: if `layout` is unknown.
@@ -154,9 +170,10 @@ def convert(path: str | Path, layout: str = "auto") -> tuple[Params, Metadata]:
 
 
 def convert_any(path: str | Path, layout: str = "auto") -> tuple[Params, Metadata, str]:
-    """As `convert`, and says in which layout the file itself is.
+    """Reads a file like `convert`, and also returns the layout of the file itself.
 
-    They differ for a file that this project wrote: its metadata name the layout it came from.
+    The metadata name another layout if this project wrote the file: the one from which the
+    parameters came.
 
     Args:
       path: the file.
@@ -177,7 +194,9 @@ def convert_any(path: str | Path, layout: str = "auto") -> tuple[Params, Metadat
     own = notes.get("format") == FORMAT or "conv1_1.kernel" in arrays
     if own and notes.get("version", VERSION) != VERSION:
         got = _printable(notes["version"])
-        raise FileFormatError(f"{path}: version {got} of the format; this release reads {VERSION}")
+        raise FileFormatError(
+            f"{path}: it has version {got} of the format, but this release reads version {VERSION}"
+        )
     digest = "" if own else sha256(path)
     if layout == "auto":
         layout = "jaxstyle" if own else _guess(path, kind, arrays, digest)
@@ -212,13 +231,13 @@ def _guess(path: Path, kind: str, arrays: Mapping[str, Stored], digest: str) -> 
 
 
 def _fold(raw: Params, layout: str) -> Params:
-    """Moves range and channel order of the layout's input into conv1_1's kernel."""
+    """Folds the range and channel order of the layout's input into conv1_1's kernel."""
     spec = _LAYOUTS[layout]
     mean = np.array(raw.pop("mean") if spec.mean is None else spec.mean, np.float32)
     if layout == "matconvnet":
         mean /= 255
     kernel = raw["conv1_1"]["kernel"][:, :, :: -1 if spec.bgr else 1]
-    with np.errstate(all="ignore"):  # what is not finite is reported later, by name
+    with np.errstate(all="ignore"):  # values that are not finite are reported later, by name
         scaled = (kernel * np.array(spec.scale)[:, None]).astype(np.float32)
     return {"mean": mean, **raw, "conv1_1": {**raw["conv1_1"], "kernel": scaled}}
 
@@ -227,8 +246,8 @@ def check_params(params: Mapping[str, Any], name: str | Path) -> None:
     """Checks that a dictionary holds a whole network with VGG-19's or VGG-16's layers.
 
     Args:
-      params: canonical parameters.
-      name: what to call them in the message, a file for instance.
+      params: parameters in our own form.
+      name: what to call them in the message, for example a file.
 
     Raises:
       FileFormatError: naming every missing, extra, misshapen and non-finite array.
@@ -247,22 +266,22 @@ def check_params(params: Mapping[str, Any], name: str | Path) -> None:
 
 
 def widths(params: Mapping[str, Any]) -> dict[str, int]:
-    """The output channels of each layer.
+    """Returns the number of output channels of each layer.
 
     Args:
-      params: canonical parameters.
+      params: parameters in our own form.
 
     Returns:
-      A dictionary such as `{"conv1_1": 64, ...}`.
+      A dictionary from layer to number.
     """
     return dict(vgg.network_widths(params))
 
 
 def network_name(params: Mapping[str, Any]) -> str | None:
-    """The published network that has a network's layers and widths.
+    """Returns the published network that has the same layers and widths.
 
     Args:
-      params: canonical parameters.
+      params: parameters in our own form.
 
     Returns:
       "vgg19", "vgg16", or None for other widths.
@@ -271,7 +290,7 @@ def network_name(params: Mapping[str, Any]) -> str | None:
 
 
 def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal.
+    """Returns the SHA-256 of a file, in hexadecimal.
 
     Args:
       path: the file.
@@ -284,14 +303,14 @@ def sha256(path: str | Path) -> str:
 
 
 def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Params:
-    """Reads the arrays, kernels in the order h, w, in, out; says all that is wrong at once."""
+    """Reads the arrays, with kernels in the order h, w, in, out; reports all faults at once."""
     spec = _LAYOUTS[layout]
     network, names = _nearest(arrays, spec)
     missing: list[str] = []
     wrong: list[str] = []
 
     def check(key: str, *expected: int | None) -> tuple[int, ...]:
-        """Notes what is wrong with one array, None being any size; returns its shape."""
+        """Notes what is wrong with one array (None is any size), and returns its shape."""
         if key not in arrays:
             missing.append(key)
             return ()
@@ -338,13 +357,13 @@ def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Par
 
 
 def _nearest(arrays: Mapping[str, Stored], spec: _Layout) -> tuple[str, dict[str, tuple[str, str]]]:
-    """The network of which most is there, and what its kernels and biases are called."""
+    """Returns the network of which most arrays are there, and its names of kernels and biases."""
 
     def names(network: str) -> dict[str, tuple[str, str]]:
         found = {}
         for place, layer in enumerate(NETWORKS[network]):
             block = int(layer[4])
-            # In torchvision's `features` each convolution has a ReLU after it, each block a pool.
+            # In torchvision's `features`, a ReLU follows each convolution, a pool each block.
             places = {"block": block, "index": layer[6], "number": 2 * place + block - 1}
             kernel, bias = (spec.name.format(layer=layer, part=p, **places) for p in spec.parts)
             found[layer] = kernel, bias
@@ -361,7 +380,7 @@ def _nearest(arrays: Mapping[str, Stored], spec: _Layout) -> tuple[str, dict[str
 
 def _floats(values: NDArray[Any], key: str) -> NDArray[np.float32]:
     if values.dtype.kind != "f" and values.dtype != ml_dtypes.bfloat16:
-        raise ValueError(f"{key} is of type {values.dtype}, not of floats")
+        raise ValueError(f"{key} holds values of type {values.dtype}, not floats")
     with np.errstate(all="ignore"):
         return np.array(values, np.float32)
 

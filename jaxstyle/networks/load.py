@@ -1,8 +1,8 @@
 """Finds, loads, saves and checks network parameters.
 
-A network is asked for by name or by path; `jaxstyle.networks.catalogue` says where names
-are looked for, `jaxstyle.networks.layouts` which files can be read. Importing this module reads
-nothing; its functions touch the disk, and `load_network` the internet unless it is told otherwise.
+A network is asked for by name or by path. `jaxstyle.networks.catalogue` says where names are looked
+for, and `jaxstyle.networks.layouts` which files can be read. Importing this module reads nothing.
+Its functions use the disk, and `load_network` uses the internet unless it is told not to.
 """
 
 import hashlib
@@ -71,8 +71,8 @@ class Network(NamedTuple):
       params: `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`.
       name: the network's name, or the stem of a file given by path.
       path: the file that was read.
-      metadata: what is known about the parameters, as `layouts.convert` describes it;
-        `fallback_reason` is there where this is not the network that was asked for.
+      metadata: what is known about the parameters, as `layouts.convert` describes it. If this is
+        not the network that was asked for, `fallback_reason` says why.
     """
 
     params: Params
@@ -86,11 +86,12 @@ class Verification(NamedTuple):
 
     Attributes:
       sha256: the file's checksum.
-      layout: the layout the file is in.
-      network: "vgg19" or "vgg16" for their widths, "custom" for others, or the name the file gives.
+      layout: the layout of the file.
+      network: "vgg19" or "vgg16" if the widths are theirs, otherwise "custom" or the name that the
+        file gives.
       weights: "oxford", "torchvision" or "unknown".
       normalized: whether mean activations are one.
-      known_as: the published file that this is byte for byte, or None.
+      known_as: the published file to which this one is identical, or None.
     """
 
     sha256: str
@@ -102,13 +103,13 @@ class Verification(NamedTuple):
 
 
 def read_params(path: str | Path) -> tuple[Params, Metadata]:
-    """Reads parameters from a file in any layout, ours or public.
+    """Reads parameters from a file in any known layout, our own or a published one.
 
     Args:
       path: the file.
 
     Returns:
-      Canonical parameters, float32 NumPy arrays, and their metadata.
+      Parameters in our own form, as float32 NumPy arrays, and their metadata.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -120,16 +121,17 @@ def read_params(path: str | Path) -> tuple[Params, Metadata]:
 def load_params(
     name_or_path: str | Path = VGG19, *, download: bool = True, progress: bool | None = None
 ) -> Params:
-    """The parameters of a network, ready for `jaxstyle.features`.
+    """Loads the parameters of a network, ready for `jaxstyle.features`.
 
     Args:
       name_or_path: "vgg19", "vgg19-normalized", "vgg19-torchvision", "vgg16", "vgg16-torchvision",
         "compact", or a file in any layout that `jaxstyle.networks.layouts` reads.
-      download: whether to download what is not found.
-      progress: whether to show a bar meanwhile; None shows it in a terminal.
+      download: whether to download a network that is not found on this machine.
+      progress: whether to show a progress bar for the download; None shows it in a terminal.
 
     Returns:
-      `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`, float32.
+      A dictionary from layer to float32 arrays,
+      `{"mean": [3], "conv1_1": {"kernel": [3, 3, ci, co], "bias": [co]}, ...}`.
 
     Raises:
       ValueError: if the name is unknown.
@@ -149,36 +151,36 @@ def load_network(
     download: bool = True,
     progress: bool | None = None,
 ) -> Network:
-    """As `load_params`, and says which file and which network it is.
+    """Loads a network like `load_params`, and says which file and which network it is.
 
-    Where "vgg19" or "vgg16" is neither found nor to be had, torchvision's retrained network takes
-    its place, with a warning to the logger "jaxstyle"; it is downloaded, half a gigabyte, only
-    where there is no `fallback`.
+    If "vgg19" or "vgg16" is neither found nor can be downloaded, torchvision's retrained network
+    takes its place, with a warning to the logger "jaxstyle". That network is half a gigabyte, so it
+    is downloaded only if there is no `fallback`.
 
     Args:
       name_or_path: as for `load_params`.
-      normalized: whether to rescale the network so that each filter's mean activation is one;
-        None leaves that to the name or the file. False gives "compact", which is normalized, the
-        scales of the VGG-19 that it was distilled from.
-      images: images `[H, W, 3]` in [0, 1] to normalize over where that is asked for; Oxford's
-        VGG-19, whose mean activations the package ships, needs none.
-      fallback: a network, "compact" for instance, to take with a warning where a published one is
-        neither found nor to be had; None raises instead.
+      normalized: whether to rescale the network so that each filter's mean activation is one; None
+        leaves that to the name or the file. "compact" is normalised, and False gives it the scales
+        of the VGG-19 that it was distilled from.
+      images: images `[H, W, 3]` in [0, 1] to normalise over, if that is asked for. Oxford's VGG-19
+        needs none, because the package ships its mean activations.
+      fallback: a network, for example "compact", to take with a warning if a published one is
+        neither found nor can be downloaded; None raises an error instead.
       download: as for `load_params`.
       progress: as for `load_params`.
 
     Returns:
-      The parameters, JAX float32 arrays, with their name, path and metadata.
+      The parameters, as float32 JAX arrays, with their name, path and metadata.
 
     Raises:
-      ValueError: if the name is unknown, or the normalization asked for cannot be had.
+      ValueError: if the name is unknown, or the network cannot be normalised as asked for.
       FileNotFoundError: as for `load_params`.
       DownloadError: as for `load_params`.
       FileFormatError: as for `load_params`.
     """
     if name_or_path == NORMALIZED and normalized is None:
         normalized = True
-    # Without images, only Oxford's VGG-19 can be normalized, so nothing can replace it.
+    # Without images, only Oxford's VGG-19 can be normalised, so nothing can replace it.
     replaceable = not normalized or bool(images)
     name, path, reason = _locate(name_or_path, download, progress, replaceable, fallback)
     params, metadata = read_params(path)
@@ -189,8 +191,8 @@ def load_network(
         published = name.partition("-")[0]
         if network_name(params) != published:
             raise FileFormatError(
-                f"{path}: not of {TITLES[published]}'s layers and widths, so it cannot serve as "
-                f"{name!r}; to use it, give its path as the network"
+                f"{path}: its layers and widths are not those of {TITLES[published]}, so it cannot "
+                f"serve as {name!r}; to use it, give its path as the network"
             )
     is_normalized = metadata["normalized"] == "true"
     if is_normalized and normalized is False:
@@ -207,7 +209,7 @@ def load_network(
 
 
 def verify(path: str | Path) -> Verification:
-    """Checks that a file holds a whole network, and recognizes the published files.
+    """Checks that a file holds a whole network, and recognises the published files.
 
     Args:
       path: a file in any layout.
@@ -217,8 +219,8 @@ def verify(path: str | Path) -> Verification:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      FileFormatError: if it is damaged, holds another network or values that are not finite, or
-        is one of the package's own files and not what the manifest says.
+      FileFormatError: if the file is damaged, or holds another network or values that are not
+        finite, or if it is one of the package's own files and differs from the manifest.
     """
     path = Path(path)
     params, metadata, layout = convert_any(path)
@@ -261,7 +263,7 @@ def _locate(
     replaceable: bool = False,
     fallback: str | None = None,
 ) -> tuple[str, Path, str]:
-    """Name and path of the network to read, and why it is not the one asked for."""
+    """Returns the name and path of the network to read, and why it is not the one asked for."""
     if not isinstance(name_or_path, str) or name_or_path not in FILES:
         path = Path(name_or_path)
         if path.is_dir():
@@ -285,7 +287,7 @@ def _locate(
             raise
         reason = str(error)
     _log.warning(
-        "using the %s network; for the full one run jaxstyle weights fetch %s (%s)",
+        "using the %s network; for the full one, run jaxstyle weights fetch %s (%s)",
         fallback,
         base(name),
         reason,
@@ -296,13 +298,13 @@ def _locate(
 def _obtain(
     name: str, download: bool, progress: bool | None, replaceable: bool, has_fallback: bool
 ) -> tuple[str, Path, str]:
-    """As `_locate`, for a published network that is not on this machine."""
+    """Does the same as `_locate` for a published network that is not on this machine."""
     retrained = SUBSTITUTES.get(name) if replaceable else None
     substitute = find_params(retrained) if retrained else None
     if not download:
         reason = (
             f"{name} is not on this machine and downloads are off; run jaxstyle weights fetch "
-            f"{base(name)}, or put a file of it into {cache()}"
+            f"{base(name)}, or put its file into {cache()}"
         )
         if retrained is None or substitute is None:
             raise FileNotFoundError(reason)
@@ -310,7 +312,7 @@ def _obtain(
         from jaxstyle.networks.download import fetch
 
         show = sys.stderr.isatty() if progress is None else progress
-        # Whoever has something to fall back on does not want to wait for a blocked address.
+        # With a fallback at hand, nobody wants to wait for an address that is blocked.
         retries = 1 if has_fallback else 3
         _log.info("%s is not on this machine: downloading it", base(name))
         try:
@@ -330,11 +332,11 @@ def _obtain(
 
 
 def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Params:
-    """Gives each filter of a distilled network the scale of the VGG-19 filter it stands for."""
+    """Gives each filter of a distilled network the scale of its VGG-19 filter."""
     if "channels" not in metadata:
         raise ValueError(
-            f"{path}: these parameters are normalized, which cannot be undone; "
-            "use others, or a recipe for a normalized network"
+            f"{path}: these parameters are normalised, which cannot be undone; "
+            "use others, or a recipe for a normalised network"
         )
     means = published_activation_means()
     scales = {}
@@ -345,24 +347,22 @@ def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Param
 
 
 def _normalize_over(params: Params, path: Path, images: Sequence[jax.Array]) -> Params:
-    command = f"jaxstyle weights convert {path} -o OUT --normalize PHOTOS"
     if not images:
         raise ValueError(
-            f"{path}: only Oxford's VGG-19 can be normalized without photographs; for this one "
-            f"run {command}, and use OUT"
+            f"{path}: only Oxford's VGG-19 can be normalised without photographs; normalise this "
+            "one over photographs of yours with jaxstyle weights convert, and use that file"
         )
     _log.info(
-        "%s: normalized over the pictures at hand (%d); for one network whatever the pictures "
-        "run %s, and use OUT",
+        "%s: normalised over the pictures at hand (%d); jaxstyle weights convert makes a file that "
+        "is the same for all pictures",
         path,
         len(images),
-        command,
     )
     return normalize_params(params, images)
 
 
 def published_activation_means() -> dict[str, jax.Array]:
-    """Mean activation of every filter of Oxford's VGG-19."""
+    """Returns the mean activation of every filter of Oxford's VGG-19."""
     from safetensors.numpy import load_file
 
     path = shipped() / _MEANS

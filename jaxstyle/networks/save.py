@@ -1,4 +1,4 @@
-"""Writes parameters in the project's own form: safetensors, one array for each part of a layer."""
+"""Writes parameters in the project's own form: safetensors, with one array per part of a layer."""
 
 import json
 from collections.abc import Mapping
@@ -24,9 +24,10 @@ def save_params(
 
     Args:
       path: the file to write; an existing one is replaced.
-      params: canonical parameters.
+      params: parameters in our own form.
       metadata: notes to keep with them; `format` and `version` are added.
-      dtype: of the kernels in the file: `float16` halves it. They are float32 again when read.
+      dtype: the type of the kernels in the file; `float16` halves its size. They are float32 again
+        when read.
 
     Raises:
       FileFormatError: if the parameters are not a whole network, or a kernel's values are out of
@@ -66,7 +67,7 @@ def save_params(
 
 
 def _sorted_header(header: bytes) -> bytes:
-    """The header with its length, in one order: safetensors shuffles the metadata at each call."""
+    """Sorts the header and prepends its length; safetensors shuffles metadata at each call."""
     text = json.dumps(json.loads(header), sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # keeps the arrays aligned
     return len(text).to_bytes(8, "little") + text

@@ -1,11 +1,11 @@
 """VGG as a Flax module: `features(params, image, layers) -> {layer: feature map}`.
 
-The network is the convolutional part of VGG-19 (Simonyan and Zisserman, ICLR 2015): 16 convolutions
-of 3×3 in five blocks, a ReLU after each, a 2×2 pool after each block. Its parameters are a plain
-dict, `{"mean": [3], "conv1_1": {"kernel": [3, 3, c_in, c_out], "bias": [c_out]}, ...}`, and the
-architecture is read from it: the widths from the kernels, the depth of each block from the names.
-A narrower network, or VGG-16, which lacks the last convolution of blocks 3 to 5, runs through the
-same code.
+The network is the convolutional part of VGG-19 (Simonyan and Zisserman, ICLR 2015). It has 16
+convolutions of 3×3 in five blocks, with a ReLU after each convolution and a 2×2 pool after each
+block. Its parameters are a plain dict,
+`{"mean": [3], "conv1_1": {"kernel": [3, 3, c_in, c_out], "bias": [c_out]}, ...}`. The architecture
+is read from this dict: the widths from the kernels, the depth of each block from the names. So the
+same code runs a narrower network, and VGG-16, which lacks the last convolution of blocks 3 to 5.
 
 An image is `[H, W, 3]`, RGB in [0, 1]; feature maps are `[h, w, c]`. Batches come from `jax.vmap`.
 """
@@ -37,7 +37,7 @@ Pooling = Literal["max", "average"]
 
 
 def _widths(*depths: int) -> Widths:
-    """The convolutions of a network with so many in each of its five blocks."""
+    """Returns the convolutions of a network with the given numbers in its five blocks."""
     blocks = enumerate(zip(depths, (64, 128, 256, 512, 512), strict=True), 1)
     return tuple(
         (f"conv{block}_{i}", width) for block, (depth, width) in blocks for i in range(1, depth + 1)
@@ -56,7 +56,7 @@ def _middle_gray(key: Array, shape: tuple[int, ...]) -> Array:
 
 
 class _Convolution(nn.Module):
-    """A convolution of 3×3, with the parameters of `nn.Conv`."""
+    """A 3×3 convolution with the parameters of `nn.Conv`."""
 
     width: int
     padding: Padding
@@ -68,7 +68,7 @@ class _Convolution(nn.Module):
         shape = (3, 3, x.shape[-1], self.width)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
-        # Not a parameter of its own; see `prepare_params`.
+        # Derived from the kernel, so not a parameter of its own; see `prepare_params`.
         transformed: Array | None = self.get_variable("params", "transformed")
         if self.dtype is not None:
             x, kernel, bias = (each.astype(self.dtype) for each in (x, kernel, bias))
@@ -88,7 +88,7 @@ class VGG(nn.Module):
       padding: what surrounds each convolution's input: "zero" (as trained), "reflect" or
         "replicate".
       convolution: "auto", "direct", "im2col" or "winograd"; see `convolution.conv3x3`.
-      dtype: that of the computation, or None for that of the parameters and the image.
+      dtype: the type of the computation, or None for that of the parameters and the image.
     """
 
     layers: tuple[str, ...]
@@ -132,29 +132,32 @@ def features(
     convolution: Convolution = "auto",
     dtype: Any = None,
 ) -> dict[str, Array]:
-    """Feature maps of one image at any subset of a network's layers.
+    """Computes the feature maps of one image at any layers of a network.
 
     Computes no deeper than the deepest layer asked for.
 
     Args:
       params: the network's parameters; see the module's docstring.
       image: `[H, W, 3]` floating point, RGB in [0, 1].
-      layers: names such as "relu4_2"; `conv4_2` is that convolution's output before its ReLU,
+      layers: names such as "relu4_2". `conv4_2` is the output of that convolution before its ReLU,
         `pool4` the output of the pool that ends block 4.
       pooling: "max" or "average".
       padding: "zero", "reflect" or "replicate".
-      convolution: "direct", "im2col", "winograd", or "auto", whichever is faster: on a CPU in
-        float32 im2col for the first layer and Winograd's for all but narrow layers and tiny maps.
-      dtype: that of the computation and of the maps, such as `jnp.bfloat16`; None is that of the
-        parameters and the image. The image's mean is subtracted before anything is rounded.
+      convolution: "direct", "im2col", "winograd", or "auto" for whichever is faster. On a CPU in
+        float32, "auto" means im2col for the first layer, and Winograd for all others except narrow
+        layers and tiny maps.
+      dtype: the type of the computation and of the maps, such as `jnp.bfloat16`; None means that of
+        the parameters and the image. The network's mean is subtracted from the image before
+        anything is rounded.
 
     Returns:
-      `{layer: [h, w, c]}` in the order asked; block b has `h = H // 2**(b - 1)`.
+      A dictionary from layer to map `[h, w, c]`, in the order asked for. In block b,
+      `h = H // 2**(b - 1)`.
 
     Raises:
       ValueError: if the image is not `[H, W, 3]` or too small for a layer, or if a layer, a
         pooling, a padding or a convolution is unknown.
-      TypeError: if the image is not floating point.
+      TypeError: if the image is not floating point, or `layers` is a string.
 
     Example:
       >>> params = init_params(jax.random.key(0), widths=(("conv1_1", 4), ("conv2_1", 8)))
@@ -182,21 +185,22 @@ def prepare_params(
     *,
     convolution: Convolution = "auto",
 ) -> dict[str, Any]:
-    """Parameters with what `features` would otherwise compute of their kernels every time.
+    """Adds to the parameters what `features` would otherwise compute from the kernels every time.
 
-    Winograd's transform makes a kernel four times as large; for small images it takes a good part
-    of an evaluation. `jaxstyle.optimize` and everything above it prepare parameters themselves.
+    That is Winograd's transform, which is four times as large as the kernel; for small images it
+    takes a considerable part of each evaluation. `jaxstyle.optimize` and everything above it
+    prepare the parameters themselves.
 
     Args:
       params: the network's parameters.
-      shape: height and width of the images; for others the parameters serve as well, but may not
-        be prepared.
+      shape: height and width of the images. The result also works for images of other sizes, but
+        may lack transforms that they need.
       layers: the feature maps that will be asked for.
       convolution: as for `features`.
 
     Returns:
-      The same parameters; a convolution that will be Winograd's has `transformed`,
-      `[36, c_in, c_out]`, beside its kernel and bias.
+      The same parameters. Every convolution that will be computed by Winograd's method has
+      `transformed`, `[36, c_in, c_out]`, beside its kernel and bias.
 
     Example:
       >>> params = init_params(jax.random.key(0), widths=(("conv1_1", 4), ("conv2_1", 8)))
@@ -221,7 +225,7 @@ def prepare_params(
 
 
 def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
-    """Random parameters (He initialisation) of a VGG network, for tests and baselines.
+    """Draws random parameters of a VGG network (He initialisation), for tests and baselines.
 
     Args:
       key: a `jax.random.key`.
@@ -245,13 +249,13 @@ def normalize_params(
 ) -> dict[str, Any]:
     """Rescales a network so that every filter's mean activation over the images is one.
 
-    A pure rescaling: each feature map is the original one divided, channel by channel, by that
-    channel's mean activation after the ReLU. A channel that is never active keeps its scale.
+    This is only a rescaling: every channel of every feature map is divided by its mean activation
+    after the ReLU. A channel that is never active keeps its scale.
 
     Args:
       params: the network's parameters.
-      images: images `[H, W, 3]` in [0, 1], of any sizes; the paper does not name its own.
-      pooling: the pooling under which activations are measured.
+      images: images `[H, W, 3]` in [0, 1], of any sizes; the paper does not say which it used.
+      pooling: the pooling with which activations are measured.
 
     Returns:
       Parameters of the same shapes.
@@ -267,7 +271,7 @@ def normalize_params(
 def activation_means(
     params: Params, images: Iterable[Array], *, pooling: Pooling = "max"
 ) -> dict[str, Array]:
-    """Mean activation of every filter after its ReLU, over all positions of all images.
+    """Averages the activation of every filter after its ReLU over all positions of all images.
 
     Args:
       params: the network's parameters.
@@ -275,7 +279,7 @@ def activation_means(
       pooling: "max" or "average".
 
     Returns:
-      `{"conv1_1": [c], ...}`, float32, one entry for each convolution.
+      A dictionary from convolution to `[c]` float32.
 
     Raises:
       ValueError: if there is no image.
@@ -304,7 +308,7 @@ def activation_means(
 def rescale_params(params: Params, means: Mapping[str, Array]) -> dict[str, Any]:
     """Divides every filter's activation by a given positive number, through the weights alone.
 
-    Works because ReLU, max and average pooling all commute with positive scales: with `m` the
+    This works because ReLU, max and average pooling all commute with positive scales. With `m` the
     scale of a layer and `m'` that of the layer before, `W' = W · m' / m` and `b' = b / m`.
 
     Args:
@@ -332,14 +336,17 @@ def rescale_params(params: Params, means: Mapping[str, Array]) -> dict[str, Any]
 
 
 def network_widths(params: Params) -> Widths:
-    """The convolutions of a parameter dict in the network's order, with their widths.
+    """Returns the convolutions of a parameter dict in the network's order, with their widths.
+
+    Args:
+      params: the network's parameters.
+
+    Raises:
+      ValueError: if `params` holds no convolution.
 
     Example:
       >>> network_widths(init_params(jax.random.key(0), (("conv1_1", 4), ("conv1_2", 6))))
       (('conv1_1', 4), ('conv1_2', 6))
-
-    Raises:
-      ValueError: if `params` holds no convolution.
     """
     names = sorted(
         (name for name in params if re.fullmatch(r"conv\d_\d", name)),
@@ -352,7 +359,7 @@ def network_widths(params: Params) -> Widths:
 
 @functools.cache
 def layer_names(widths: Widths = VGG19_WIDTHS) -> tuple[str, ...]:
-    """Every layer of a network in order: `conv1_1, relu1_1, conv1_2, relu1_2, pool1, ...`."""
+    """Lists every layer of a network in order: `conv1_1, relu1_1, conv1_2, relu1_2, pool1, ...`."""
     names: list[str] = []
     for i, (name, _) in enumerate(widths):
         names += [name, f"relu{name[4:]}"]
@@ -362,19 +369,19 @@ def layer_names(widths: Widths = VGG19_WIDTHS) -> tuple[str, ...]:
 
 
 def smallest_side(layers: Sequence[str], padding: Padding = "zero") -> int:
-    """The least height and width that an image must have for these layers.
+    """Returns the least height and width that an image must have for these layers.
 
     Example:
       >>> smallest_side(["relu1_2", "relu4_2"])
       8
     """
-    # Reflection needs a second pixel to reflect; a pool needs two to make one.
+    # Reflection needs a second pixel to reflect; a pool needs two pixels to make one.
     last = 2 if padding == "reflect" else 1
     return max((2 if name.startswith("pool") else last) << (_block(name) - 1) for name in layers)
 
 
 def check_layers(layers: Sequence[str], widths: Widths = VGG19_WIDTHS) -> None:
-    """Raises `ValueError` that lists the valid names if any layer is unknown."""
+    """Raises `ValueError` with the valid names for an unknown layer, `TypeError` for a string."""
     if isinstance(layers, str):
         raise TypeError(f"layers should be a sequence of names, got the string {layers!r}")
     valid = layer_names(widths)

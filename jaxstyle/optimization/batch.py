@@ -1,8 +1,8 @@
 """Many pictures in one program: contents × styles × settings, in batches that fit in memory.
 
-A batch is made of lanes. Each has its own image, targets, weights, learning rate and solver state;
-the network is shared. A lane's picture is the one that it would give alone, up to the rounding of
-another program.
+A batch is made of lanes. Each lane has its own image, targets, weights, learning rate and solver
+state; all of them share the network. A lane gives the picture that it would give alone, up to the
+rounding of another program.
 """
 
 import math
@@ -16,15 +16,16 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common import sharding
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.losses.targets import Targets, measure_content, measure_own, measure_style
+from jaxstyle.losses.targets import Targets, content_targets, measure_style
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import descent, transfer
+from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import free_memory, plan_memory
 from jaxstyle.solvers import Info, Solver
 
-# What a batch of this width leaves idle is little, and a killed sweep loses no more than that.
+# A batch of this width keeps a device busy, and a killed sweep loses no more pictures than that.
 WIDEST = 32
-# The rest is for targets, pictures and the allocator's own waste.
+# The rest is for targets, pictures and what the allocator wastes.
 _SHARE_OF_MEMORY = 0.8
 
 
@@ -48,11 +49,13 @@ class BatchProgress(NamedTuple):
       image: `[lanes, H, W, 3]`.
       info: `Info` of the steps since the last report, the first time also that of the start:
         leaves `[n, lanes]`.
+      progress: the descent's own report, from which `descend_lanes` can go on.
     """
 
     step: int
     image: Array
     info: Info
+    progress: Progress
 
 
 class Lane(NamedTuple):
@@ -138,8 +141,7 @@ def stylize_grid(
             transfer.check_pictures(params, spec, content=content, style=style)
     settings = _settings(weights, noise, keys, learning_rates)
     resolved = [setting.weights.resolve(spec) for setting in settings]
-    content_maps = [measure_content(params, content, spec=spec) for content in contents]
-    own = [measure_own(params, content, spec=spec) for content in contents]
+    photographs = [content_targets(params, content, spec) for content in contents]
     style_statistics = [measure_style(params, style, spec=spec) for style in styles]
     shape = (len(contents), len(styles), len(settings))
     count = math.prod(shape)
@@ -152,12 +154,12 @@ def stylize_grid(
             init, height_and_width, params, content=contents[c], style=styles[s],
             noise=settings[k].noise, key=settings[k].key,
         )  # fmt: skip
-        targets = Targets(content_maps[c], style_statistics[s], own=own[c])
+        targets = photographs[c]._replace(style=style_statistics[s])
         return Lane(image, targets, resolved[k], settings[k].learning_rate)
 
     if devices is None and len(jax.local_devices()) > 1:
         devices = jax.local_devices()
-    known = jax.tree.leaves((content_maps, style_statistics, settings))
+    known = jax.tree.leaves((photographs, style_statistics, settings))
     if any(isinstance(leaf, jax.core.Tracer) for leaf in known):
         # Inside jit, where to lay arrays is the caller's to say.
         width, devices = width or count, None
@@ -188,8 +190,9 @@ def descend_lanes(
     solver: Solver | None = None,
     num_steps: int = 300,
     every: int = 10,
+    resume: Progress | None = None,
 ) -> Iterator[BatchProgress]:
-    """One batch, as an iterator over its steps; see `jaxstyle.optimization.descent.descend`.
+    """Runs one batch, as an iterator over its steps; see `jaxstyle.descend`.
 
     Args:
       params: the network's parameters.
@@ -201,6 +204,7 @@ def descend_lanes(
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
       num_steps: steps of the solver.
       every: steps between reports.
+      resume: where to go on: the `progress` of a report of the same batch.
 
     Yields:
       `BatchProgress` after every `every` steps and after the last one.
@@ -216,24 +220,25 @@ def descend_lanes(
         image, targets, weights, rate = lanes[0]
         if devices is not None:
             image, targets, weights, rate = jax.device_put(lanes[0], devices[0])
-        for progress in descent.descend(
-            image, params, targets, weights=weights, learning_rate=rate, **options
+        for progress in descent.descend_resolved(
+            image, params, targets, weights=weights, learning_rate=rate, resume=resume, **options
         ):
             info = jax.tree.map(lambda leaf: leaf[:, None], progress.info)
-            yield BatchProgress(progress.step, targets.seen(progress.state.image)[None], info)
+            picture = targets.seen(progress.state.image)[None]
+            yield BatchProgress(progress.step, picture, info, progress)
         return
     full = [*lanes, *[lanes[-1]] * (width - len(lanes))]
     batch: Lane = jax.tree.map(lambda *leaves: jnp.stack(leaves), *full)
     if devices is not None:
         number = max(n for n in range(1, len(devices) + 1) if width % n == 0)
         batch = jax.device_put(batch, sharding.over("lanes", devices[:number]))
-    for progress in descent.descend(
+    for progress in descent.descend_resolved(
         batch.image, params, batch.targets, weights=batch.weights,
-        learning_rate=batch.learning_rate, **options,
+        learning_rate=batch.learning_rate, resume=resume, **options,
     ):  # fmt: skip
         info = jax.tree.map(lambda leaf: leaf[:, : len(lanes)], progress.info)
         image = batch.targets.seen(progress.state.image)[: len(lanes)]
-        yield BatchProgress(progress.step, image, info)
+        yield BatchProgress(progress.step, image, info, progress)
 
 
 def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:

@@ -1,8 +1,8 @@
-"""The way down: a solver's steps on one image or on many, in compiled chunks.
+"""The descent: a solver's steps on one image or on many, in compiled chunks.
 
-The loop over chunks runs on the host, so that progress, snapshots and interruption work between
-them; what is inside a chunk is one program. Lanes of a batch never mix: each has its own image,
-targets, weights and solver state, and only the network is shared.
+A chunk of steps is one program. The loop over chunks runs on the host, so that progress, snapshots
+and interruption work between them. Lanes of a batch never mix: each has its own image, targets,
+weights and solver state, and they share the network alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,8 @@ from jax.typing import ArrayLike
 
 from jaxstyle import solvers
 from jaxstyle._common.checks import check_image
-from jaxstyle.losses.spec import LossSpec, LossWeights, prepare_params, suit_spec
+from jaxstyle.losses.features import prepare_params, settle
+from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import Targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.step import (
@@ -48,7 +49,7 @@ class Result(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a descent has come: all that is needed to go on from here.
+    """How far a descent has come, with all that is needed to go on from there.
 
     The picture is `targets.seen(state.image)`.
 
@@ -79,7 +80,7 @@ def optimize(
 ) -> Result:
     """Minimises the objective over the pixels of an image.
 
-    A step whose loss is not finite is undone, and the image stays as it was: under `vmap` the
+    A step whose loss is not finite is undone, and the image stays as it was. Under `vmap` the
     other lanes go on.
 
     Args:
@@ -89,12 +90,12 @@ def optimize(
       spec: what is compared; static.
       weights: how much each part of the objective counts.
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
-      learning_rate: in place of the solver's own, for solvers that have one; an array, so that
+      learning_rate: replaces the solver's own, for solvers that have one. It is an array, so
         another value compiles nothing.
       num_steps: steps of the solver, at least one; static.
-      callback: called with the number of steps done, the image and the `Info` of the steps since
-        the last call (the first time also that of the start). It may raise to stop early. Not
-        possible inside `jit` or `vmap`.
+      callback: is called with the number of steps done, the image and the `Info` of the steps
+        since the last call (the first time also that of the start). It may raise to stop early.
+        It cannot be used inside `jit` or `vmap`.
       callback_every: steps between calls.
 
     Returns:
@@ -131,11 +132,11 @@ def descend(
     every: int = 10,
     resume: Progress | None = None,
 ) -> Iterator[Progress]:
-    """The optimisation of `optimize` as an iterator, for one image or for lanes of images.
+    """Runs the optimisation of `optimize` as an iterator, for one image or for lanes of images.
 
     Args:
       image: `[H, W, 3]`, or lanes `[N, H, W, 3]`. If it lies on several devices, by rows or by
-        lanes, so does everything of its size.
+        lanes, everything of its size does too.
       params: the network's parameters.
       targets: from `compute_targets`; for lanes, with a leading axis on every leaf.
       spec: what is compared; static.
@@ -144,8 +145,8 @@ def descend(
       learning_rate: a scalar, for lanes `[N]`; see `optimize`.
       num_steps: steps of the solver, at least one; static.
       every: steps between reports, at least one.
-      resume: go on from this report of a descent that was begun with the same arguments. Its end
-        is, bit for bit on the same device, that of a descent which was never interrupted.
+      resume: a report of a descent that was begun with the same arguments; the descent goes on
+        from it. On the same device it ends with the same bits as one that was never interrupted.
 
     Yields:
       `Progress` after every `every` steps and after the last one.
@@ -164,16 +165,37 @@ def descend(
       10 (11,)
       20 (10,)
     """
+    image = jnp.asarray(image, jnp.float32)
+    return descend_resolved(
+        image, params, targets, spec=spec, solver=solver, learning_rate=learning_rate,
+        weights=weights if image.ndim == 4 else weights.resolve(spec),
+        num_steps=num_steps, every=every, resume=resume,
+    )  # fmt: skip
+
+
+def descend_resolved(
+    image: Array,
+    params: Params,
+    targets: Targets,
+    *,
+    spec: LossSpec,
+    weights: LossWeights,
+    solver: Solver | None,
+    learning_rate: ArrayLike | None,
+    num_steps: int,
+    every: int,
+    resume: Progress | None = None,
+) -> Iterator[Progress]:
+    """Runs `descend` for a float32 image and weights that are resolved already."""
     for name, value in (("num_steps", num_steps), ("every", every)):
         if value < 1:
             raise ValueError(f"{name} should be at least 1, got {value}")
-    image = jnp.asarray(image, jnp.float32)
     lanes = image.ndim == 4
     solver = solvers.lbfgs() if solver is None else solver
-    spec = suit_spec(spec, image)
+    spec = settle(spec, image)
     problem = Problem(spec, solver, lanes, sharding_of(image))
     params = prepare_params(params, image.shape[-3:-1], spec)
-    arrays = (params, targets, weights if lanes else weights.resolve(spec))
+    arrays = (params, targets, weights)
     per_call = steps_per_call(num_steps)
     infos = []
     if resume is None:

@@ -1,11 +1,11 @@
-"""How much memory a run takes, known before it starts."""
+"""Tells how much memory a run takes, before it starts."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from jaxstyle.losses.objective import LossSpec
+from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import step
 from jaxstyle.solvers import Solver
@@ -15,19 +15,19 @@ class MemoryPlan(NamedTuple):
     """Bytes that a run holds at its peak: the compiled program's arguments, results and buffers.
 
     Attributes:
-      shared: what all lanes use together, such as the network.
-      per_lane: what every further lane of a batch takes.
+      shared: the bytes that all lanes share, such as those of the network.
+      per_lane: the bytes that each lane of a batch adds.
     """
 
     shared: int
     per_lane: int
 
     def total(self, lanes: int = 1) -> int:
-        """Bytes that a number of lanes takes."""
+        """Returns the bytes that a number of lanes takes."""
         return self.shared + lanes * self.per_lane
 
     def max_lanes(self, available: int) -> int:
-        """How many lanes fit in a number of bytes; 0 if none does."""
+        """Returns how many lanes fit into a number of bytes; 0 if none does."""
         return max(0, (available - self.shared) // self.per_lane)
 
 
@@ -38,13 +38,16 @@ def plan_memory(
     spec: LossSpec = LossSpec(),
     solver: Solver | None = None,
 ) -> MemoryPlan:
-    """Bytes that style transfer needs, from the compiler's own analysis; nothing is run.
+    """Returns the bytes that style transfer needs, from the compiler's own analysis; runs nothing.
 
     Args:
       params: the network's parameters.
       shape: height and width of the pictures.
       spec: what is compared.
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+
+    Returns:
+      A `MemoryPlan`.
 
     Example:
       >>> from jaxstyle.networks import vgg
@@ -58,7 +61,7 @@ def plan_memory(
         _peak(step.compile_step(params, shape, spec=spec, solver=solver, lanes=lanes))
         for lanes in (None, 2)
     )
-    # A batch may share nothing but the network; a lane is never free.
+    # Lanes share nothing but the network, so a lane is never free, whatever the difference says.
     per_lane = max(two - one, one // 4, 1)
     return MemoryPlan(max(0, one - per_lane), per_lane)
 
@@ -70,7 +73,7 @@ def _peak(program: jax.stages.Compiled) -> int:
 
 
 def free_memory(device: jax.Device) -> int | None:
-    """Bytes that a device has left for arrays, or None where it does not say."""
+    """Returns the bytes that a device has left for arrays, or None where it does not say."""
     sizes = device.memory_stats()
     if sizes:
         return int(sizes["bytes_limit"] - sizes["bytes_in_use"])

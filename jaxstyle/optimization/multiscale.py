@@ -1,12 +1,12 @@
 """Coarse to fine: large pictures with large strokes, from a small picture that is enlarged.
 
-The network sees at most some 150 pixels, so at large sizes it can match no larger pattern. A start
-that already has them, from a smaller size, keeps them, and most steps are cheap ones.
+The network sees at most some 150 pixels, so in a large picture it cannot match larger patterns. A
+small picture has them, and they stay when it is enlarged. Most steps are then cheap ones.
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Unpack
 
 import jax
@@ -16,11 +16,14 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_image
 from jaxstyle.image import pixels
-from jaxstyle.losses.spec import LossSpec
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import transfer
-from jaxstyle.optimization.descent import Callback, Result
+from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
+from jaxstyle.optimization.descent import Progress, Result
 from jaxstyle.optimization.transfer import Init, OptimizeOptions
+from jaxstyle.solvers import Solver
 
 SMALLEST = 128
 """Longer side of the first of the automatic sizes."""
@@ -93,6 +96,53 @@ def scaled_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
+def descend_scales(
+    params: Params,
+    scales: Sequence[Scale],
+    lanes_at: Callable[[int, Array | None], Sequence[Lane]],
+    *,
+    width: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    spec: LossSpec = LossSpec(),
+    solver: Solver | None = None,
+    every: int | None = None,
+    resume: Progress | None = None,
+) -> Iterator[tuple[int, BatchProgress]]:
+    """Runs a batch at one size after the other, each from the end of the one before.
+
+    The solver begins again at each size: curvature, momentum and step sizes of a smaller picture
+    say little about a larger one.
+
+    Args:
+      params: the network's parameters.
+      scales: from `make_scales`.
+      lanes_at: `(number, images) -> lanes`, the batch at the scale of that number. `images` are
+        what the scale before ended with, `[lanes, H, W, 3]`, or None at the first. No lanes end
+        the descent.
+      width: see `jaxstyle.optimization.batch.descend_lanes`, as for the arguments that follow.
+      devices: over which the lanes are spread.
+      spec: what is compared.
+      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      every: steps between reports; None reports the end of each scale alone.
+      resume: where to go on, for a single scale.
+
+    Yields:
+      The number of the scale, and `BatchProgress` whose steps count over all scales.
+    """
+    images, done = None, 0
+    for number, scale in enumerate(scales):
+        lanes = lanes_at(number, images)
+        if not lanes:
+            return
+        for progress in descend_lanes(
+            params, lanes, width=width, devices=devices, spec=spec, solver=solver,
+            num_steps=scale.num_steps, every=every or scale.num_steps, resume=resume,
+        ):  # fmt: skip
+            images = progress.image
+            yield number, progress._replace(step=done + progress.step)
+        done += scale.num_steps
+
+
 def stylize_coarse_to_fine(
     params: Params,
     content: Array,
@@ -105,10 +155,10 @@ def stylize_coarse_to_fine(
     key: Array | None = None,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
-    """`jaxstyle.stylize` at one size after the other, each from the enlarged result before.
+    """Runs `jaxstyle.stylize` at one size after the other, each from the enlarged result before.
 
-    The solver begins anew at each size: curvature, momentum and step sizes of a smaller picture
-    say little about a larger one. The style image keeps its size relative to the content image.
+    The solver begins again at each size. The style image keeps its size relative to the content
+    image.
 
     Args:
       params: the network's parameters.
@@ -119,7 +169,7 @@ def stylize_coarse_to_fine(
       init: where to start, at the first size; see `jaxstyle.stylize`. An image is resized.
       noise: standard deviation of Gaussian noise in the start.
       key: a `jax.random.key` for the noise.
-      **options: as for `jaxstyle.stylize`, but `num_steps`, which the scales have. A callback
+      **options: as for `jaxstyle.stylize`, without `num_steps`, which the scales have. A callback
         counts steps over all sizes.
 
     Returns:
@@ -146,32 +196,36 @@ def stylize_coarse_to_fine(
         raise ValueError("num_steps belongs to the scales; leave it out")
     check_image(content, "content")
     check_image(style, "style")
-    image: Array | None = None
-    infos, done = [], 0
     rest: dict[str, Any] = dict(options)
-    callback = rest.pop("callback", None)
-    for size, num_steps in scales:
-        shape = scaled_shape(_height_and_width(content), size)
-        ratio = size / max(content.shape[:2])
-        style_shape = scaled_shape(_height_and_width(style), round(max(style.shape[:2]) * ratio))
-        if image is not None:
-            init, noise = image, None
-        if not isinstance(init, str):
-            init = pixels.resize(init, shape)
-        result = transfer.stylize(
-            params, pixels.resize(content, shape), pixels.resize(style, style_shape), spec=spec,
-            init=init, noise=noise, key=key, num_steps=num_steps,
-            callback=callback and _counting_from(done, callback), **rest,
+    weights = rest.pop("weights", LossWeights()).resolve(spec)
+    callback, callback_every = rest.pop("callback", None), rest.pop("callback_every", 10)
+    if callback_every < 1:
+        raise ValueError(f"callback_every should be at least 1, got {callback_every}")
+    rate = rest.pop("learning_rate", None)
+
+    def lanes_at(number: int, images: Array | None) -> list[Lane]:
+        ratio = scales[number].size / max(content.shape[:2])
+        small = pixels.resize(content, _scaled(content, ratio))
+        painting = pixels.resize(style, _scaled(style, ratio))
+        transfer.check_pictures(params, spec, content=small, style=painting)
+        before = init if images is None else images[0]
+        start = transfer.start_image(
+            before if isinstance(before, str) else pixels.resize(before, _scaled(content, ratio)),
+            params, small, painting, noise=noise if images is None else None, key=key,
         )  # fmt: skip
-        image, done = result.image, done + num_steps
-        infos.append(result.info)
-    assert image is not None
-    return Result(image, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos))
+        return [Lane(start, compute_targets(params, small, painting, spec), weights, rate)]
+
+    infos = []
+    for _, progress in descend_scales(
+        params, scales, lanes_at, spec=spec, every=callback_every if callback else None, **rest
+    ):
+        info = jax.tree.map(lambda leaf: leaf[:, 0], progress.info)
+        infos.append(info)
+        if callback is not None:
+            callback(progress.step, progress.image[0], info)
+    return Result(progress.image[0], jax.tree.map(lambda *x: jnp.concatenate(x), *infos))
 
 
-def _counting_from(done: int, callback: Callback) -> Callback:
-    return lambda step, image, info: callback(done + step, image, info)
-
-
-def _height_and_width(image: Array) -> tuple[int, int]:
-    return image.shape[0], image.shape[1]
+def _scaled(image: Array, ratio: float) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    return scaled_shape((height, width), round(max(height, width) * ratio))

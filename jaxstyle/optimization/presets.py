@@ -1,9 +1,10 @@
 """Named recipes: this project's own, the paper's, and those of well-known systems.
 
-Every recipe is the same functional form with other numbers. With means for losses and the Gram
-matrix divided by positions only, `c · content + Σ s_l · style_l + t · total_variation` equals each
-system's own objective; the comments give that system's formula. Some weights depend on a layer's
-number of filters N or positions M, so a preset computes them from the network and the picture.
+All recipes have the same form and differ in their numbers. Losses are means, and the Gram matrix is
+divided by the number of positions only. With this,
+`c · content + Σ s_l · style_l + t · total_variation` equals each system's own objective; the
+comments give that system's formula. Some weights depend on a layer's number of filters N or
+positions M, so a preset computes them from the network and the picture.
 """
 
 import dataclasses
@@ -14,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxstyle import solvers
-from jaxstyle.losses.objective import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params, features
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.solvers import Solver
@@ -30,7 +32,7 @@ class Sizes(NamedTuple):
       filters: `{layer: N}`.
       positions: `{layer: M}`, height times width of the layer's feature map.
       shape: height and width of the picture.
-      spec: the layers that are weighed.
+      spec: the layers that get a weight.
     """
 
     filters: dict[str, int]
@@ -44,17 +46,17 @@ class Preset:
     """A recipe: what is compared, how much each part counts, where to start and how to go on.
 
     Attributes:
-      name: what the command line calls it.
+      name: its name on the command line.
       description: one line.
       spec: layers, pooling, padding and kind of total variation.
       weigh: computes the weights from the sizes; see `weights`.
-      network: the one that it was made for: "vgg19" (Oxford), "vgg19-torchvision" or "compact".
-      normalized: whether the network is rescaled to unit mean activations.
-      unscaled_input: whether the system feeds torchvision's network pixels of 0–255 that are not
+      network: the network that it was made for: "vgg19" (Oxford), "vgg19-torchvision" or "compact".
+      normalized: whether the network is rescaled to mean activations of one.
+      unscaled_input: whether the system gives torchvision's network pixels of 0–255 that are not
         divided by their standard deviation; see `prepare`.
       init: where to start.
       noise: standard deviation of the noise in the start, in [0, 1] units, or None.
-      solver: the method.
+      solver: makes the solver.
       num_steps: the system's own number of steps.
     """
 
@@ -73,12 +75,15 @@ class Preset:
     def weights(
         self, params: Params, shape: tuple[int, int], spec: LossSpec | None = None
     ) -> LossWeights:
-        """The weights for a network and a picture.
+        """Computes the weights for a network and a picture.
 
         Args:
           params: the network's parameters, for their widths.
           shape: height and width of the content image.
           spec: other layers than the preset's own, if any.
+
+        Returns:
+          `LossWeights` for the preset's layers.
 
         Raises:
           ValueError: if a layer is unknown.
@@ -98,13 +103,13 @@ class Preset:
         return self.weigh(Sizes(filters, positions, shape, spec))
 
     def prepare(self, params: Params, weights: str = "torchvision") -> Params:
-        """The network as the recipe feeds it.
+        """Changes the network so that it sees the input that the recipe's system gives it.
 
         Args:
           params: the network's parameters.
-          weights: whose they are: "torchvision", "oxford" or "unknown", as in the metadata of
-            `jaxstyle.networks.load.load_network`. Only torchvision's are changed, and only where
-            `unscaled_input`: the others are made for 0–255.
+          weights: where they come from: "torchvision", "oxford" or "unknown", as in the metadata of
+            `jaxstyle.networks.load.load_network`. Only torchvision's are changed, and only if
+            `unscaled_input` is set, because the others are made for 0–255.
 
         Example:
           >>> from jaxstyle.networks import vgg
@@ -119,11 +124,14 @@ class Preset:
         return {**params, "conv1_1": {**first, "kernel": jnp.asarray(first["kernel"]) * factor}}
 
     def options(self, params: Params, shape: tuple[int, int]) -> dict[str, Any]:
-        """The keyword arguments with which `jaxstyle.stylize` follows the recipe.
+        """Returns the keyword arguments with which `jaxstyle.stylize` follows the recipe.
 
         Args:
           params: the network's parameters, as `prepare` returns them.
           shape: height and width of the content image.
+
+        Returns:
+          The arguments by name.
 
         Example:
           >>> from jaxstyle.networks import vgg
@@ -143,14 +151,18 @@ class Preset:
 
 
 def _by_filters(factor: float, sizes: Sizes) -> dict[str, float]:
-    """`factor / N²` for each style layer: the weight of a mean over N² whose Gram is over N."""
+    """Returns `factor / N²` for each style layer.
+
+    A system that divides its Gram matrices by N divides their losses by N².
+    """
     return {layer: factor / sizes.filters[layer] ** 2 for layer in sizes.spec.style_layers}
 
 
 def _differences(sizes: Sizes) -> float:
-    """Neighbouring pairs in one direction, the mean of both: a mean times it is their sum.
+    """Counts the neighbouring pairs in one direction, as the mean over both directions.
 
-    Exact where the picture is square; for 4:3 at 512 px within 0.04 %.
+    A mean over pairs times this number is their sum: exactly if the picture is square, and within
+    0.04 % for 4:3 at 512 px.
     """
     height, width = sizes.shape
     return 3 * (height * width - (height + width) / 2)
@@ -158,8 +170,8 @@ def _differences(sizes: Sizes) -> float:
 
 def _neural_style(sizes: Sizes) -> LossWeights:
     # 5 mean(F − P)² + 100 Σ mean(G/N − A/N)², and the gradient of 1e-3/2 Σ (x − x')² in 0–255.
-    # Departures: it scales pictures by 256, not 255; it leaves the last row and column out of the
-    # total variation, and the total variation out of the loss that it reports.
+    # Departures: that system scales pictures by 256, not 255. It leaves the last row and column out
+    # of the total variation, and the total variation out of the loss that it reports.
     return LossWeights(
         content=5.0,
         style=_by_filters(100.0, sizes),
@@ -203,14 +215,15 @@ _ALL = (
         weigh=lambda sizes: LossWeights(total_variation=40.0),
         network="compact",
         normalized=True,
-        # It sees less of the finest noise than VGG-19 does, and needs more of the same cure.
+        # This network sees less of the finest noise than VGG-19 does, so it needs more
+        # preconditioning.
         solver=lambda: solvers.lbfgs(preconditioning=0.5),
         num_steps=300,
     ),
     Preset(
         name="gatys2016",
         description="the paper: average pooling, normalised network, white noise, α/β = 1e-3",
-        spec=LossSpec(pooling="average", padding="zero"),
+        spec=LossSpec(network=VGGSpec(pooling="average", padding="zero")),
         weigh=_gatys2016,
         normalized=True,
         init="white-noise",
@@ -218,14 +231,14 @@ _ALL = (
     Preset(
         name="gatys-notebook",
         description="the authors' PyTorch notebook: original weights, max pooling, from content",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # mean(F − P)² + Σ 1e3/N² mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, _by_filters(1e3, sizes), out_of_range=0.0),
     ),
     Preset(
         name="gatys-normalised",
         description="the authors' NeuralImageSynthesis: normalised network, from content",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # 1e6 mean(F − P)² + 1e9/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1e6, 2e8, out_of_range=0.0),
         normalized=True,
@@ -233,7 +246,7 @@ _ALL = (
     Preset(
         name="neural-style",
         description="jcjohnson/neural-style: from faint noise, squared total variation",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         weigh=_neural_style,
         init="white-noise",
         noise=0.001 / 255,
@@ -242,7 +255,7 @@ _ALL = (
     Preset(
         name="anishathalye",
         description="anishathalye/neural-style: Adam, from noise, squared total variation",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # 5 mean(F − P)² + 500 Σ 1/5 mean(G/N − A/N)² + 100 (mean dy² + mean dx²) in 0–255
         weigh=lambda sizes: LossWeights(
             5.0,
@@ -258,11 +271,11 @@ _ALL = (
     Preset(
         name="d2l",
         description="Dive into Deep Learning: torchvision's network, Adam, from content",
-        # mean(F − P)² + 1e4 Σ mean(G/N − A/N)². In-place ReLUs make all of its layers but the
-        # last see activations. Departure: no total variation, which it takes of the picture
-        # divided by its channels' standard deviations.
+        # mean(F − P)² + 1e4 Σ mean(G/N − A/N)². Its ReLUs work in place, so all its layers but the
+        # last are in fact read after the ReLU. Departure: no total variation, because that system
+        # takes it of the picture divided by its channels' standard deviations.
         spec=LossSpec(
-            padding="zero",
+            network=VGGSpec(padding="zero"),
             content_layers=("relu4_4",),
             style_layers=(*_STYLE_LAYERS[:-1], "conv5_1"),
         ),
@@ -272,13 +285,13 @@ _ALL = (
             out_of_range=0.0,
         ),
         network="vgg19-torchvision",
-        # Its rate is 0.3 on pixels divided by about 0.225.
+        # That system's rate is 0.3, on pixels divided by about 0.225.
         solver=lambda: solvers.adam(0.3 * 0.225),
     ),
     Preset(
         name="gordic",
         description="gordicaleksa: torchvision's network fed 0-255, L1 total variation",
-        spec=LossSpec(padding="zero", total_variation="l1"),
+        spec=LossSpec(network=VGGSpec(padding="zero"), total_variation="l1"),
         weigh=_gordic,
         network="vgg19-torchvision",
         unscaled_input=True,
@@ -288,14 +301,14 @@ _ALL = (
     Preset(
         name="pystiche",
         description="pystiche's first example: original weights, from content",
-        spec=LossSpec(padding="zero"),
+        spec=LossSpec(network=VGGSpec(padding="zero")),
         # mean(F − P)² + 1e3 · 1/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, 200.0, out_of_range=0.0),
     ),
     Preset(
         name="tensorflow-tutorial",
         description="a common TensorFlow tutorial: average pooling, Adam, from faint noise",
-        spec=LossSpec(pooling="average", padding="zero"),
+        spec=LossSpec(network=VGGSpec(pooling="average", padding="zero")),
         # 5 mean(F − P)² + 0.2 Σ mean(G/N − A/N)²
         weigh=lambda sizes: LossWeights(5.0, _by_filters(0.2, sizes), out_of_range=0.0),
         init="white-noise",
@@ -310,13 +323,19 @@ PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
 
 
 def get_preset(name: str) -> Preset:
-    """A preset by name.
+    """Returns a preset by name.
+
+    Args:
+      name: a key of `PRESETS`.
+
+    Returns:
+      The `Preset`.
 
     Raises:
-      ValueError: if the name is unknown; lists the valid ones.
+      ValueError: if the name is unknown; the message lists the valid ones.
 
     Example:
-      >>> get_preset("gatys2016").spec.pooling
+      >>> get_preset("gatys2016").spec.network.pooling
       'average'
     """
     if name not in PRESETS:

@@ -1,4 +1,4 @@
-"""The programs of a descent: what XLA compiles of it, for one image or for lanes of images."""
+"""The compiled programs of a descent, for one image or for lanes of images."""
 
 import functools
 from collections.abc import Callable
@@ -10,8 +10,9 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxstyle import solvers
-from jaxstyle.losses.objective import objective
-from jaxstyle.losses.spec import LossSpec, LossWeights, prepare_params
+from jaxstyle.losses.features import prepare_params
+from jaxstyle.losses.objective import objective_of_resolved
+from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import Targets, compute_targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.solvers import Info, Solver, State
@@ -20,7 +21,7 @@ Arrays = tuple[Params, Targets, LossWeights]
 
 
 class Problem(NamedTuple):
-    """The static half of an optimisation: which program is compiled."""
+    """The static part of an optimisation, which decides which program is compiled."""
 
     spec: LossSpec
     solver: Solver
@@ -28,19 +29,19 @@ class Problem(NamedTuple):
     sharding: NamedSharding | None
 
     def objective(self, arrays: Arrays) -> solvers.Objective:
-        """What a solver minimises over one image."""
+        """Returns what a solver minimises over one image."""
         params, targets, weights = arrays
-        return lambda image: objective(image, params, targets, weights, spec=self.spec)
+        return lambda image: objective_of_resolved(image, params, targets, weights, spec=self.spec)
 
     def map(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of (state, arrays, another), over lanes if there are any."""
+        """Maps a function of (state, arrays, another) over the lanes, if there are any."""
         if not self.lanes:
             return function
-        arrays = (None, 0, 0)  # the network is everyone's
+        arrays = (None, 0, 0)  # all lanes share the network
         return jax.vmap(function, in_axes=(0, arrays, 0))
 
     def place(self, state: State) -> State:
-        """Lays everything of the image's size over the devices as the image is."""
+        """Spreads every array of the image's size over the devices in the same way as the image."""
         if self.sharding is None:
             return state
         mesh, spec = self.sharding.mesh, tuple(self.sharding.spec)
@@ -59,7 +60,7 @@ class Problem(NamedTuple):
 
 
 def sharding_of(image: Array) -> NamedSharding | None:
-    """How an image lies on several devices; None for one, and inside `jit`."""
+    """Returns how an image lies on several devices; None if it is on one, and inside `jit`."""
     if isinstance(image, jax.core.Tracer):
         return None
     sharding = image.sharding
@@ -76,17 +77,21 @@ def start(
     *,
     by_step: bool,
 ) -> tuple[State, Info]:
-    """Where a descent begins: the solver's state, and the `Info` of the image as it is.
+    """Starts a descent: returns the solver's state, and the `Info` of the image as it is.
 
     Args:
       image: `[H, W, 3]`, or lanes `[N, H, W, 3]`.
       arrays: the network's parameters, targets and weights.
-      learning_rate: in place of the solver's own; a scalar, for lanes `[N]`.
+      learning_rate: in place of the solver's own; a scalar, or `[N]` for lanes.
       problem: what is compiled.
-      by_step: by the program of the steps where that is possible: half of what there is to compile.
+      by_step: whether to use the program of the steps where that is possible, which halves what has
+        to be compiled.
+
+    Returns:
+      The solver's state and the `Info`.
     """
     by_step = by_step and learning_rate is None and problem.solver.begin is not None
-    # A step that moves nothing has no derivative: the norm of its pair is the root of zero.
+    # A step that moves nothing has no derivative, because the norm of its pair is the root of zero.
     if by_step and not is_traced((image, arrays)):
         return _start_by_step(image, arrays, problem)
     started: tuple[State, Info] = _start(image, arrays, learning_rate, problem=problem)
@@ -96,7 +101,7 @@ def start(
 def start_forms(
     image: Array, params: Params, targets: Targets, *, spec: LossSpec, solver: Solver
 ) -> tuple[State, Info]:
-    """The shapes and types of what a descent of one image carries, without running anything.
+    """Returns the shapes and types of what a descent of one image carries, and runs nothing.
 
     Args:
       image: `[H, W, 3]`.
@@ -104,6 +109,9 @@ def start_forms(
       targets: from `compute_targets`.
       spec: what is compared.
       solver: from `jaxstyle.solvers`.
+
+    Returns:
+      The forms of the solver's state and the `Info`.
     """
     problem = Problem(spec, solver, False, None)
     arrays = (params, targets, LossWeights().resolve(spec))
@@ -121,7 +129,7 @@ def compile_step(
     solver: Solver | None = None,
     lanes: int | None = None,
 ) -> Any:
-    """The program that `descend` spends its time in, compiled without running or allocating.
+    """Compiles the program in which `descend` spends its time, and runs and allocates nothing.
 
     Args:
       params: the network's parameters.
@@ -131,7 +139,7 @@ def compile_step(
       lanes: how many images at once; None for one without a leading axis.
 
     Returns:
-      A `jax.stages.Compiled`, whose `memory_analysis()` and `cost_analysis()` tell what it takes.
+      A `jax.stages.Compiled`, whose `memory_analysis()` and `cost_analysis()` tell what it costs.
     """
     solver = solvers.lbfgs() if solver is None else solver
     problem = Problem(spec, solver, lanes is not None, None)
@@ -151,11 +159,11 @@ def compile_step(
 
 
 def steps_per_call(num_steps: int) -> int:
-    """How many steps go into one compiled program."""
+    """Returns how many steps go into one compiled program."""
     if isinstance(jnp.zeros(()) + 0, jax.core.Tracer):
-        return num_steps  # inside jit: all of them are part of the caller's program
-    # XLA's CPU compiler gives convolutions inside loops a slow kernel (jax-ml/jax issue 12868),
-    # a third of the speed here; accelerators gain from fewer launches.
+        return num_steps  # inside jit, all steps are part of the caller's program
+    # XLA's CPU compiler makes convolutions inside loops slow (jax-ml/jax issue 12868): a third of
+    # the speed here. Accelerators gain from fewer launches.
     return 1 if jax.default_backend() == "cpu" else 10
 
 
@@ -178,7 +186,7 @@ def _start(
 
 
 def _start_by_step(image: Array, arrays: Arrays, problem: Problem) -> tuple[State, Info]:
-    """What `_start` returns, by the program of the steps: half of what there is to compile."""
+    """Returns what `_start` returns, by the program of the steps, which halves what is compiled."""
 
     def evaluate(image: Array, arrays: Any, _: None) -> Any:
         return problem.objective(arrays)(image)
@@ -216,7 +224,7 @@ def advance(
     problem: Problem,
     length: int,
 ) -> tuple[State, Info, Info]:
-    """Some steps of the solver, each undone where its loss is not finite.
+    """Takes some steps of the solver, and undoes each whose loss is not finite.
 
     Args:
       state: the solver's state; for lanes, every leaf has a leading axis.
@@ -226,14 +234,15 @@ def advance(
       length: how many steps; static.
 
     Returns:
-      The state and `Info` after the last step, and the `Info` of each: leaves `[length]`, for
-      lanes `[length, lanes]`.
+      The state and `Info` after the last step, and the `Info` of each step. The leaves of the
+      latter are `[length]`, or `[length, lanes]` for lanes.
     """
 
     def step_one(state: State, arrays: Any, info: Info) -> tuple[State, Info]:
         new_state, new_info = problem.solver.step(problem.objective(arrays), state)
         good = jnp.isfinite(new_info.loss) & info.finite
-        # The solver's inner state may be spoilt from here on, but the image never moves again.
+        # After a loss that is not finite, the solver's inner state may be spoilt, but the image
+        # never moves again.
         image = jnp.where(good, new_state.image, state.image)
         loss, terms = jax.tree.map(
             lambda new, old: jnp.where(good, new, old),
@@ -255,5 +264,5 @@ def advance(
 
 
 def is_traced(tree: Any) -> bool:
-    """Whether any array is a tracer: inside `jit`, `vmap` or `grad`."""
+    """Tells whether any array is a tracer: inside `jit`, `vmap` or `grad`."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))

@@ -17,8 +17,9 @@ from jax.typing import ArrayLike
 from jaxstyle._common.checks import check_choice, check_image
 from jaxstyle.image import pixels
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.losses.targets import Targets, measure_content, measure_own, measure_style
+from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks import vgg
+from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.descent import Callback, Result, optimize
 from jaxstyle.solvers import Solver
@@ -70,6 +71,7 @@ def stylize(
 
     Example:
       >>> from jaxstyle.networks import vgg
+    from jaxstyle.networks.spec import VGGSpec
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
       >>> spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1",))
       >>> content, style = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3))
@@ -82,15 +84,8 @@ def stylize(
     Reference: Gatys et al., CVPR 2016, eq. 7 and section 3.
     """
     check_pictures(params, spec, content=content, style=style)
-    start = initial_image(
-        init, _height_and_width(content), params, content=content, style=style, noise=noise, key=key
-    )
-    start = _laid_out_like(start, content)
-    targets = Targets(
-        content=measure_content(params, content, spec=spec),
-        style=measure_style(params, style, spec=spec),
-        own=measure_own(params, content, spec=spec),
-    )
+    start = start_image(init, params, content, style, noise=noise, key=key)
+    targets = compute_targets(params, content, style, spec)
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -130,11 +125,8 @@ def reconstruct_content(
     """
     spec = dataclasses.replace(spec, content_layers=(layer,), style_layers=())
     check_pictures(params, spec, content=content)
-    start = initial_image(
-        init, _height_and_width(content), params, content=content, noise=noise, key=key
-    )
-    start = _laid_out_like(start, content)
-    targets = Targets(measure_content(params, content, spec=spec), {})
+    start = start_image(init, params, content, None, noise=noise, key=key)
+    targets = compute_targets(params, content, None, spec)
     return optimize(start, params, targets, spec=spec, **options)
 
 
@@ -177,8 +169,26 @@ def synthesize_texture(
     check_pictures(params, spec, style=style)
     shape = _height_and_width(style) if shape is None else shape
     start = initial_image(init, shape, params, style=style, noise=noise, key=key)
-    targets = Targets({}, measure_style(params, style, spec=spec))
+    targets = compute_targets(params, None, style, spec)
     return optimize(start, params, targets, spec=spec, **options)
+
+
+def start_image(
+    init: Init | Array,
+    params: Params,
+    content: Array,
+    style: Array | None,
+    *,
+    noise: ArrayLike | None = None,
+    key: Array | None = None,
+) -> Array:
+    """Returns `initial_image` at the size of the content image, and on its devices."""
+    shape = _height_and_width(content)
+    image = initial_image(init, shape, params, content=content, style=style, noise=noise, key=key)
+    if isinstance(content, jax.core.Tracer) or isinstance(image, jax.core.Tracer):
+        return image
+    sharding = getattr(content, "sharding", None)
+    return image if sharding is None else jax.device_put(image, sharding)
 
 
 def initial_image(
@@ -253,22 +263,14 @@ def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
     Raises:
       ValueError: if a layer is unknown, or an image has another shape or is too small.
     """
-    if spec.network is None:
-        vgg.check_layers(spec.layers, vgg.network_widths(params))
     for name, picture in pictures.items():
         check_image(picture, name)
-        if spec.network is not None:
-            continue
+    if not isinstance(spec.network, VGGSpec):
+        return
+    vgg.check_layers(spec.layers, vgg.network_widths(params))
+    for name, picture in pictures.items():
         layers = spec.layers if name == "content" else spec.style_layers
-        vgg.check_size(picture.shape, layers, spec.padding)
-
-
-def _laid_out_like(image: Array, content: Array) -> Array:
-    """The image on the content image's devices: that is how one asks for several."""
-    if isinstance(content, jax.core.Tracer) or isinstance(image, jax.core.Tracer):
-        return image
-    sharding = getattr(content, "sharding", None)
-    return image if sharding is None else jax.device_put(image, sharding)
+        vgg.check_size(picture.shape, layers, spec.network.padding)
 
 
 def _height_and_width(image: Array) -> tuple[int, int]:

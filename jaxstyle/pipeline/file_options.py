@@ -1,25 +1,26 @@
-"""The options that name further pictures: other paintings, regions, what is left untouched.
+"""The options that name further pictures: mixtures of paintings, and regions of the photograph.
 
-An option is one line of text, so that sweeps may vary it and pictures may carry it; this module
-reads the lines. Files are named as the user names them; what they hold is read elsewhere.
+Files are named as the user names them. What they hold is read elsewhere.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxstyle.errors import OptionError
+from jaxstyle.pipeline.kinds import Kind, NamedFile, short
+
 REST = "rest"
-"""In place of a mask's file: what the other regions leave."""
+"""Stands in place of a mask's file for what the other regions leave."""
 
 
 class Share(NamedTuple):
     """A painting's share of a mixture.
 
     Attributes:
-      style: the painting's file; None for the one that the command line names first.
-      weight: from 0 to 1; those of a mixture sum to one.
+      style: the painting's file, or None for the job's own painting.
+      weight: from 0 to 1. The weights of a mixture sum to one.
     """
 
     style: str | None
@@ -31,10 +32,10 @@ class RegionOption:
     """A region as an option names it.
 
     Attributes:
-      mask: a file, white inside, or "rest".
-      style: the painting's file; None for the one that the command line names.
-      style_mask: a file, or None for the whole painting.
-      weight: how much the region counts, by its size.
+      mask: a file that is white inside the region, or "rest".
+      style: the painting's file, or None for the job's own painting.
+      style_mask: a file that is white where the painting counts, or None for all of it.
+      weight: how much the region counts, relative to its size.
     """
 
     mask: str
@@ -44,12 +45,12 @@ class RegionOption:
 
 
 class Structure(NamedTuple):
-    """What of these options decides which program is compiled.
+    """What these options contribute to the choice of the compiled program.
 
     Attributes:
-      num_styles: how many style targets share the picture; 0 for a single one without weight.
-      guided: whether each has a region.
-      kept: whether something is left untouched.
+      num_styles: how many style targets share the picture, or 0 for a single one without weight.
+      guided: whether each style target has a region.
+      kept: whether a part of the picture is left untouched.
     """
 
     num_styles: int = 0
@@ -57,154 +58,140 @@ class Structure(NamedTuple):
     kept: bool = False
 
 
-def parse_mix(text: str) -> tuple[Share, ...]:
-    """The shares of a mixture, what is left for the first painting among them.
+@dataclasses.dataclass(frozen=True)
+class Mix(Kind):
+    """Other paintings and their shares: "wave.jpg=0.25; scream.jpg=0.25".
 
-    Raises:
-      ValueError: if a share is no number from 0 to 1, or they sum to more than one.
+    The value is a tuple of `Share`s. The first is what is left for the job's own painting.
 
     Example:
-      >>> parse_mix("wave.jpg=0.25; scream.jpg=0.25")[0]
+      >>> Mix().parse("wave.jpg=0.25; scream.jpg=0.25")[0]
       Share(style=None, weight=0.5)
     """
-    shares = []
-    for part in text.split(";"):
-        name, _, number = part.strip().rpartition("=")
-        weight = _number(number)
-        if not name or not 0 <= weight <= 1:
-            raise ValueError(
-                f"should be like wave.jpg=0.5, a share from 0 to 1, got {part.strip()!r}"
-            )
-        shares.append(Share(name, weight))
-    total = sum(share.weight for share in shares)
-    if total > 1 + 1e-6:
-        raise ValueError(f"should have shares that sum to at most 1, got {total:g}")
-    return (Share(None, max(0.0, 1 - total)), *shares)
+
+    def parse(self, text: str) -> tuple[Share, ...]:
+        shares = []
+        for part in text.split(";"):
+            name, _, number = part.strip().rpartition("=")
+            weight = _number(number)
+            if not name or not 0 <= weight <= 1:
+                raise ValueError(
+                    f"should be like wave.jpg=0.5, a share from 0 to 1, got {part.strip()!r}"
+                )
+            shares.append(Share(name, weight))
+        total = sum(share.weight for share in shares)
+        if total > 1 + 1e-6:
+            raise ValueError(f"should have shares that sum to at most 1, got {total:g}")
+        return (Share(None, max(0.0, 1 - total)), *shares)
+
+    def text(self, value: tuple[Share, ...]) -> str:
+        named = [share for share in value if share.style is not None]
+        return ";".join(f"{share.style}={short(share.weight)}" for share in named)
+
+    def files(self, value: tuple[Share, ...]) -> Iterator[NamedFile]:
+        for share in value:
+            if share.style is not None:
+                yield NamedFile("style", share.style)
+
+    def relocate(self, value: tuple[Share, ...], found: Callable[[str], str]) -> Any:
+        return tuple(share._replace(style=share.style and found(share.style)) for share in value)
 
 
-def parse_regions(text: str) -> tuple[RegionOption, ...]:
-    """Regions from "sky.png; ground.png, style=wave.jpg, style-mask=foam.png, weight=2".
+@dataclasses.dataclass(frozen=True)
+class Regions(Kind):
+    """Regions: "sky.png; ground.png, style=wave.jpg, style-mask=foam.png, weight=2".
 
-    Raises:
-      ValueError: if a part is not of this form, or two regions are the rest.
+    The value is a tuple of `RegionOption`s.
 
     Example:
-      >>> [region.mask for region in parse_regions("sky.png; rest, style=wave.jpg")]
+      >>> [region.mask for region in Regions().parse("sky.png; rest, style=wave.jpg")]
       ['sky.png', 'rest']
     """
-    regions = []
-    for part in text.split(";"):
-        mask, *rest = (each.strip() for each in part.split(","))
-        given: dict[str, Any] = {}
-        for each in rest:
-            name, _, value = (x.strip() for x in each.partition("="))
-            if name not in ("style", "style-mask", "weight") or not value or name in given:
-                raise ValueError(
-                    f"takes style=FILE, style-mask=FILE and weight=X after a mask, got {each!r}"
-                )
-            given[name] = value
-        if not mask or "=" in mask:
-            raise ValueError(f"should begin each region with its mask's file, got {part.strip()!r}")
-        weight = _number(given.get("weight", "1"))
-        if not weight > 0:
-            raise ValueError(f"should have a weight greater than 0, got {given['weight']}")
-        regions.append(RegionOption(mask, given.get("style"), given.get("style-mask"), weight))
-    if sum(region.mask == REST for region in regions) > 1:
-        raise ValueError("names the rest twice; only one region can be what the others leave")
-    if regions[0].mask == REST and len(regions) == 1:
-        raise ValueError("names only the rest; leave --regions out for the whole picture")
-    return tuple(regions)
+
+    def parse(self, text: str) -> tuple[RegionOption, ...]:
+        regions = tuple(map(_parse_region, text.split(";")))
+        if sum(region.mask == REST for region in regions) > 1:
+            raise ValueError("names the rest twice; only one region can be what the others leave")
+        if regions[0].mask == REST and len(regions) == 1:
+            raise ValueError("names only the rest; leave the option out for the whole picture")
+        return regions
+
+    def text(self, value: tuple[RegionOption, ...]) -> str:
+        return ";".join(map(_region_text, value))
+
+    def files(self, value: tuple[RegionOption, ...]) -> Iterator[NamedFile]:
+        for region in value:
+            if region.style is not None:
+                yield NamedFile("style", region.style)
+            for mask in (region.mask, region.style_mask):
+                if mask not in (None, REST):
+                    yield NamedFile("mask", str(mask))
+
+    def relocate(self, value: tuple[RegionOption, ...], found: Callable[[str], str]) -> Any:
+        return tuple(
+            dataclasses.replace(
+                region,
+                mask=region.mask if region.mask == REST else found(region.mask),
+                style=region.style and found(region.style),
+                style_mask=region.style_mask and found(region.style_mask),
+            )
+            for region in value
+        )
 
 
 def structure(options: Mapping[str, Any]) -> Structure:
-    """What of a job's options decides its program, apart from its recipe."""
+    """Returns what a job's options contribute to the choice of its program."""
     count = 0
     if "regions" in options:
-        count = len(parse_regions(options["regions"]))
-    elif "mix" in options and options.get("mix_by", "losses") == "losses":
-        count = len(parse_mix(options["mix"]))
+        count = len(options["regions"])
+    elif "mix" in options and options.get("mix-by", "losses") == "losses":
+        count = len(options["mix"])
     return Structure(count, "regions" in options, "keep" in options)
 
 
 def check_together(options: Mapping[str, Any]) -> None:
-    """Raises `ValueError` if options exclude each other."""
-    several = [name for name in ("mix", "regions", "fine_style") if name in options]
+    """Raises `OptionError` if options exclude each other."""
+    several = [name for name in ("mix", "regions", "fine-style") if name in options]
     if len(several) > 1:
-        first, second = (f"--{name.replace('_', '-')}" for name in several[:2])
-        raise ValueError(f"{first} and {second} exclude each other; give one of them")
-    if "style_size" in options and "style_scale" in options:
-        raise ValueError("--style-size and --style-scale exclude each other; give one of them")
-    for name, needed in (("mix_by", "mix"), ("guides", "regions")):
+        raise exclusive(*several[:2])
+    if "style-size" in options and "style-scale" in options:
+        raise exclusive("style-size", "style-scale")
+    for name, needed in (("mix-by", "mix"), ("guides", "regions")):
         if name in options and needed not in options:
-            raise ValueError(f"--{name.replace('_', '-')} needs --{needed} beside it")
-    if options.get("mix_by") == "targets" and options.get("statistic") == "wasserstein":
-        raise ValueError("--mix-by targets is not for --statistic wasserstein; use losses")
+            raise OptionError("{} needs {} beside it", name, needed)
+    if options.get("mix-by") == "targets" and options.get("statistic") == "wasserstein":
+        raise OptionError("{} targets is not for {} wasserstein; use losses", "mix-by", "statistic")
 
 
-def styles_named(options: Mapping[str, Any]) -> list[Path]:
-    """The files of the paintings that options name."""
-    return [Path(name) for key, name in _files(options) if key == "style"]
+def exclusive(first: str, second: str) -> OptionError:
+    """Returns the error of two options that cannot be given together."""
+    return OptionError("{} and {} exclude each other; give one of them", first, second)
 
 
-def files_named(options: Mapping[str, Any]) -> list[Path]:
-    """All files that options name, also those that may be names of something else."""
-    return [Path(name) for _, name in _files(options)]
+def _parse_region(text: str) -> RegionOption:
+    mask, *rest = (each.strip() for each in text.split(","))
+    given: dict[str, str] = {}
+    for each in rest:
+        name, _, value = (x.strip() for x in each.partition("="))
+        if name not in ("style", "style-mask", "weight") or not value or name in given:
+            raise ValueError(
+                f"takes style=FILE, style-mask=FILE and weight=X after a mask, got {each!r}"
+            )
+        given[name] = value
+    if not mask or "=" in mask:
+        raise ValueError(f"should begin each region with its mask's file, got {text.strip()!r}")
+    weight = _number(given.get("weight", "1"))
+    if not weight > 0:
+        raise ValueError(f"should have a weight greater than 0, got {given['weight']}")
+    return RegionOption(mask, given.get("style"), given.get("style-mask"), weight)
 
 
-def relocate(name: str, value: Any, root: Path) -> Any:
-    """The value of an option with its files relative to a folder, where they are found there.
-
-    Args:
-      name: of the option, with hyphens.
-      value: a text, a list of them, or anything else, which stays as it is.
-      root: the folder.
-
-    Example:
-      >>> relocate("steps", 3, Path("folder"))
-      3
-    """
-    if isinstance(value, list):
-        return [relocate(name, each, root) for each in value]
-    if not isinstance(value, str):
-        return value
-
-    def found(file: str) -> str:
-        return str(root / file) if (root / file).is_file() else file
-
-    if name in ("init", "network", "keep", "fine-style"):
-        return found(value)
-    if name in ("mix", "regions"):
-        return ";".join(",".join(map(_in_part(found), p.split(","))) for p in value.split(";"))
-    return value
-
-
-def _in_part(found: Callable[[str], str]) -> Callable[[str], str]:
-    """Applies a function to the file in "FILE", "FILE=0.5" or "style=FILE"."""
-
-    def change(part: str) -> str:
-        left, equals, right = (each.strip() for each in part.partition("="))
-        if left in ("style", "style-mask"):
-            return f"{left}={found(right)}"
-        return found(left) + equals + right if left != "weight" else part
-
-    return change
-
-
-def _files(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("init", "network", "keep"):
-        if name in options:
-            yield name, str(options[name])
-    if "fine_style" in options:
-        yield "style", options["fine_style"]
-    for share in parse_mix(options["mix"]) if "mix" in options else ():
-        if share.style is not None:
-            yield "style", share.style
-    for region in parse_regions(options["regions"]) if "regions" in options else ():
-        if region.style is not None:
-            yield "style", region.style
-        for mask in (region.mask, region.style_mask):
-            if mask not in (None, REST):
-                yield "mask", str(mask)
+def _region_text(region: RegionOption) -> str:
+    parts = [region.mask]
+    for name, value in (("style", region.style), ("style-mask", region.style_mask)):
+        parts += [f"{name}={value}"] if value is not None else []
+    parts += [f"weight={short(region.weight)}"] if region.weight != 1 else []
+    return ",".join(parts)
 
 
 def _number(text: str) -> float:

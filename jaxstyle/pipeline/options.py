@@ -1,288 +1,304 @@
-"""What may be asked of a picture, as text: the options of the command line and of sweeps.
+"""The table of all options: what the command line, sweeps, the docs and forms are generated from.
 
-Options have no defaults here: what was parsed holds just what was given, so that a recipe, or the
-settings kept in a picture, can fill the rest.
+Options have no defaults here. Parsed options hold what was given and nothing else, so that a
+preset, or the settings stored in a picture, can fill the rest.
 """
 
-import argparse
+import dataclasses
 import functools
-import math
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from jaxstyle import solvers
+from jaxstyle.errors import OptionError
 from jaxstyle.losses.guidance import GuideMode
-from jaxstyle.losses.objective import TotalVariation
-from jaxstyle.losses.spec import Memory, Precision
+from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
-from jaxstyle.networks import vgg
-from jaxstyle.networks.catalogue import FILES
+from jaxstyle.networks.catalogue import FILES, SOURCES
 from jaxstyle.networks.convolution import Convolution, Padding
-from jaxstyle.optimization import multiscale
+from jaxstyle.networks.layouts import LAYOUTS
+from jaxstyle.networks.spec import Memory, Precision
+from jaxstyle.networks.vgg import Pooling
 from jaxstyle.optimization.presets import PRESETS
-from jaxstyle.pipeline import file_options
-from jaxstyle.solvers import SOLVERS
+from jaxstyle.pipeline.file_options import Mix, Regions
+from jaxstyle.pipeline.kinds import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    Choice,
+    Counts,
+    FileName,
+    Flag,
+    Kind,
+    Layer,
+    Layers,
+    Shard,
+    WidthAndHeight,
+    whole,
+)
 
-Number = TypeVar("Number", int, float)
-# Where each command may start from, besides a picture's file.
-INITS = {
+Group = Literal["picture", "style", "colour", "regions", "method", "output", "machine"]
+
+COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
+"""Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
+
+PICTURES = ("stylize", "texture", "reconstruct")
+"""The commands that make one picture from each of their inputs."""
+_MADE = ("demo", *PICTURES)
+_LISTED = (*_MADE, "sweep")
+# What each command may start from, besides a picture's file.
+_STARTS = {
     "stylize": ("content", "noise", "white-noise", "style"),
     "texture": ("noise", "white-noise", "style"),
     "reconstruct": ("content", "noise", "white-noise"),
 }
 
-# Whose colours a stylised picture has: the painting's, or in some way the photograph's.
-COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """A row of the table.
+
+    Attributes:
+      name: "style-weight": the name in sweeps and stored settings; the flag is `--style-weight`.
+      kind: what its values are.
+      help: what it does, in a sentence that begins with a verb.
+      group: the heading that it stands under.
+      commands: the commands that have it.
+      metavar: what stands for its value in a synopsis.
+      default: what holds without it, in words.
+      shapes: whether it shapes the picture. Such options belong to a recipe, may vary in sweeps
+        and are stored in pictures; the others say how the program runs and what it writes.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    group: Group
+    commands: tuple[str, ...]
+    metavar: str = ""
+    default: str = ""
+    shapes: bool = True
+
+    @property
+    def choices(self) -> tuple[str, ...] | None:
+        """The valid values, where there are few."""
+        return self.kind.choices
 
 
-class UsageError(ValueError):
-    """The arguments cannot be parsed; the message says why."""
+def _rows() -> tuple[Option, ...]:
+    """The table, in the order of the help texts."""
+    every, styled, stylize = PICTURES, ("stylize", "texture"), ("stylize",)
+    run = functools.partial(Option, shapes=False)
+    count, size = whole(1), whole(1)
+    return (
+        # picture
+        Option("size", size, "set the longer side in pixels", "picture", every, "N", "512"),
+        run("size", size, "set the longer side in pixels", "picture", ("demo",), "N", "320"),
+        Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",
+               ("texture",), "WxH", "the painting's"),
+        Option("layer", Layer(), "match this layer", "picture", ("reconstruct",), "LAYER",
+               "relu4_2"),
+        Option("content-weight", NOT_NEGATIVE, "multiply the photograph's weight in the recipe",
+               "picture", stylize, "X", "1"),
+        Option("content-layers", Layers(), "compare the photograph at these layers, each with a "
+               "weight", "picture", stylize, "L=X,…", "the recipe's"),
+        *(
+            Option("init", FileName(names=names), f"start from {', '.join(names)}, or a picture",
+                   "picture", (command,), "START",
+                   "the recipe's" if command == "stylize" else "noise")
+            for command, names in _STARTS.items()
+        ),
+        Option("init-noise", NOT_NEGATIVE, "add noise of this strength to the start, 0 to 1",
+               "picture", every, "X", "the start's own"),
+        Option("seed", whole(0, 2**32 - 1), "draw the noise with this seed", "picture", every,
+               "N", "0"),
+        Option("scales", Counts(rising=True, names=("auto",)), "work from coarse to fine, at these "
+               "sizes or at automatic ones", "picture", every, "N,…|auto", "one size"),
+        Option("scale-steps", Counts(), "make so many steps at each of the scales", "picture",
+               every, "N,…", "half after the first"),
+        Option("tv", Choice(get_args(TotalVariation)), "smooth with this kind of total variation",
+               "picture", every, "KIND", "the recipe's"),
+        Option("tv-weight", NOT_NEGATIVE, "set the weight of the total variation, which smooths",
+               "picture", every, "X", "the recipe's"),
+        Option("range-weight", NOT_NEGATIVE, "set the weight that keeps pixels in range; 0 clips "
+               "them at the end", "picture", every, "X", "the recipe's"),
+        # style
+        Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
+               "style", styled, "X", "1"),
+        Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",
+               "style", styled, "L=X,…", "the recipe's"),
+        Option("style-size", size, "set the painting's longer side, which sets the size of the "
+               "strokes", "style", every, "N", "that of the picture"),
+        Option("style-scale", POSITIVE, "scale the painting, and the strokes with it", "style",
+               stylize, "X", "1"),
+        Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
+               "style", styled, "NAME", "gram"),
+        Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", stylize,
+               "FILE=X;…"),
+        Option("mix-by", Choice(("losses", "targets")), "mix by summing losses or by averaging "
+               "targets", "style", stylize, "HOW", "losses"),
+        Option("fine-style", FileName(role="style"), "take fine scales, blocks 1 and 2, from this "
+               "painting", "style", stylize, "FILE"),
+        # colour
+        Option("color", Choice(COLORS), "choose whose colours the picture has, and how they are "
+               "kept", "colour", stylize, "HOW", "style"),
+        # regions
+        Option("regions", Regions(), "give regions their own painting; rest is what is left; after "
+               "a mask may follow ,style=FILE ,style-mask=FILE ,weight=X", "regions", stylize,
+               "MASK;…"),
+        Option("guides", Choice(get_args(GuideMode)), "carry masks to deep layers in this way",
+               "regions", stylize, "HOW", "simple"),
+        Option("keep", FileName(role="mask"), "leave untouched what is white in this mask",
+               "regions", stylize, "MASK"),
+        # method
+        Option("preset", Choice(tuple(PRESETS)), "follow this recipe; other options change it",
+               "method", every, "NAME", "default, or compact with that network"),
+        Option("network", FileName(), f"use auto, {', '.join(FILES)}, or a file", "method", every,
+               "NAME", "auto"),
+        run("network", FileName(), "use this network, by name or file", "method", ("demo",),
+            "NAME", "compact"),
+        Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),
+        run("steps", count, "make so many steps", "method", ("demo",), "N", "80"),
+        Option("solver", Choice(tuple(solvers.SOLVERS)), "minimise by this method", "method", every,
+               "NAME", "the recipe's"),
+        Option("history", count, "let L-BFGS remember so many steps", "method", every, "N"),
+        Option("preconditioning", NOT_NEGATIVE, "let L-BFGS favour low frequencies; 0 moves plain "
+               "pixels", "method", every, "P", f"{solvers.PRECONDITIONING}"),
+        Option("learning-rate", POSITIVE, "set the step of adam and gradient-descent", "method",
+               every, "X"),
+        Option("pooling", Choice(get_args(Pooling)), "choose how the network pools", "method",
+               every, "HOW", "the recipe's"),
+        Option("padding", Choice(get_args(Padding)), "choose how the network pads pictures",
+               "method", every, "HOW", "the recipe's"),
+        run("settings-from", FileName(), "take the options stored in a picture that jaxstyle "
+            "wrote", "method", PICTURES, "FILE"),
+        # output
+        run("output", FileName(), "write the picture here", "output", PICTURES, "OUT"),
+        run("output", FileName(), "write the picture here", "output", ("demo",), "OUT",
+            "jaxstyle-demo.png"),
+        run("output", FileName(), "write into this folder; a rerun goes on", "output", ("sweep",),
+            "DIR"),
+        run("save-every", count, "write the picture every N steps too", "output", every, "N"),
+        run("trace", FileName(), "write the loss terms of every step", "output", every,
+            "FILE.csv"),
+        run("animate", FileName(), "write a film of the optimisation: .gif, .webp or a folder",
+            "output", every, "FILE"),
+        run("animate-every", count, "put every N-th step into the film", "output", every, "N",
+            "about 50 pictures"),
+        run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", every, "N",
+            "95"),
+        run("bit-depth", Choice(("8", "16")), "write so many bits per channel; 16 for PNG and TIFF",
+            "output", every, "N", "8"),
+        run("resume", Flag(), "keep OUT.snapshot, and go on from it after a kill", "output",
+            stylize),
+        run("snapshot-every", count, "keep a snapshot every N steps", "output", stylize, "N",
+            "50"),
+        run("retry-failed", Flag(), "run failed jobs again", "output", ("sweep",)),
+        run("dry-run", Flag(), "print what would be done and the memory it takes", "output",
+            (*PICTURES, "sweep")),
+        run("json", Flag(), "print a machine-readable summary", "output",
+            (*_LISTED, "weights list", "weights verify")),
+        run("quiet", Flag(), "print no progress and no summary", "output", _LISTED),
+        run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
+            "OUT"),
+        run("layout", Choice(("auto", *LAYOUTS)), "read the file in this layout", "output",
+            ("weights convert",), "NAME", "auto"),
+        # machine
+        Option("convolution", Choice(get_args(Convolution)), "compute convolutions in this way",
+               "machine", every, "HOW", "auto, the fastest"),
+        Option("memory", Choice(get_args(Memory)), "low computes large pictures in bands of rows",
+               "machine", every, "HOW", "auto"),
+        Option("precision", Choice(get_args(Precision)), "compute the network in this precision",
+               "machine", every, "TYPE", "float32"),
+        run("width", count, "make so many pictures at once", "machine", ("stylize", "sweep"), "N",
+            "as memory admits"),
+        run("split-rows", Flag(), "spread each picture over all devices by its rows", "machine",
+            every),
+        run("no-download", Flag(), "never download a network", "machine", (*PICTURES, "sweep")),
+        run("shard", Shard(), "make only part I of N, I from 0", "machine", ("sweep",), "I/N"),
+        run("distributed", Flag(), "make the part of this process among those that JAX knows: "
+            "Slurm, Kubernetes, TPU pods", "machine", ("sweep",)),
+        run("coordinator", Kind(), "name the coordinator where JAX does not detect it", "machine",
+            ("sweep",), "HOST:PORT"),
+        run("processes", count, "set the number of distributed processes", "machine", ("sweep",),
+            "N"),
+        run("process-id", whole(0), "set the number of this process, from 0", "machine",
+            ("sweep",), "I"),
+        run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
+            ("weights fetch",), "SECONDS", "30"),
+        run("debug", Flag(), "show a traceback with an error", "machine",
+            (*_LISTED, *(f"weights {each}" for each in ("list", "fetch", "convert", "verify")))),
+    )  # fmt: skip
 
 
-class Parser(argparse.ArgumentParser):
-    """Raises where argparse would print the usage and exit; takes no abbreviated options."""
+OPTIONS = _rows()
+"""Every option of every command."""
 
-    def __init__(self, **options: Any):
-        super().__init__(allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        """Raises `UsageError`."""
-        raise UsageError(f"{message}; see {self.prog} --help")
+FETCHABLE = tuple(SOURCES)
+"""The networks that can be downloaded by name."""
 
 
-def parse(command: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by name and value, checked as on the command line.
+@functools.cache
+def options_of(command: str) -> Mapping[str, Option]:
+    """Returns the options of a command by name."""
+    return {option.name: option for option in OPTIONS if command in option.commands}
+
+
+@functools.cache
+def picture_options(command: str) -> Mapping[str, Option]:
+    """Returns the options of a command that shape its pictures, by name."""
+    return {name: option for name, option in options_of(command).items() if option.shapes}
+
+
+def starts(command: str) -> tuple[str, ...]:
+    """Returns what a command may start from, besides a picture's file."""
+    return _STARTS[command]
+
+
+def check_options(command: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options that shape a picture, checked as on the command line.
 
     Args:
       command: "stylize", "texture" or "reconstruct".
-      options: such as `{"style-weight": 10, "init": "noise"}`; layers may be a mapping from layer
-        to weight.
-
-    Returns:
-      The parsed values, under names with underscores.
+      options: such as `{"style-weight": 10, "init": "noise"}`. Texts are parsed; layers may be a
+        mapping from layer to weight, scales a list.
 
     Raises:
-      UsageError: if an option is unknown or its value wrong.
+      OptionError: if an option is unknown or its value wrong.
 
     Example:
-      >>> parse("stylize", {"style-weight": 10, "style-layers": {"relu1_1": 1, "relu2_1": 0.5}})
-      {'style_weight': 10.0, 'style_layers': {'relu1_1': 1.0, 'relu2_1': 0.5}}
+      >>> check_options("stylize", {"style-weight": 10, "style-layers": {"relu1_1": 1}})
+      {'style-weight': 10.0, 'style-layers': {'relu1_1': 1.0}}
     """
-    parser = _recipe_parser(command)
-    known = option_names(command)
-    for name in options:
+    return _read(command, options, lambda kind, value: kind.check(value))
+
+
+def parse_options(command: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the options that `option_texts` wrote."""
+    return _read(command, texts, lambda kind, text: kind.parse(text))
+
+
+def option_texts(command: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """Returns checked options as texts, sorted by name, to be kept in a picture or a record.
+
+    Example:
+      >>> option_texts("texture", {"output-size": (48, 64), "seed": 3})
+      {'output-size': '64x48', 'seed': '3'}
+    """
+    known = picture_options(command)
+    return {name: known[name].kind.text(value) for name, value in sorted(options.items())}
+
+
+def _read(
+    command: str, options: Mapping[str, Any], read: Callable[[Kind, Any], Any]
+) -> dict[str, Any]:
+    known, values = picture_options(command), {}
+    for name, value in options.items():
         if name not in known:
-            raise UsageError(f"unknown option {name!r}; valid: {', '.join(known)}")
-    return vars(parser.parse_args([f"--{name}={as_text(v)}" for name, v in options.items()]))
-
-
-@functools.cache
-def option_names(command: str) -> tuple[str, ...]:
-    """The options that shape a picture of a command, sorted."""
-    actions = _recipe_parser(command)._actions
-    return tuple(sorted(string[2:] for action in actions for string in action.option_strings))
-
-
-@functools.cache
-def _recipe_parser(command: str) -> argparse.ArgumentParser:
-    parser = Parser(prog=f"jaxstyle {command}", argument_default=argparse.SUPPRESS, add_help=False)
-    add_recipe_options(parser, command)
-    return parser
-
-
-def as_text(value: Any) -> str:
-    """A parsed option as it could be written on the command line."""
-    if isinstance(value, Mapping):
-        return ",".join(f"{layer}={_number_as_text(w)}" for layer, w in value.items())
-    if isinstance(value, tuple):
-        height, width = value
-        return f"{width}x{height}"
-    return str(value)
-
-
-def _number_as_text(value: Any) -> str:
-    return f"{value:.17g}" if isinstance(value, int | float) else str(value)
-
-
-def add_recipe_options(parser: Any, command: str) -> None:
-    """Adds the options that shape a picture to a parser, which should have no defaults."""
-    add = parser.add_argument
-    add(
-        "--preset",
-        choices=list(PRESETS),
-        help="a recipe (default: default, or compact with that network); other options follow it",
-    )
-    add(
-        "--network",
-        metavar="NAME",
-        help=f"auto, {', '.join(FILES)}, or a file",
-    )
-    add("--size", type=whole(1), metavar="N", help="longer side in pixels (default: 512)")
-    add("--style-size", type=whole(1), metavar="N", help="the painting's longer side (SIZE)")
-    add("--steps", type=whole(1), metavar="N", help="steps of the solver")
-    add("--solver", choices=list(SOLVERS), help="the method")
-    add("--history", type=whole(1), metavar="N", help="pairs that L-BFGS remembers")
-    add(
-        "--preconditioning",
-        type=_not_negative,
-        metavar="P",
-        help=f"how far L-BFGS favours low frequencies; 0: plain pixels ({solvers.PRECONDITIONING})",
-    )
-    add("--learning-rate", type=positive, metavar="X", help="of adam and gradient-descent")
-    add("--init", metavar="START", help=f"{', '.join(INITS[command])}, or a picture to start from")
-    add("--init-noise", type=_not_negative, metavar="X", help="noise in the start, 0 to 1")
-    add("--seed", type=whole(0, 2**32 - 1), metavar="N", help="of the noise (default: 0)")
-    add("--pooling", choices=get_args(vgg.Pooling), help="of the network")
-    add("--padding", choices=get_args(Padding), help="of the network's convolutions")
-    add("--convolution", choices=get_args(Convolution), help="how they are computed (auto)")
-    add("--memory", choices=get_args(Memory), help="low: large pictures in bands (auto)")
-    add("--precision", choices=get_args(Precision), help="of the network's computation (float32)")
-    if command == "texture":
-        add(
-            "--output-size",
-            metavar="WIDTHxHEIGHT",
-            type=_width_and_height,
-            help="size of the texture (default: the painting's)",
-        )
-    if command == "reconstruct":
-        add("--layer", metavar="LAYER", type=_layer, help="the layer to match (default: relu4_2)")
-    add("--scales", type=_scales, metavar="N,N,…", help="sizes from coarse to fine, or auto")
-    add("--scale-steps", type=_scale_steps, metavar="N,N,…", help="steps at each of the scales")
-    _add_loss_options(parser, content=command == "stylize", style=command != "reconstruct")
-    if command == "stylize":
-        _add_controls(parser)
-
-
-def _add_loss_options(parser: Any, *, content: bool, style: bool) -> None:
-    add = parser.add_argument
-    if content:
-        add(
-            "--content-weight",
-            type=_not_negative,
-            metavar="X",
-            help="as a multiple of the recipe's (default: 1)",
-        )
-        add("--content-layers", type=_layers, metavar="L[=X],…", help="layers and their weights")
-    if style:
-        add("--statistic", choices=get_args(StatisticName), help="what is compared of a style")
-        add(
-            "--style-weight",
-            type=_not_negative,
-            metavar="X",
-            help="as a multiple of the recipe's (default: 1)",
-        )
-        add("--style-layers", type=_layers, metavar="L[=X],…", help="layers and their weights")
-    add("--tv-weight", type=_not_negative, metavar="X", help="of the total variation")
-    add("--tv", choices=get_args(TotalVariation), help="kind of total variation")
-    add(
-        "--range-weight",
-        type=_not_negative,
-        metavar="X",
-        help="keeps pixels in range while optimising; 0 clips at the end",
-    )
-
-
-def _add_controls(parser: Any) -> None:
-    add = parser.add_argument
-    add("--color", choices=COLORS, help="whose colours, and how they are kept (default: style)")
-    add("--style-scale", type=positive, metavar="X", help="the painting's size, as a multiple")
-    add(
-        "--mix",
-        type=_checked(file_options.parse_mix),
-        metavar="STYLE=X;…",
-        help="other paintings and their shares, from 0 to 1",
-    )
-    add(
-        "--mix-by",
-        choices=("losses", "targets"),
-        help="whether a mixture sums losses or averages what they compare (default: losses)",
-    )
-    add("--fine-style", metavar="STYLE", help="a painting for the fine scales, blocks 1 and 2")
-    add(
-        "--regions",
-        type=_checked(file_options.parse_regions),
-        metavar="MASK[,style=STYLE][,style-mask=MASK][,weight=X];…",
-        help="regions of the photograph and what each takes; rest is a mask too",
-    )
-    add("--guides", choices=get_args(GuideMode), help="how masks reach the layers (simple)")
-    add("--keep", metavar="MASK", help="what is white in this picture is left untouched")
-
-
-def whole(least: int, most: int = 10**9) -> Callable[[str], int]:
-    """The type of an option: a whole number in a range."""
-    return lambda text: _number(int, text, f"a whole number from {least} to {most}", least, most)
-
-
-def positive(text: str) -> float:
-    """The type of an option: a number greater than zero."""
-    value = _not_negative(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"should be a number greater than 0, got {text}")
-    return value
-
-
-def _not_negative(text: str) -> float:
-    return _number(float, text, "a number of at least 0", 0, math.inf)
-
-
-def _number(
-    kind: Callable[[str], Number], text: str, expected: str, least: float, most: float
-) -> Number:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = kind("-1")
-    if not (math.isfinite(value) and least <= value <= most):
-        raise argparse.ArgumentTypeError(f"should be {expected}, got {text}")
-    return value
-
-
-def _width_and_height(text: str) -> tuple[int, int]:
-    """Height and width from "640x480"."""
-    match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"should be like 640x480, got {text}")
-    return int(match[2]), int(match[1])
-
-
-def _checked(parse: Callable[[str], Any]) -> Callable[[str], str]:
-    """The type of an option that stays text, and is parsed where it is used."""
-
-    def check(text: str) -> str:
+            raise OptionError(
+                "unknown option {name!r}; valid: {valid}", name=name, valid=", ".join(sorted(known))
+            )
         try:
-            parse(text)
+            values[name] = read(known[name].kind, value)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-        return text
-
-    return check
-
-
-_scales = _checked(lambda text: text == "auto" or multiscale.make_scales(numbers(text), 1))
-_scale_steps = _checked(lambda text: numbers(text))
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers of at least 1 from "500,200"."""
-    return tuple(whole(1)(part.strip()) for part in text.split(","))
-
-
-def _layer(text: str) -> str:
-    # VGG-19 has the layers of every network; whether the one asked for has it is seen later.
-    try:
-        vgg.check_layers([text])
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _layers(text: str) -> dict[str, float]:
-    """Layers and weights from "relu1_1,relu2_1=0.5"."""
-    layers: dict[str, float] = {}
-    for part in text.split(","):
-        name, equals, weight = part.strip().partition("=")
-        if name in layers:
-            raise argparse.ArgumentTypeError(f"names {name} twice")
-        layers[_layer(name)] = _not_negative(weight) if equals else 1.0
-    return layers
+            raise OptionError("{}: {error}", name, error=error) from None
+    return values

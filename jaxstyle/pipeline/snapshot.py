@@ -1,4 +1,4 @@
-"""An optimisation kept on disk, to go on from after it was killed."""
+"""Snapshots: an optimisation kept on disk, so that a killed run can go on."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle._common import files
-from jaxstyle.errors import FileFormatError
+from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.solvers import Info, State
 
@@ -18,7 +18,7 @@ Rows = list[dict[str, float]]
 
 
 def save_snapshot(path: Path, progress: Progress, rows: Rows, settings: dict[str, Any]) -> None:
-    """Writes all that the rest of a run depends on; a kill leaves the old file or the new one.
+    """Writes all that the rest of a run depends on. A kill leaves the old file or the new one.
 
     Args:
       path: the file.
@@ -45,7 +45,7 @@ def load_snapshot(
 
     Raises:
       FileFormatError: if the file is damaged or no snapshot.
-      ValueError: if other settings made it.
+      UsageError: if other settings made it.
     """
     try:
         with path.open("rb") as file, np.load(file) as archive:
@@ -56,20 +56,20 @@ def load_snapshot(
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise FileFormatError(
-            f"{path}: no snapshot of jaxstyle's; remove it to begin anew"
+            f"{path}: no snapshot of jaxstyle's; remove it to begin again"
         ) from None
     wanted = json.loads(json.dumps(settings))
     changed = sorted(
         name for name in {*kept, *wanted} if kept.get(name) != wanted.get(name)
     )  # fmt: skip
     if changed:
-        raise ValueError(
+        raise UsageError(
             f"{path}: was begun with other settings ({', '.join(changed)}); "
-            "give the same ones, or remove it to begin anew"
+            "give the same ones, or remove it to begin again"
         )
     leaves, structure = jax.tree.flatten(like)
     if [(a.shape, a.dtype) for a in arrays[1:]] != [(b.shape, b.dtype) for b in leaves]:
-        raise FileFormatError(f"{path}: does not fit this run; remove it to begin anew")
+        raise FileFormatError(f"{path}: does not fit this run; remove it to begin again")
     # Copies: JAX may otherwise compute on NumPy's memory, which is aligned by chance.
     state, info = jax.tree.unflatten(structure, [jnp.array(array) for array in arrays[1:]])
     return Progress(step, state, jax.tree.map(lambda leaf: leaf[None], info)), rows

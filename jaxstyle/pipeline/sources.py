@@ -1,153 +1,146 @@
-"""What a job's picture is compared with: targets from the files that its options name."""
+"""The pictures that jobs are made from, read once each and seen as the optimisation sees them.
+
+What is seen of a photograph or a painting, and what is shown of the picture that is made, depend on
+the option `color`; see `jaxstyle.pipeline.options.COLORS`.
+"""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle._common import sharding
-from jaxstyle.image.io import Picture
-from jaxstyle.losses import guidance
-from jaxstyle.losses.spec import LossSpec
-from jaxstyle.losses.targets import (
-    Kept,
-    Mixture,
-    Targets,
-    blend_styles,
-    measure_content,
-    measure_style,
-    mix_styles,
-)
-from jaxstyle.networks.vgg import Params
-from jaxstyle.pipeline import file_options, recolor
-from jaxstyle.pipeline.file_options import REST, RegionOption
+from jaxstyle.errors import FileFormatError, OptionError, UsageError
+from jaxstyle.image import color
+from jaxstyle.image.io import Picture, load_picture
+from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.job import Job
-from jaxstyle.pipeline.recolor import Seen
+from jaxstyle.pipeline.options import starts
 
-_FINE_BLOCKS = "12"
+Size = int | tuple[int, int]
+Shape = tuple[int, int]
 
 
-class Aims:
-    """Makes targets of jobs, each part of them once.
+class Seen(NamedTuple):
+    """A picture as the optimisation sees it: all that its pixels depend on.
 
-    Args:
-      load: reads a file at a longer side `size`, or at a `shape`, as `load_picture`.
-      params: the parameters of a network by its key; see `jaxstyle.pipeline.job.Job.network_key`.
-      split_rows: whether the rows of what is of the picture's size are spread over all devices.
+    Attributes:
+      path: the picture's file.
+      size: its longer side, or its height and width.
+      how: what is done to its colours, "style" for nothing.
+      content: file and size of the photograph that a painting is recoloured after.
     """
 
-    def __init__(
-        self,
-        load: Callable[..., Picture],
-        params: Callable[[tuple[Any, ...]], Params],
-        *,
-        split_rows: bool = False,
-    ):
-        self._load, self._params, self._split_rows = load, params, split_rows
-        self._see = functools.lru_cache(maxsize=4)(lambda seen: recolor.see(seen, load))
-        self._content_targets = functools.lru_cache(maxsize=8)(self._measure_content)
-        self._style_targets = functools.lru_cache(maxsize=256)(self._measure_style)
-        self._masks = functools.lru_cache(maxsize=16)(self._read_mask)
+    path: Path
+    size: Size
+    how: str
+    content: tuple[Path, Size] | None = None
 
-    def pictures(self, job: Job) -> tuple[Array | None, Array | None]:
-        """The job's photograph and painting, as the optimisation sees them."""
-        style = None if job.style is None else self._see(recolor.seen_style(job.style, job))
-        return self._see(recolor.seen_content(job)), style
 
-    def targets(self, job: Job, shape: tuple[int, int]) -> Targets:
-        """The job's targets.
+def seen_content(job: Job) -> Seen | None:
+    """Returns how the photograph of a job is seen, if it has one."""
+    if job.content is None:
+        return None
+    grey = job.recipe.options.get("color") == "luminance"
+    return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
 
-        Args:
-          job: the job.
-          shape: height and width of its picture.
+
+def seen_style(style: Path, job: Job) -> Seen:
+    """Returns how a painting of a job is seen."""
+    how = job.recipe.options.get("color", "style")
+    after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
+    return Seen(style, job.style_size, how, after)
+
+
+class Sources:
+    """Reads pictures and masks, and keeps those that were used last."""
+
+    def __init__(self) -> None:
+        # Enough for the pictures of some batches: jobs come ordered by content, then style.
+        self._read = functools.lru_cache(maxsize=64)(load_picture)
+        self.see = functools.lru_cache(maxsize=4)(self._see)
+        self.shapes = functools.cache(self._shapes)
+        self.mask = functools.lru_cache(maxsize=16)(self._mask)
+
+    def load(self, path: Path, size: Size) -> Picture:
+        """Returns a picture at a longer side, or at a height and width.
 
         Raises:
-          ValueError: if a mask is empty at a layer, or cannot be read.
+          FileNotFoundError, IsADirectoryError, PermissionError: if it cannot be opened.
+          FileFormatError: if it is no picture.
+          UsageError: if it would be too large at that size.
         """
-        options, spec = job.recipe.options, job.recipe.spec
-        style, mixture = self._style(job, shape)
-        kept = None
-        if "keep" in options:
-            photograph = self._see(recolor.seen_content(job))
-            assert photograph is not None
-            kept = Kept(self._masks(Path(options["keep"]), shape), photograph)
-        return Targets(
-            content=self._content_targets(recolor.seen_content(job), spec, job.network_key),
-            style=style,
-            mixture=mixture,
-            kept=kept,
+        try:
+            if isinstance(size, int):
+                return self._read(path, size=size)
+            return self._read(path, shape=size)
+        except FileFormatError:
+            raise
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from None
+
+    def pictures(self, job: Job) -> tuple[Array | None, Array | None]:
+        """Returns the job's photograph and painting as the optimisation sees them."""
+        style = None if job.style is None else self.see(seen_style(job.style, job))
+        return self.see(seen_content(job)), style
+
+    def start(self, job: Job, shape: Shape) -> Init | Array:
+        """Returns what the job's picture starts from: a name, or an image `[*shape, 3]`.
+
+        Raises:
+          OptionError: if it is neither a name nor a file.
+        """
+        init, names = job.recipe.options["init"], starts(job.recipe.command)
+        if init in names:
+            return cast(Init, init)
+        others = {name for command in ("stylize", "texture") for name in starts(command)}
+        if init in others or not Path(init).exists():
+            raise OptionError(
+                "{} {init}: no such file; use {names} or a picture", "init",
+                init=init, names=", ".join(names),
+            )  # fmt: skip
+        return jnp.asarray(self.load(Path(init), shape).image)
+
+    def finish(self, job: Job, image: Array) -> Array:
+        """Returns the picture to show of an optimised image `[H, W, 3]` of the job."""
+        if job.content is None or job.recipe.options.get("color") != "luminance":
+            return image
+        content = jnp.asarray(self.load(job.content, job.size).image)
+        return color.with_luminance_of(content, image)
+
+    def _see(self, seen: Seen | None) -> Array | None:
+        """Returns the pixels of a picture, `[H, W, 3]`."""
+        if seen is None:
+            return None
+        image = jnp.asarray(self.load(seen.path, seen.size).image)
+        if seen.how == "style":
+            return image
+        if seen.content is None:
+            return color.greyscale(image)
+        recolored: Array = _recolor(
+            image, jnp.asarray(self.load(*seen.content).image), how=seen.how
         )
+        return recolored
 
-    def _style(self, job: Job, shape: tuple[int, int]) -> tuple[dict[str, Any], Mixture | None]:
-        options, spec = job.recipe.options, job.recipe.spec
-        if job.style is None:
-            return {}, None
+    def _shapes(self, path: Path, size: int) -> tuple[Shape, Shape]:
+        """Returns height and width of a picture at a size, and of its file."""
+        picture = self.load(path, size)
+        return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape
 
-        def measure(name: str | Path | None, region: RegionOption | None = None) -> dict[str, Any]:
-            seen = recolor.seen_style(Path(name or str(job.style)), job)
-            mask = None if region is None else region.style_mask
-            mode = options.get("guides", "simple")
-            return self._style_targets(seen, spec, job.network_key, mask, mode)
+    def _mask(self, path: Path, shape: Shape) -> Array:
+        """Returns a mask `[*shape]` from 0 to 1."""
+        return jnp.mean(jnp.asarray(self.load(path, shape).image), axis=2)
 
-        if "regions" in options:
-            return self._regions(job, shape, measure)
-        if "mix" in options:
-            shares = file_options.parse_mix(options["mix"])
-            styles = [measure(share.style) for share in shares]
-            weights = [share.weight for share in shares]
-            if options.get("mix_by") == "targets":
-                return blend_styles(styles, weights), None
-            return mix_styles(styles, weights)
-        own = measure(job.style)
-        if "fine_style" in options:
-            fine = measure(options["fine_style"])
-            own = {k: fine[k] if k[4] in _FINE_BLOCKS else own[k] for k in own}
-        return own, None
 
-    def _regions(
-        self, job: Job, shape: tuple[int, int], measure: Callable[..., dict[str, Any]]
-    ) -> tuple[dict[str, Any], Mixture | None]:
-        options, spec = job.recipe.options, job.recipe.spec
-        regions = file_options.parse_regions(options["regions"])
-        named = {r.mask: self._masks(Path(r.mask), shape) for r in regions if r.mask != REST}
-        rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
-        masks = [named.get(region.mask, rest) for region in regions]
-        return guidance.mix_regions(
-            [measure(region.style, region) for region in regions],
-            masks,
-            self._params(job.network_key),
-            spec,
-            weights=[region.weight for region in regions],
-            mode=options.get("guides", "simple"),
-            names=[region.mask for region in regions],
-        )
-
-    def _read_mask(self, path: Path, shape: tuple[int, int]) -> Array:
-        return jnp.mean(jnp.asarray(self._load(path, shape=shape).image), axis=2)
-
-    def _measure_content(
-        self, seen: Seen | None, spec: LossSpec, key: tuple[Any, ...]
-    ) -> dict[str, Array]:
-        image = self._see(seen)
-        if image is None:
-            return {}
-        if self._split_rows:
-            image = sharding.shard_rows(image)
-        targets: dict[str, Array] = measure_content(self._params(key), image, spec=spec)
-        return targets
-
-    def _measure_style(
-        self, seen: Seen, spec: LossSpec, key: tuple[Any, ...], mask: str | None, mode: Any
-    ) -> dict[str, Any]:
-        image = self._see(seen)
-        assert image is not None
-        mass = None
-        if mask is not None:
-            shaped = self._masks(Path(mask), image.shape[:2])
-            params = self._params(key)
-            mass = guidance.region_masses(shaped, params, spec, mode=mode, name=mask)
-        targets: dict[str, Any] = measure_style(self._params(key), image, spec=spec, mass=mass)
-        return targets
+@functools.partial(jax.jit, static_argnames="how")
+def _recolor(style: Array, content: Array, *, how: str) -> Array:
+    """Returns the painting recoloured after the photograph, in [0, 1]."""
+    if how == "histogram":
+        return color.match_histogram(style, content)
+    if how == "luminance":
+        grey = color.greyscale(content)
+        return jnp.clip(color.match_luminance(color.greyscale(style), grey), 0.0, 1.0)
+    method: Any = how.removeprefix("match-")
+    return jnp.clip(color.match_color(style, content, method), 0.0, 1.0)

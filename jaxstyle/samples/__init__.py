@@ -1,7 +1,7 @@
-"""Two pictures that the project draws itself (`scripts/draw_samples.py`), for first tries.
+"""Two pictures for first tries, which the project draws itself (`scripts/draw_samples.py`).
 
-`LAKE` is the path of a photograph's stand-in, `SWIRLS` that of a painting's; both are PNG files of
-384×288 pixels, under the project's licence.
+`LAKE` is the path of a picture that stands in for a photograph, `SWIRLS` that of one that stands in
+for a painting. Both are PNG files of 384×288 pixels, under the project's licence.
 
 Example:
   >>> from jaxstyle import load_image

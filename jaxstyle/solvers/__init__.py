@@ -1,8 +1,8 @@
-"""Solvers that change the pixels: jaxopt's and optax's, behind one protocol.
+"""Solvers that change the pixels: those of jaxopt and optax, behind one protocol.
 
-A solver is a pair of pure functions, `init` and `step`; see `Solver`. Factories are cached: equal
-settings give the same `Solver`, which therefore hits the jit cache. This is the only room of the
-package that names jaxopt, or optax for pixels.
+A solver is a pair of pure functions, `init` and `step`; see `Solver`. The functions that make
+solvers are cached: equal settings give the same `Solver`, so its compiled programs are reused. No
+other part of the package uses jaxopt or optax.
 """
 
 from jaxstyle.solvers.base import Info, Objective, Solver, State

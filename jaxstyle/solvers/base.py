@@ -1,8 +1,8 @@
 """What a solver is: a pair of pure functions, and what they carry and report.
 
-`init(objective, image)` evaluates the start; `step(objective, state)` moves the image and evaluates
-it where it arrives, so that the loss that a step reports is the loss of the image that it returns.
-An `objective` maps an image to `(total, terms)`.
+`init(objective, image)` evaluates the start. `step(objective, state)` moves the image and evaluates
+it where it arrives, so a step reports the loss of the image that it returns. An `objective` maps an
+image to `(total, terms)`.
 """
 
 from collections.abc import Callable
@@ -30,8 +30,8 @@ class Info(NamedTuple):
 
     Attributes:
       loss: scalar, the objective at the state's image.
-      terms: the objective's terms there.
-      evaluations: int32, loss-and-gradient evaluations so far.
+      terms: the objective's terms at that image.
+      evaluations: int32, the number of loss-and-gradient evaluations so far.
       finite: bool, whether every step so far had a finite loss; see `jaxstyle.optimize`.
     """
 
@@ -45,12 +45,13 @@ class Solver(NamedTuple):
     """A method of optimisation as two pure functions.
 
     Attributes:
-      init: `(objective, image) -> (State, Info)`; one evaluation.
+      init: `(objective, image) -> (State, Info)`; takes one evaluation.
       step: `(objective, state) -> (State, Info)`.
-      begin: `state -> (State, Info)`, what `init` would have returned, from the state that `step`
-        has reached from `init` with a constant objective. Then one program evaluates the start and
-        all that follows, and compilers need half the time. It asks for a step that moves nothing
-        where there is no gradient. None: the start is a program of its own.
+      begin: `state -> (State, Info)`, which returns what `init` would have returned. The given
+        state is reached by `init` with a constant objective and one `step`. With `begin`, the
+        program of the steps also evaluates the start, and compilers need half the time. It requires
+        that a step moves nothing where there is no gradient. None means that the start has a
+        program of its own.
     """
 
     init: Callable[[Objective, Array], tuple[State, Info]]

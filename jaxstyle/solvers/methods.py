@@ -1,8 +1,8 @@
-"""Solvers that change the pixels: jaxopt's and optax's, behind one protocol.
+"""Makes solvers from jaxopt's and optax's methods, behind one protocol.
 
-Factories are cached: equal settings give the same `Solver`, which therefore hits the jit cache.
-This is the only module that names jaxopt or optax; jaxopt is imported at the first use of a solver
-that needs it.
+The functions that make solvers are cached: equal settings give the same `Solver`, so its compiled
+programs are reused. This is the only module that uses jaxopt or optax. jaxopt is imported at the
+first use of a solver that needs it.
 """
 
 import functools
@@ -21,28 +21,11 @@ from jax import Array
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 from jaxstyle.solvers.preconditioning import precondition
 
-__all__ = [
-    "SOLVERS",
-    "Info",
-    "Objective",
-    "Solver",
-    "State",
-    "adam",
-    "from_optax",
-    "gradient_descent",
-    "lbfgs",
-    "lbfgs_zoom",
-    "make_solver",
-    "optax_lbfgs",
-    "precondition",
-    "set_learning_rate",
-]
-
 P = ParamSpec("P")
 
 
 def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
-    """Caches a factory by its settings, however they are spelled: by place, by name, by default."""
+    """Caches a factory by its settings, whether they are given by place, by name or by default."""
     signature, build = inspect.signature(factory), functools.cache(factory)
 
     @functools.wraps(factory)
@@ -55,33 +38,36 @@ def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
 
 
 PRECONDITIONING = 0.35
-"""What `lbfgs` and `lbfgs_zoom` do by default; see `precondition`."""
+"""The default preconditioning of `lbfgs` and `lbfgs_zoom`; see `precondition`."""
 
 
 @_cached
 def lbfgs(
     history: int = 30, first_step: float = 1 / 255, preconditioning: float = PRECONDITIONING
 ) -> Solver:
-    """L-BFGS with a step of one: one evaluation an iteration, safe under vmap.
+    """Makes an L-BFGS solver with a step size of one: one evaluation per step, safe under vmap.
 
-    `jaxopt.LBFGS` in the coordinates of `precondition`, with two departures, both of which style
+    It is `jaxopt.LBFGS` in the coordinates of `precondition`, with two departures that style
     transfer needs:
 
-    - A pair (s, y) with s·y ≤ 0 is dropped, as PyTorch does. jaxopt keeps it, which from a noise
-      start turns the next directions uphill.
-    - The first step has a mean change of `first_step` a pixel. A step of 1/‖g‖₁, as in PyTorch,
-      moves pixels by 1e-8 or so; the first pair is then rounding noise, and the second step leaps.
+    - A pair (s, y) with s·y ≤ 0 is dropped, as PyTorch does. jaxopt keeps it, and from a noise
+      start this turns the next directions uphill.
+    - The first step changes pixels by `first_step` on average. A step of 1/‖g‖₁, as in PyTorch,
+      moves pixels by about 1e-8. The first pair is then rounding noise, and the second step leaps.
 
     Args:
-      history: number of pairs (s, y) kept; each costs two images of memory.
+      history: number of pairs (s, y) kept; each takes two images of memory.
       first_step: mean absolute change of a pixel in the first step, in [0, 1] units, before
         preconditioning.
       preconditioning: how strongly low spatial frequencies are favoured; see `precondition`. 0
         moves plain pixels, as the published systems do.
 
+    Returns:
+      A `Solver`.
+
     Raises:
-      ValueError: if `history` is less than one, `first_step` is not positive, or
-        `preconditioning` is negative.
+      ValueError: if `history` is less than one, `first_step` is not positive, or `preconditioning`
+        is negative.
 
     Example:
       >>> lbfgs(history=10) is lbfgs(10)
@@ -93,7 +79,7 @@ def lbfgs(
     _check_preconditioning(preconditioning)
 
     def jaxopt_solver(objective: Objective) -> Any:
-        # A callable step size is jaxopt's way to switch the line search off.
+        # jaxopt does no line search if the step size is a function.
         return _jaxopt_lbfgs(objective, history, stepsize=lambda _: 1.0)
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
@@ -102,7 +88,7 @@ def lbfgs(
         return State(image, inner), _jaxopt_info(inner)
 
     def begin(state: State) -> tuple[State, Info]:
-        # The step had no gradient: it moved nothing, and its pair was dropped.
+        # The step had no gradient, so it moved nothing and its pair was dropped.
         once = {name: jnp.ones_like(getattr(state.inner, name)) for name in _COUNTS}
         inner = state.inner._replace(iter_num=jnp.asarray(0), **once)
         return _begin_jaxopt(state.image, inner, first_step)
@@ -118,16 +104,19 @@ def lbfgs_zoom(
     max_linesearch: int = 20,
     preconditioning: float = PRECONDITIONING,
 ) -> Solver:
-    """L-BFGS whose steps satisfy the strong Wolfe conditions, by jaxopt's zoom line search.
+    """Makes an L-BFGS solver with jaxopt's zoom line search, for the strong Wolfe conditions.
 
-    The loss never rises, at the price of several evaluations a step. Under vmap every lane pays
-    for the longest search of the batch.
+    The loss never rises, but a step takes several evaluations. Under vmap, every lane pays for the
+    longest search of the batch.
 
     Args:
       history: number of pairs (s, y) kept.
       first_step: mean absolute change of a pixel at the first trial point, in [0, 1] units.
-      max_linesearch: most evaluations in one search.
+      max_linesearch: the most evaluations in one search.
       preconditioning: as for `lbfgs`.
+
+    Returns:
+      A `Solver`.
 
     Raises:
       ValueError: if a setting is not positive, or `preconditioning` is negative.
@@ -150,10 +139,13 @@ def lbfgs_zoom(
 
 @_cached
 def optax_lbfgs(history: int = 30) -> Solver:
-    """`optax.lbfgs` with its own zoom line search.
+    """Makes a solver of `optax.lbfgs` with its own zoom line search.
 
     Args:
       history: number of pairs (s, y) kept.
+
+    Returns:
+      A `Solver`.
 
     Raises:
       ValueError: if `history` is less than one.
@@ -164,12 +156,15 @@ def optax_lbfgs(history: int = 30) -> Solver:
 
 @_cached
 def adam(learning_rate: float = 0.02, b1: float = 0.9, b2: float = 0.999) -> Solver:
-    """Adam; slower than L-BFGS on this problem, but differentiable and insensitive to noise.
+    """Makes an Adam solver: slower than L-BFGS here, but differentiable and insensitive to noise.
 
     Args:
       learning_rate: in [0, 1] units of pixels: 0.02 is about 5 of 255.
       b1: decay of the mean gradient.
       b2: decay of the mean squared gradient.
+
+    Returns:
+      A `Solver`.
 
     Raises:
       ValueError: if `learning_rate` is not positive.
@@ -183,14 +178,18 @@ def adam(learning_rate: float = 0.02, b1: float = 0.9, b2: float = 0.999) -> Sol
 
 @_cached
 def gradient_descent(learning_rate: float = 0.005, momentum: float = 0.0) -> Solver:
-    """Plain gradient descent with a fixed step.
+    """Makes a solver of plain gradient descent with a fixed step.
 
-    The gradient's size depends on the network and the weights, so the step is given by its effect:
-    the first one changes pixels by `learning_rate` in the mean, the others keep its factor.
+    The gradient's size depends on the network and the weights, so the step is given by its effect.
+    The first step changes pixels by `learning_rate` on average, and the later ones use the same
+    factor.
 
     Args:
       learning_rate: mean absolute change of a pixel in the first step, in [0, 1] units.
-      momentum: decay of the accumulated gradient; 0 is none.
+      momentum: decay of the accumulated gradient; 0 means no momentum.
+
+    Returns:
+      A `Solver`.
 
     Raises:
       ValueError: if `learning_rate` is not positive.
@@ -204,16 +203,17 @@ def gradient_descent(learning_rate: float = 0.005, momentum: float = 0.0) -> Sol
 
 @functools.cache
 def from_optax(transformation: optax.GradientTransformation) -> Solver:
-    """Any optax gradient transformation as a solver.
+    """Makes a solver of any optax gradient transformation.
 
-    Transformations that search along a line get the loss, the gradient and the function, as
-    optax's extra arguments. One that was built anew is a new solver and compiles anew: keep it.
+    Transformations that do a line search get the loss, the gradient and the function as optax's
+    extra arguments. A transformation that is built again is a new solver and compiles again, so
+    build it once and keep it.
 
     Args:
-      transformation: such as `optax.adabelief(0.01)`; learning rates are in [0, 1] units.
+      transformation: for example `optax.adabelief(0.01)`; learning rates are in [0, 1] units.
 
     Returns:
-      A `Solver`; a step costs one evaluation and those of its line search, if it has one.
+      A `Solver`. A step takes one evaluation, and those of its line search if it has one.
 
     Example:
       >>> solver = from_optax(optax.sgd(0.5))
@@ -251,7 +251,7 @@ def from_optax(transformation: optax.GradientTransformation) -> Solver:
 
 
 def set_learning_rate(state: State, learning_rate: Array) -> State:
-    """A state whose next steps have another learning rate, which may be traced.
+    """Returns a state whose next steps have another learning rate, which may be traced.
 
     Works with `adam`, `gradient_descent`, and transformations of `optax.inject_hyperparams`.
 
@@ -259,8 +259,11 @@ def set_learning_rate(state: State, learning_rate: Array) -> State:
       state: from the solver's `init` or `step`.
       learning_rate: scalar, in [0, 1] units of pixels.
 
+    Returns:
+      The same state with that learning rate.
+
     Raises:
-      ValueError: if the solver has none.
+      ValueError: if the solver has no learning rate.
     """
     if not optax.tree.get_all_with_path(state.inner, "learning_rate"):
         raise ValueError("the solver has no learning rate; use adam or gradient_descent")
@@ -274,18 +277,22 @@ SOLVERS: dict[str, Callable[..., Solver]] = {
     "adam": adam,
     "gradient-descent": gradient_descent,
 }
-"""The named solvers and their factories."""
+"""The functions that make solvers, by the solver's name."""
 
 
 def make_solver(name: str, **options: float) -> Solver:
-    """A solver by name, as the command line knows it.
+    """Makes a solver by its name on the command line.
 
     Args:
       name: a key of `SOLVERS`.
-      **options: arguments of its factory.
+      **options: arguments of the function under that key.
+
+    Returns:
+      A `Solver`.
 
     Raises:
-      ValueError: if the name is unknown (lists the valid ones) or an option is not the solver's.
+      ValueError: if the name is unknown (the message lists the valid ones) or the solver has no
+        such option.
 
     Example:
       >>> make_solver("adam", learning_rate=0.05) is adam(0.05)
@@ -305,14 +312,14 @@ def make_solver(name: str, **options: float) -> Solver:
 @functools.cache
 def _jaxopt() -> Any:
     with warnings.catch_warnings():
-        # jaxopt is no longer developed and says so at import; users cannot act on it.
+        # jaxopt warns at import that it is no longer developed; users cannot act on that.
         warnings.simplefilter("ignore", DeprecationWarning)
         return importlib.import_module("jaxopt")
 
 
 def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
-    # implicit_diff=False alone makes jaxopt unroll the line search, which under vmap multiplied
-    # the evaluations by 25.
+    # With implicit_diff=False alone, jaxopt unrolls the line search; under vmap that multiplied the
+    # evaluations by 25.
     return _jaxopt().LBFGS(
         objective,
         has_aux=True,
@@ -330,7 +337,7 @@ def _init_jaxopt(
 
 
 def _begin_jaxopt(image: Array, inner: Any, first_step: float) -> tuple[State, Info]:
-    # With an empty history the direction is gamma times the gradient, so gamma is the first step.
+    # With an empty history the direction is gamma times the gradient, so gamma sets the first step.
     size = jnp.mean(jnp.abs(inner.grad))
     inner = inner._replace(gamma=jnp.where(size > 0, first_step / size, 1.0).astype(image.dtype))
     return State(image, inner), _jaxopt_info(inner)
@@ -342,7 +349,7 @@ def _jaxopt_info(inner: Any) -> Info:
 
 
 def _drop_pair_without_curvature(inner: Any, before: Any) -> Any:
-    """Forgets the newest pair (s, y) unless s·y > 0, up to rounding; gamma stays as before."""
+    """Forgets the newest pair (s, y) unless s·y > 0 beyond rounding; gamma then stays as before."""
     slot = before.iter_num % inner.rho_history.shape[0]
     s, y = inner.s_history[slot], inner.y_history[slot]
     norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())

@@ -1,9 +1,9 @@
-"""Solvers in other coordinates of the image: a change of variables that evens out its spectrum.
+"""Lets solvers work in other coordinates of the image, in which its spectrum is more even.
 
-In natural images, and in the changes that style transfer makes to them, low spatial frequencies
-are the larger ones. In coordinates where all are about as large, a solver moves forms and colours
-as readily as single pixels: it needs fewer steps, and leaves less noise that the network hardly
-sees.
+In natural images, and in the changes that style transfer makes to them, low spatial frequencies are
+the largest. In coordinates where all frequencies are about equally large, a solver moves forms and
+colours as readily as single pixels. It needs fewer steps, and leaves less of the noise that the
+network hardly sees.
 """
 
 import functools
@@ -16,14 +16,18 @@ from jaxstyle.solvers.base import Info, Objective, Solver, State
 
 @functools.cache
 def precondition(solver: Solver, power: float) -> Solver:
-    r"""A solver that works on z, where the image is z with its spectrum scaled by :math:`f^{-p}`.
+    """Makes a solver work on z, where the image is z with its spectrum scaled by :math:`f^{-p}`.
 
-    f is the spatial frequency in cycles a pixel, that of the image's mean the lowest which fits
-    into it; the scale keeps the variance of white noise.
+    f is the spatial frequency in cycles per pixel. The image's mean, whose frequency is zero, is
+    treated as the lowest frequency that fits into the image. The scale keeps the variance of white
+    noise.
 
     Args:
-      solver: any; its first state's image is z.
+      solver: any solver; the image in its own state is z.
       power: the exponent p; 0 changes nothing, 1 makes the spectrum of natural images flat.
+
+    Returns:
+      A `Solver`.
 
     Example:
       >>> import jax.numpy as jnp

@@ -10,7 +10,9 @@ import jax
 import numpy as np
 
 from jaxstyle._common import files
-from jaxstyle.pipeline.job import Job, Program
+from jaxstyle.errors import OptionError, UsageError
+from jaxstyle.pipeline.job import Job
+from jaxstyle.pipeline.method import Program
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.sweep import manifest
 
@@ -42,11 +44,7 @@ class Pinned:
         Raises:
           ValueError: if another width was asked for, or another network was found.
         """
-        options = jobs[0].recipe.options
-        solver = [options.get(name) for name in ("preset", "solver", "history", "preconditioning")]
-        # A solver's own repr has addresses.
-        key = repr([[part for part in program if part is not program.solver], solver])
-        name = hashlib.sha256(key.encode()).hexdigest()[:12]
+        name = hashlib.sha256(program.text.encode()).hexdigest()[:12]
         pinned = self._read().get(name)
         try:
             found = self._find(jobs[0])
@@ -56,12 +54,13 @@ class Pinned:
         if pinned is None:
             pinned = self._pin(name, {"width": width, "network": found, "asked": self._width})
         if self._width not in (None, pinned["asked"], pinned["width"]):
-            raise ValueError(
-                f"{self._path}: the sweep was begun with width {pinned['width']}, which decides "
-                "its batches; leave --width out, or remove that file to go on with others"
-            )
+            raise OptionError(
+                "{path}: the sweep was begun with width {width}, which decides its batches; leave "
+                "{} out, or remove that file to go on with others",
+                "width", path=self._path, width=pinned["width"],
+            )  # fmt: skip
         if pinned["network"] != found:
-            raise ValueError(
+            raise UsageError(
                 f"{self._path}: the sweep was begun with the network {pinned['network']}, and this "
                 f"is {found} (one normalised over a sweep's pictures changes with them); name the "
                 "same one, or another folder"
@@ -70,7 +69,7 @@ class Pinned:
 
     def _find(self, job: Job) -> str:
         """Name and digest of a job's network."""
-        _, network = self._studio.network(job)
+        _, network = self._studio.suited(job)
         if job.network_key not in self._found:
             numbers = hashlib.sha256()
             for leaf in jax.tree.leaves(network.params):

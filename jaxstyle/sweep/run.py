@@ -1,11 +1,10 @@
-"""Running a sweep: what is missing is made, what ends is recorded."""
+"""Runs sweeps: makes what is missing, and records what ends."""
 
 import contextlib
 import hashlib
 import json
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +12,12 @@ import jax
 from tqdm import tqdm
 
 from jaxstyle._common import files
+from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.networks.layouts import sha256
-from jaxstyle.pipeline import file_options, options
-from jaxstyle.pipeline.job import Job, Program, group, make_job
-from jaxstyle.pipeline.job import batches as make_batches
-from jaxstyle.pipeline.monitor import Monitor
+from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
+from jaxstyle.pipeline.options import option_texts
+from jaxstyle.pipeline.run import Outcome, run_batch
+from jaxstyle.pipeline.sinks import PictureFile, ProgressBar, Sink, TraceFile, WhenDone
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.sweep import manifest, report
 from jaxstyle.sweep.manifest import Entry
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
 
 
 class _Planned(NamedTuple):
-    """A job of a sweep and what is written of it.
+    """A job of a sweep, and what is written about it.
 
     Attributes:
       job: the job, or None if its options contradict each other.
@@ -53,20 +53,6 @@ class _Planned(NamedTuple):
     job: Job | None
     entry: Entry
     error: str | None = None
-
-
-class _Batch(NamedTuple):
-    """Jobs that run together.
-
-    Attributes:
-      program: theirs.
-      jobs: the jobs; some may be done already.
-      width: of the compiled program.
-    """
-
-    program: Program
-    jobs: list[_Planned]
-    width: int
 
 
 def run_sweep(
@@ -90,8 +76,8 @@ def run_sweep(
     recorded with its error, and the others go on.
 
     A network whose mean activations nobody published is normalised over the pictures of all jobs
-    that use it, at their sizes. Such a sweep cannot get other pictures later: the network would be
-    another. `jaxstyle weights convert --normalize` makes one that stays.
+    that use it, at their sizes. Such a sweep cannot get other pictures later, because the network
+    would change with them. `jaxstyle weights convert` makes a normalised network that stays.
 
     Args:
       spec: the sweep; a mapping as `jaxstyle.sweep.make_spec` takes it, or the name of a TOML
@@ -109,7 +95,7 @@ def run_sweep(
       `Summary`.
 
     Raises:
-      ValueError: if the description is wrong; see `make_spec`.
+      UsageError: if the description is wrong; see `make_spec`.
       OSError: if the folder cannot be written.
 
     Example:
@@ -129,7 +115,10 @@ def run_sweep(
         spec = make_spec(spec)
     index, count = shard
     if not 0 <= index < count:
-        raise ValueError(f"a shard is I/N with I from 0 to N - 1, got {index}/{count}")
+        raise OptionError(
+            "{} should be I/N with I from 0 to N - 1, got {index}/{count}",
+            "shard", index=index, count=count,
+        )  # fmt: skip
     output = Path(output)
     for folder in (output / "pictures", output / "traces"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +129,7 @@ def run_sweep(
         try:
             pinned = Pinned(studio, output, width)
             batches, failures = _share(studio, planned, todo, shard, pinned)
-            made = _run(studio, batches, failures, todo, record, quiet)
+            made = _run(studio, batches, failures, _wanted(planned, todo), record, quiet)
         except KeyboardInterrupt:
             done = len(_report(output, planned))
             raise KeyboardInterrupt(
@@ -171,18 +160,20 @@ def plan_sweep(
     todo = _todo(planned, output, retry_failed)
     pinned = Pinned(studio, output, width, keep=False)
     batches, failures = _share(studio, planned, todo, shard, pinned)
-    errors, runnable = [str(entry["error"]) for entry in failures], []
-    for program, batch, lanes in batches:
+    errors = [str(entry["error"]) for entry in failures]
+    runnable: list[Batch] = []
+    wanted = _wanted(planned, todo)
+    for program, jobs, lanes in batches:
         good = []
-        for job in (_job(each) for each in batch if each.entry["id"] in todo):
+        for job in (job for job in jobs if job.output in wanted):
             try:
                 studio.check(job)
-                studio.network(job)
+                studio.suited(job)
                 good.append(job)
             except Exception as error:
                 errors.append(_reason(error))
         if good:
-            runnable.append((program, good, lanes))
+            runnable.append(Batch(program, good, lanes))
     return studio.plan(runnable), errors
 
 
@@ -230,16 +221,15 @@ def _plan(spec: Spec, output: Path) -> dict[str, _Planned]:
 
 
 def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planned:
-    parsed = options.parse("stylize", point.options)
-    error, job, settings = None, None, parsed
+    error, job, settings = None, None, point.options
     try:
-        job = make_job("stylize", point.content, point.style, output, parsed)
+        job = make_job("stylize", point.content, point.style, output, point.options)
         settings = job.recipe.options
-    except ValueError as reason:  # options that contradict each other
+    except UsageError as reason:  # options that contradict each other
         error = str(reason)
-    texts = {name.replace("_", "-"): options.as_text(v) for name, v in sorted(settings.items())}
+    texts = option_texts("stylize", settings)
     sources = [[path.name, digests.get(path)] for path in (point.content, point.style)]
-    for other in file_options.files_named(settings):
+    for _, other in job.named_files if job is not None else ():
         if other.is_file():
             digests[other] = digests.get(other) or sha256(other)
             sources.append([other.name, digests[other]])
@@ -255,49 +245,54 @@ def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planne
     return _Planned(job and job._replace(output=output / picture), entry, error)
 
 
+def _wanted(planned: dict[str, _Planned], todo: set[str]) -> dict[Path, Entry]:
+    """Returns the entries of the jobs to do, by the files that they write."""
+    jobs = ((planned[name].job, planned[name].entry) for name in planned if name in todo)
+    return {job.output: entry for job, entry in jobs if job is not None}
+
+
 def _share(
     studio: Studio,
     planned: dict[str, _Planned],
     todo: set[str],
     shard: tuple[int, int],
     pinned: Pinned,
-) -> tuple[list[_Batch], list[Entry]]:
-    """A shard's batches in which something is to do, and its failures that have no batch.
+) -> tuple[list[Batch], list[Entry]]:
+    """Returns a shard's batches in which something is to do, and its failures without a batch.
 
-    All processes must come to the same batches. So what decides them is what all can know: the
-    description and the bytes of the photographs, both in the jobs' ids, and the widths kept in
-    the folder. Whatever else may be wrong with a job, a painting or a network that cannot be had
-    here, is found when its turn comes, and is its own matter.
+    All processes must come to the same batches. So batches depend on what every process can know:
+    the description and the bytes of the photographs, both of which are in the jobs' ids, and the
+    widths kept in the folder. Whatever else may be wrong with a job, such as a painting or a
+    network that this machine lacks, is found when the job is run, and concerns that job alone.
     """
     if not todo:
         return [], []
     index, count = shard
-    by_output = {each.job.output: each for each in planned.values() if each.job is not None}
+    entries = {each.job.output: each.entry for each in planned.values() if each.job is not None}
     bad = [_failure(each.entry, each.error) for each in planned.values() if each.job is None]
 
     def fail(job: Job, error: Exception) -> None:
-        bad.append(_failure(by_output[job.output].entry, _reason(error)))
+        bad.append(_failure(entries[job.output], _reason(error)))
 
-    jobs = (_job(each) for each in by_output.values())
+    jobs = [each.job for each in planned.values() if each.job is not None]
     groups = group(studio.shape, jobs, fail)
     mine = []
-    for place, program in enumerate(groups):
-        own = list(make_batches({program: groups[program]}, pinned.width))
-        # Dealt out program by program: without its network, a width is not to be had either, and
-        # that must not shift the batches of the others.
-        for _, batch, width in own[(index - place) % count :: count]:
-            each_planned = [by_output[job.output] for job in batch]
-            if any(each.entry["id"] in todo for each in each_planned):
-                mine.append(_Batch(program, each_planned, width))
+    for place, (program, members) in enumerate(groups.items()):
+        own = make_batches(program, members, pinned.width(program, members))
+        # Dealt out program by program: a program whose network cannot be had has no width either,
+        # and that must not shift the batches of the others.
+        for batch in own[(index - place) % count :: count]:
+            if any(entries[job.output]["id"] in todo for job in batch.jobs):
+                mine.append(batch)
     failures = [entry for entry in bad if entry["id"] in todo]
     return mine, failures if index == 0 else []
 
 
 def _run(
     studio: Studio,
-    batches: list[_Batch],
+    batches: list[Batch],
     failures: list[Entry],
-    todo: set[str],
+    wanted: dict[Path, Entry],
     record: Path,
     quiet: bool,
 ) -> int:
@@ -311,65 +306,50 @@ def _run(
         disable=True if quiet else None, dynamic_ncols=True,
     ) as bar:  # fmt: skip
         for batch in batches:
-            entries = _run_batch(studio, batch, todo, bar)
+            entries = _run_batch(studio, batch, wanted, bar)
             manifest.append(record, entries)
             made += len(entries)
     return made
 
 
-def _run_batch(studio: Studio, batch: _Batch, todo: set[str], bar: Any) -> list[Entry]:
-    """Runs a batch and writes what is to do of it; returns the lines for the manifest."""
-    start = time.monotonic()
-    monitors = [Monitor(batch.program.num_steps, bar=bar) for _ in batch.jobs]
-    every = 1 if jax.default_backend() == "cpu" else 10
-    reasons: dict[Path, str] = {}
+def _run_batch(studio: Studio, batch: Batch, wanted: dict[Path, Entry], bar: Any) -> list[Entry]:
+    """Runs a batch and writes what is wanted of it; returns the lines for the manifest."""
 
-    def fail(job: Job, error: Exception) -> None:
-        reasons.setdefault(job.output, _reason(error))
+    def sinks_of(job: Job) -> Sequence[Sink]:
+        if job.output not in wanted:  # it is done, and only keeps its place in the batch
+            return [ProgressBar(bar)]
+        trace = job.output.parents[1] / "traces" / f"{wanted[job.output]['id']}.csv"
+        written: list[Sink] = [PictureFile(studio), TraceFile(trace)]
+        return [ProgressBar(bar), *map(WhenDone, written)]
 
-    jobs = [_job(each) for each in batch.jobs]
+    ours = [(job, wanted[job.output]) for job in batch.jobs if job.output in wanted]
     try:
-        studio.run(batch.program, jobs, batch.width, monitors, every, fail)
+        outcomes = run_batch(studio, batch, sinks_of, tolerant=True)
     except Exception as error:  # out of memory, say: the other batches may do better
-        for job in jobs:
-            fail(job, error)
-    seconds = (time.monotonic() - start) / len(jobs)
-    entries = []
-    for each, job, monitor in zip(batch.jobs, jobs, monitors, strict=True):
-        if each.entry["id"] not in todo:
-            continue
-        if job.output not in reasons:
-            try:
-                entries.append(_write(studio, each, monitor, seconds))
-            except (ValueError, OSError) as error:
-                fail(job, error)
-        if job.output in reasons:
-            entries.append(_failure(each.entry, reasons[job.output]))
-    return entries
+        return [_failure(entry, _reason(error)) for _, entry in ours]
+    by_output = {outcome.job.output: outcome for outcome in outcomes}
+    return [_entry(studio, entry, by_output[job.output]) for job, entry in ours]
 
 
-def _write(studio: Studio, each: _Planned, monitor: Monitor, seconds: float) -> Entry:
-    job, entry = _job(each), each.entry
-    if monitor.good_steps:
-        assert monitor.image is not None
-        studio.save(job, monitor.image, monitor.good_steps, job.output)
-    trace = job.output.parents[1] / "traces" / f"{entry['id']}.csv"
-    monitor.write_trace(trace)
-    last = monitor.rows[monitor.good_steps]
-    error = None
-    if not monitor.finite:
-        error = f"the loss is not finite after step {monitor.good_steps}"
+def _entry(studio: Studio, entry: Entry, outcome: Outcome) -> Entry:
+    """Returns the line of a job that ended."""
+    error = outcome.error or next((failure.error for failure in outcome.failures), None)
+    if error is not None:
+        return _failure(entry, _reason(error))
+    track = outcome.track
+    reason = None if track.finite else f"the loss is not finite after step {track.good_steps}"
+    last = track.rows[track.good_steps]
     return {
         **entry,
-        "file": entry["file"] if monitor.good_steps else None,
-        "status": "done" if monitor.finite else "failed",
-        "error": error,
-        "network": studio.network(job)[1].name,
+        "file": entry["file"] if track.good_steps else None,
+        "status": "done" if track.finite else "failed",
+        "error": reason,
+        "network": studio.suited(outcome.job)[1].name,
         "loss": last["loss"],
-        "terms": {k: v for k, v in last.items() if k not in ("step", "evaluations", "loss")},
-        "steps": monitor.good_steps,
+        "terms": track.terms(),
+        "steps": track.good_steps,
         "evaluations": last["evaluations"],
-        "seconds": round(seconds, 3),
+        "seconds": round(outcome.seconds, 3),
         "device": jax.devices()[0].device_kind,
     }
 
@@ -382,14 +362,9 @@ def _reason(error: Exception) -> str:
     return " ".join(f"{error}".split())[:500] or type(error).__name__
 
 
-def _job(planned: _Planned) -> Job:
-    assert planned.job is not None
-    return planned.job
-
-
 @contextlib.contextmanager
 def _remove_what_was_killed(output: Path) -> Iterator[None]:
-    """Removes files that a killed process left half-written, unless another one is at work."""
+    """Removes files that a killed process left half-written, unless another is at work."""
     with (output / ".lock").open("a+") as lock:
         if manifest.lock(lock, wait=False):
             for folder in (output, output / "pictures", output / "traces"):

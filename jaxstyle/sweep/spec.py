@@ -1,4 +1,4 @@
-"""What a sweep is made of: the description, and the points that it comes to."""
+"""Descriptions of sweeps, and the points that they come to."""
 
 import dataclasses
 import itertools
@@ -12,9 +12,8 @@ import numpy as np
 
 from jaxstyle._common.checks import check_choice
 from jaxstyle._common.files import find_pictures
-from jaxstyle.errors import FileFormatError
-from jaxstyle.pipeline import options as recipe_options
-from jaxstyle.pipeline.file_options import relocate
+from jaxstyle.errors import FileFormatError, UsageError, usage_errors
+from jaxstyle.pipeline.options import check_options, picture_options
 
 Combine = Literal["grid", "zip", "random"]
 _KEYS = ("content", "style", "combine", "count", "seed", "options")
@@ -54,7 +53,7 @@ class Point(NamedTuple):
     Attributes:
       content: the photograph.
       style: the painting.
-      options: all options that the sweep sets, by name.
+      options: all options that the sweep sets, by name, checked.
     """
 
     content: Path
@@ -86,10 +85,11 @@ class Spec:
     seed: int
 
     def points(self) -> list[Point]:
-        """The jobs, in order.
+        """Returns the jobs, in order.
 
         Raises:
-          ValueError: if the axes of "zip" have different lengths.
+          UsageError: if the axes of "zip" have different lengths, or a drawn value is not one of
+            the option's.
         """
         if self.combine == "random":
             return self._draw()
@@ -104,7 +104,7 @@ class Spec:
             odd = {name: n for name, n in lengths.items() if n not in (1, count)}
             if odd:
                 given = ", ".join(f"{name} {n}" for name, n in lengths.items())
-                raise ValueError(f'combine = "zip" needs as many values of each, got {given}')
+                raise UsageError(f'combine = "zip" needs as many values of each, got {given}')
             rows = zip(*(c * (count // len(c)) for c in columns), strict=True)
         return [self._point(dict(zip(axes, row, strict=True))) for row in rows]
 
@@ -118,7 +118,7 @@ class Spec:
             ):  # fmt: skip
                 fraction = rng.random()
                 if isinstance(values, Draws):
-                    row[name] = values.at(fraction)
+                    row[name] = _checked(name, values.at(fraction))
                 else:
                     row[name] = values[int(fraction * len(values))]
             points.append(self._point(row))
@@ -130,11 +130,11 @@ class Spec:
 
 
 def read_spec(path: Path) -> Spec:
-    """A sweep from a TOML file; the names of pictures in it are relative to its folder.
+    """Reads a sweep from a TOML file; the names of pictures in it are relative to its folder.
 
     Raises:
       FileFormatError: if the file is not TOML.
-      ValueError: if it does not describe a sweep.
+      UsageError: if it does not describe a sweep.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -142,12 +142,12 @@ def read_spec(path: Path) -> Spec:
         raise FileFormatError(f"{path}: not TOML ({error})") from None
     try:
         return make_spec(content, root=path.parent)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
-    """A sweep from a mapping, as a TOML file would give it.
+    """Returns a sweep from a mapping, as a TOML file would give it.
 
     Args:
       description: `content` and `style`, each a file, a folder, a pattern or a list of them;
@@ -159,7 +159,7 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
       root: the folder that names of pictures are relative to.
 
     Raises:
-      ValueError: if something is missing, unknown or contradictory.
+      UsageError: if something is missing, unknown or contradictory.
 
     Example:
       >>> spec = make_spec({"content": "a.jpg", "style": "b.jpg", "options": {
@@ -169,6 +169,11 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
       >>> [point.options["style-weight"] for point in spec.points()]
       [0.1, 0.1, 1.0, 1.0, 10.0, 10.0]
     """
+    with usage_errors():
+        return _make_spec(description, root)
+
+
+def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
     _check_keys("the sweep", description, _KEYS)
     combine = description.get("combine", "grid")
     check_choice("combine", combine, get_args(Combine))
@@ -197,16 +202,30 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
         raise ValueError(f"options should be a table, got {given!r}")
     for i, (name, value) in enumerate(given.items()):
         rng = np.random.default_rng([seed, i])
-        values = _values(name, relocate(name, value, root), combine, rng)
+        values = _values(name, value, combine, rng)
         if values is None:
-            fixed[name] = relocate(name, value, root)
-        else:
+            fixed[name] = _relocated(name, _checked(name, value), root)
+        elif isinstance(values, Draws):
+            _checked(name, values.at(0.0)), _checked(name, values.at(1.0))
             axes[name] = values
+        else:
+            axes[name] = [_relocated(name, _checked(name, each), root) for each in values]
     spec = Spec(pictures["content"], pictures["style"], axes, fixed, combine, count, seed)
-    # Wrong options should be found before hours of work.
-    for point in spec.points():
-        recipe_options.parse("stylize", point.options)
+    spec.points()  # what is wrong should be found before hours of work
     return spec
+
+
+def _checked(name: str, value: Any) -> Any:
+    return check_options("stylize", {name: value})[name]
+
+
+def _relocated(name: str, value: Any, root: Path) -> Any:
+    """Returns a value whose files are relative to a folder, where they are found there."""
+
+    def found(file: str) -> str:
+        return str(root / file) if (root / file).is_file() else file
+
+    return picture_options("stylize")[name].kind.relocate(value, found)
 
 
 def _values(

@@ -246,7 +246,8 @@ def function_cases() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield (
         "objective",
         lambda: jaxstyle.objective_and_gradient(
-            other[:24, :24], params, jaxstyle.compute_targets(params, other[:24, :24], style)
+            other[:24, :24], params, jaxstyle.compute_targets(params, other[:24, :24], style, spec),
+        spec=spec,
         ),
     )
 
@@ -314,13 +315,14 @@ def all_cases(only: str) -> Iterator[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="write the fingerprints here")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="cases to run")
     parser.add_argument("--against", type=Path, help="compare with fingerprints written before")
     arguments = parser.parse_args()
-    known = (
-        dict(line.rsplit("\t", 1) for line in arguments.against.read_text().splitlines())
-        if arguments.against
-        else {}
-    )
+    known = {}
+    if arguments.against:
+        lines = arguments.against.read_text().splitlines()
+        known = dict(line.rsplit("\t", 1) for line in lines)
+        known = {name: digest for name, digest in known.items() if fnmatch(name, arguments.only)}
     found, different = {}, []
     for name, digest in all_cases(arguments.only):
         found[name] = digest

@@ -44,7 +44,7 @@ def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, 
     assert (ran.status, ran.err) == (0, "")
     assert json.loads(ran.out)["network"]["normalized_over"] == "2 images"
     (record,) = caplog.records
-    says = "plain.safetensors: normalized over the pictures at hand (2); "
+    says = "plain.safetensors: normalised over the pictures at hand (2); "
     assert record.getMessage().startswith(says)
 
 
@@ -63,8 +63,8 @@ def test_vgg16_by_its_name(cli, monkeypatch, tmp_path):
     assert cli("sweep sweep.toml -o folder").status == 1
     jobs = map(json.loads, Path("folder/manifest.jsonl").read_text().splitlines())
     assert sorted(str(job["error"])[:39] for job in jobs if "status" in job) == [
-        "--network vgg16: unknown layer relu3_4;",
         "None",
+        "network vgg16: unknown layer relu3_4; v",
     ]
 
 
@@ -313,7 +313,7 @@ def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, shippe
     ran = done(cli(STYLIZE + " --json", network=None, no_download=True))
     assert json.loads(ran.out)["network"]["name"] == "compact"
     (record,) = caplog.records
-    assert record.getMessage().startswith("using the compact network; for the full one run ")
+    assert record.getMessage().startswith("using the compact network; for the full one, run ")
     assert "\n" not in record.getMessage()
     # With the recipe that suits it, unless another was asked for.
     first = pixels("out.png")

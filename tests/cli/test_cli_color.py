@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxstyle import sweep
 from jaxstyle.image.io import load_picture, read_settings
-from jaxstyle.pipeline import recolor
+from jaxstyle.pipeline import sources
 from jaxstyle.pipeline.job import make_job
 from jaxstyle.pipeline.options import COLORS
 
@@ -24,8 +24,7 @@ def seen(how, size=32):
     job = make_job(
         "stylize", Path("content.png"), Path("style.png"), Path(), {"size": size, "color": how}
     )
-    picture = recolor.seen_style(Path("style.png"), job)
-    return np.asarray(recolor.see(picture, load_picture))
+    return np.asarray(sources.Sources().see(sources.seen_style(Path("style.png"), job)))
 
 
 def test_each_is_another_picture_and_says_which(cli):

@@ -273,7 +273,7 @@ def test_settings_that_cannot_be_used(refused, cli):
         (None, "options"),
         ({"preset": "of-the-future"}, "of-the-future"),
         ({"invented-later": "1"}, "invented-later"),
-        ({"steps": "-5"}, "--steps"),
+        ({"steps": "-5"}, "steps"),
         # A picture from elsewhere must not say which files to write.
         ({"trace": "stolen.csv"}, "trace"),
         ({"trace=stolen.csv;": ""}, "trace=stolen.csv;"),
@@ -317,7 +317,7 @@ def test_interrupt_before_the_first_step(cli, monkeypatch):
         asked.append(num_steps)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent, "descend", interrupted)
+    monkeypatch.setattr(descent, "descend_resolved", interrupted)
     Path("out.png").write_text("an older picture")
     for preset in PRESETS:
         ran = cli(STYLIZE, preset=preset, steps=None, trace="trace.csv")
@@ -351,7 +351,7 @@ def test_mistakes_of_our_own(cli, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(descent, "descend", fail)
+    monkeypatch.setattr(descent, "descend_resolved", fail)
     message = "jaxstyle: error: unexpected RuntimeError: two lines (--debug shows where)\n"
     assert cli(STYLIZE) == (1, "", message)
     err = cli(STYLIZE, debug=True).err
@@ -384,7 +384,7 @@ def test_weights_convert_and_verify(cli, refused):
         np.testing.assert_allclose(value, expected[key], rtol=1e-5, atol=1e-7)
     Path("photos").mkdir()
     line = "weights convert plain.safetensors -o unit.safetensors --normalize"
-    refused(f"{line} photos", "photos: no pictures in this folder")
+    refused(f"{line} photos", "photos: is a folder without pictures")
     refused(f"{line} trace.csv", "trace.csv", "not an image", status=1)
     os.link("content.png", "photos/content.png")
     done(cli(f"{line} photos style.png"))

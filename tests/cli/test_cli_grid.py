@@ -11,7 +11,7 @@ import pytest
 from helpers.command_line import STYLIZE, done, pixels, rows, write_picture
 from PIL import Image
 
-from jaxstyle.cli import pictures
+import jaxstyle.cli.pictures
 from jaxstyle.pipeline import snapshot
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -95,7 +95,7 @@ def test_a_resumed_run_ends_bit_for_bit_as_one_that_was_never_stopped(cli, monke
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("jaxstyle.cli.pictures.save_snapshot", killed_after_step_six)
+        patch.setattr("jaxstyle.pipeline.sinks.save_snapshot", killed_after_step_six)
         assert cli(STYLIZE, **options, resume=True).status == 130
     assert Path("out.png.snapshot").exists()
     assert Path("out.png").read_bytes() != whole
@@ -112,30 +112,34 @@ def test_a_damaged_snapshot_is_refused(cli):
     Path("out.png.snapshot").write_bytes(b"PK\x03\x04 not really")
     ran = cli(STYLIZE, resume=True)
     assert ran.status == 1
-    assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin anew" in ran.err
+    assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin again" in ran.err
 
 
 @pytest.mark.parametrize(
     ("where", "call", "says"),
     [
-        ("Studio.lane", 1, "0 of 3 pictures are done"),
-        ("_report", 1, "1 of 3 pictures are done"),
-        ("Monitor.__call__", 5, "1 of 3 pictures are done; step 1 of 3 in made/content--b.png"),
-        ("_make", 3, "2 of 3 pictures are done"),
+        ("pipeline.optimise.prepare", 1, "0 of 3 pictures are done"),
+        ("cli.pictures._report", 1, "1 of 3 pictures are done"),
+        (
+            "pipeline.track.Track.take",
+            5,
+            "1 of 3 pictures are done; step 1 of 3 in made/content--b.png",
+        ),
+        ("cli.pictures.run_batch", 3, "2 of 3 pictures are done"),
     ],
 )
 def test_an_interrupted_grid_says_what_is_there(cli, monkeypatch, where, call, says):
     for name in "abc":
         write_picture(f"{name}.png", 3)
-    original = operator.attrgetter(where)(pictures)
+    original = operator.attrgetter(where)(jaxstyle)
     calls = itertools.count(1)
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         if next(calls) == call:
             raise KeyboardInterrupt
-        return original(*arguments)
+        return original(*arguments, **options)
 
-    monkeypatch.setattr(f"jaxstyle.cli.pictures.{where}", interrupted)
+    monkeypatch.setattr(f"jaxstyle.{where}", interrupted)
     ran = cli("stylize content.png a.png b.png c.png -o made", width=1)
     assert (ran.status, ran.err) == (130, f"jaxstyle: interrupted; {says}\n")
     count = len(os.listdir("made")) if Path("made").exists() else 0

@@ -128,7 +128,7 @@ def test_an_interrupt_keeps_the_film_so_far(cli, monkeypatch):
             if progress.step == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent, "descend", interrupted)
+    monkeypatch.setattr(descent, "descend_resolved", interrupted)
     assert cli(STYLIZE, animate="film.gif").status == 130
     assert len(shown("film.gif")) == 3
 

@@ -215,7 +215,7 @@ def test_wrong_arguments():
         ValueError, match="unknown method 'nosuch'; valid: cholesky, pca, symmetric"
     ):
         color.match_color(CONTENT, STYLE, "nosuch")
-    with pytest.raises(ValueError, match="image and source should have one shape"):
+    with pytest.raises(ValueError, match="image and source should have the same shape"):
         color.with_luminance_of(CONTENT, STYLE)
     for match in MATCHES.values():
         with pytest.raises(TypeError, match="floating point"):

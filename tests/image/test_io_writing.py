@@ -146,7 +146,9 @@ def test_check_output_path(tmp_path, monkeypatch):
     for name in ("out.gif", "out", ".png"):
         fails(ValueError, tmp_path / name, ".png, .jpg", call=io.check_output_path)
     for name, kind in (("a.jpg", "JPEG"), ("a.webp", "WEBP")):
-        with pytest.raises(ValueError, match=f"{kind} holds 8 bits a channel, not 16; save it as"):
+        with pytest.raises(
+            ValueError, match=f"{kind} holds 8 bits per channel, not 16; save it as"
+        ):
             io.check_output_path(tmp_path / name, bit_depth=16)
         with pytest.raises(ValueError, match="16; save it as"):
             save_image(tmp_path / name, BYTES / 255, bit_depth=16)

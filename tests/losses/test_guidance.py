@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.losses import guidance
-from jaxstyle.losses.guidance import Region, guided_targets, propagate, region_masses
-from jaxstyle.losses.objective import (
+from jaxstyle import (
     LossSpec,
     LossWeights,
     compute_targets,
     objective,
     objective_and_gradient,
 )
+from jaxstyle.losses import guidance
+from jaxstyle.losses.guidance import Region, guided_targets, propagate, region_masses
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.descent import optimize
 
@@ -113,7 +113,7 @@ def test_empty_regions_are_refused_by_name():
 
 
 def test_masks_of_other_sizes_and_modes_are_refused():
-    with pytest.raises(ValueError, match=r"the mask of region 0 should be of shape \[32, 40\]"):
+    with pytest.raises(ValueError, match=r"the mask of region 0 should have shape \[32, 40\]"):
         guided_targets(PARAMS, CONTENT, [Region(jnp.ones((8, 8)), STYLE)], SPEC)
     region = Region(LEFT, STYLE, jnp.ones((8, 8)))
     with pytest.raises(ValueError, match="the style mask of region 0"):

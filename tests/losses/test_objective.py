@@ -1,7 +1,5 @@
 """The objective against float64 NumPy, its laws, its refusals, and how often it compiles."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from helpers.networks import numpy_features, random_params
 from helpers.numerics import close, numerical_gradient
 
-from jaxstyle.losses.objective import (
+from jaxstyle import (
     LossSpec,
     LossWeights,
     ObjectiveValue,
@@ -18,18 +16,19 @@ from jaxstyle.losses.objective import (
     objective,
     objective_and_gradient,
 )
+from jaxstyle.networks.spec import VGGSpec
 
 PARAMS = random_params((("conv1_1", 4), ("conv1_2", 5), ("conv2_1", 6), ("conv3_1", 7)), seed=1)
 RNG = np.random.default_rng(1)
 CONTENT = np.float32(RNG.uniform(0, 1, (9, 8, 3)))
 STYLE = np.float32(RNG.uniform(0, 1, (10, 12, 3)))
 IMAGE = np.float32(RNG.normal(0.5, 0.6, (9, 8, 3)))
-SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu3_1"), padding="zero")
+SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu3_1"), network=VGGSpec(padding="zero"))
 SPECS = {
     "plain": SPEC,
     "several content layers": LossSpec(("relu1_2", "conv2_1"), ("relu1_2",), total_variation="l1"),
     "average, reflect": LossSpec(("relu3_1",), ("conv1_1", "pool2"), "average", "reflect"),
-    "replicate": LossSpec(("pool1",), ("relu2_1",), padding="replicate"),
+    "replicate": LossSpec(("pool1",), ("relu2_1",), network=VGGSpec(padding="replicate")),
     "content only": LossSpec(("relu3_1",), ()),
     "style only": LossSpec((), ("relu3_1", "relu1_1")),
 }
@@ -49,7 +48,7 @@ def numpy_objective(image, content, style, weights, spec):
     """The terms in float64, from the formulas alone."""
 
     def maps(picture):
-        return numpy_features(PARAMS, picture, spec.pooling, spec.padding)
+        return numpy_features(PARAMS, picture, spec.network.pooling, spec.network.padding)
 
     def gram(x):
         return np.einsum("ijc,ijd->cd", x, x) / (x.shape[0] * x.shape[1])
@@ -78,7 +77,9 @@ class TestAgainstNumpy:
     def case(self, spec):
         """The objective of the image alone: the project's and the one in NumPy."""
         weights, images = scaled(spec), (CONTENT, STYLE)
-        maps = [numpy_features(PARAMS, x, spec.pooling, spec.padding) for x in images]
+        maps = [
+            numpy_features(PARAMS, x, spec.network.pooling, spec.network.padding) for x in images
+        ]
         targets = compiled_targets(PARAMS, *images, spec=spec)
         got = objective_and_gradient(IMAGE, PARAMS, targets, weights, spec=spec)
         return got, lambda image: numpy_objective(image, *maps, weights, spec)
@@ -230,9 +231,9 @@ def test_compiles_once_for_every_form_of_weights_and_all_targets_of_one_shape(co
 
 
 def test_a_spec_is_hashable_makes_tuples_of_lists_and_lists_each_layer_once():
-    spec = LossSpec(["relu2_1"], ["relu1_1", "relu3_1"], padding="zero")
+    spec = LossSpec(["relu2_1"], ["relu1_1", "relu3_1"], network=VGGSpec(padding="zero"))
     assert (spec, hash(spec), spec.style_layers) == (SPEC, hash(SPEC), ("relu1_1", "relu3_1"))
-    assert spec != dataclasses.replace(spec, padding="reflect")
+    assert spec != spec.with_vgg(padding="reflect")
     assert LossSpec(("relu2_1", "relu1_1"), ("relu1_1",)).layers == ("relu2_1", "relu1_1")
 
 

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle import solvers
-from jaxstyle.losses.objective import (
+from jaxstyle import (
     Kept,
     LossSpec,
     LossWeights,
@@ -17,6 +16,7 @@ from jaxstyle.losses.objective import (
     compute_targets,
     objective,
     objective_and_gradient,
+    solvers,
 )
 from jaxstyle.losses.targets import blend_styles, mix_styles
 from jaxstyle.networks import vgg

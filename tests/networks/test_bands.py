@@ -1,6 +1,5 @@
 """Evaluations in bands of rows against plain ones, and the memory that they take."""
 
-import dataclasses
 import functools
 
 import jax
@@ -11,9 +10,8 @@ from helpers.networks import random_params
 from helpers.numerics import close
 
 import jaxstyle
-from jaxstyle import LossSpec, OwnLoss, Region, guided_targets
-from jaxstyle.losses import spec as specs
-from jaxstyle.losses.objective import objective
+from jaxstyle import LossSpec, OwnLoss, Region, VGGSpec, guided_targets, objective
+from jaxstyle.losses import features as specs
 from jaxstyle.networks import bands, vgg
 from jaxstyle.networks.bands import map_shape, plan_stages
 
@@ -42,9 +40,9 @@ def value_and_gradient(image, targets, spec):
 
 
 def assert_equal(image, targets, spec, tolerance=1e-4, memory="low"):
-    plain = dataclasses.replace(spec, memory="plain")
+    plain = spec.with_vgg(memory="plain")
     (_, expected), gradient = value_and_gradient(image, targets, plain)
-    banded = dataclasses.replace(spec, memory=memory)
+    banded = spec.with_vgg(memory=memory)
     (_, terms), banded_gradient = value_and_gradient(image, targets, banded)
     assert terms.keys() == expected.keys()
     for name, term in terms.items():
@@ -62,9 +60,11 @@ def assert_equal(image, targets, spec, tolerance=1e-4, memory="low"):
 )  # fmt: skip
 def test_bands_equal_the_whole(shape, pooling, padding, convolution, statistic):
     spec = LossSpec(
-        ("relu2_1", "pool1"), ("relu1_1", "conv1_2", "pool2", "relu3_1"), pooling, padding,
-        convolution=convolution, statistic=statistic,
-    )  # fmt: skip
+        ("relu2_1", "pool1"),
+        ("relu1_1", "conv1_2", "pool2", "relu3_1"),
+        statistic=statistic,
+        network=VGGSpec(pooling, padding, convolution),
+    )
     assert plan_stages(WIDTHS, shape, spec.layers)[0].bands > 1
     image, content, style = pictures(*shape)
     # What is left of Gaussians as near as these is a small difference of their traces.
@@ -80,7 +80,7 @@ def test_fast_bands_equal_the_whole_and_are_of_the_first_block():
     image, content, style = pictures(70, 12)
     stages = plan_stages(WIDTHS, (70, 12), spec.layers, "fast")
     assert [stage.bands > 1 for stage in stages] == [True, False, False]
-    assert specs.choose_bands(spec, PARAMS, (70, 12)) == "fast"
+    assert specs.choose_bands(PARAMS, (70, 12), spec) == "fast"
     assert_equal(image, jaxstyle.compute_targets(PARAMS, content, style, spec), spec, memory="auto")
 
 
@@ -92,7 +92,7 @@ def test_fast_bands_equal_the_whole_and_are_of_the_first_block():
 )  # fmt: skip
 def test_bands_are_for_where_they_are_faster(change):
     spec = LossSpec(("relu2_1",), ("relu1_1",), **change)
-    assert specs.choose_bands(spec, PARAMS, (70, 12)) is None
+    assert specs.choose_bands(PARAMS, (70, 12), spec) is None
 
 
 def test_small_maps_and_narrow_blocks_have_no_fast_bands():
@@ -127,8 +127,10 @@ def test_statistics_of_regions_and_own_losses_equal_the_whole():
 
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
 def test_targets_and_a_descent_equal_the_plain_ones_and_lanes_a_loop():
-    plain = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), convolution="direct", memory="plain")
-    low = dataclasses.replace(plain, memory="low")
+    plain = LossSpec(
+        ("relu2_1",), ("relu1_1", "relu2_1"), network=VGGSpec(convolution="direct", memory="plain")
+    )
+    low = plain.with_vgg(memory="low")
     images = pictures(56, 10)
     targets = jaxstyle.compute_targets(PARAMS, *images[:2], plain)
     for ours, theirs in zip(
@@ -173,10 +175,10 @@ def test_shapes_are_those_of_the_maps():
 
 def test_what_cannot_be_is_refused_in_one_line():
     with pytest.raises(ValueError, match="unknown memory 'little'; valid: auto, plain, low"):
-        LossSpec(memory="little")
-    with pytest.raises(ValueError, match="memory='low' needs VGG's blocks"):
-        LossSpec(memory="low", network=lambda params, image, layers: {})
-    low = LossSpec(("relu2_1",), ("relu1_1",), memory="low")
+        LossSpec(network=VGGSpec(memory="little"))
+    with pytest.raises(TypeError, match="changes how VGG is computed, and network is a function"):
+        LossSpec(network=lambda params, image, layers: {}).with_vgg(memory="low")
+    low = LossSpec(("relu2_1",), ("relu1_1",), network=VGGSpec(memory="low"))
     image, content = pictures(16, 16, 1)[0], pictures(20, 12, 1)[0]
     targets = jaxstyle.compute_targets(PARAMS, content, image, low)
     with pytest.raises(ValueError, match=r"at relu2_1 the image has features \[8, 8, 6\]"):
@@ -186,8 +188,8 @@ def test_what_cannot_be_is_refused_in_one_line():
 def test_rows_over_several_devices_are_refused(monkeypatch):
     monkeypatch.setattr(specs, "splits_rows", lambda image: True)
     with pytest.raises(ValueError, match="memory='low' is for one device"):
-        specs.suit_spec(LossSpec(memory="low"), jnp.zeros((8, 8, 3)))
-    assert specs.suit_spec(LossSpec(), jnp.zeros((8, 8, 3))).memory == "plain"
+        specs.settle(LossSpec(network=VGGSpec(memory="low")), jnp.zeros((8, 8, 3)))
+    assert specs.settle(LossSpec(), jnp.zeros((8, 8, 3))).network.memory == "plain"
 
 
 @pytest.mark.slow
@@ -205,7 +207,7 @@ def test_they_take_a_fraction_of_the_memory():
         return program.memory_analysis().temp_size_in_bytes
 
     plain, auto, low = (
-        temporary(dataclasses.replace(spec, memory=memory)) for memory in ("plain", "auto", "low")
+        temporary(spec.with_vgg(memory=memory)) for memory in ("plain", "auto", "low")
     )
     assert auto <= 0.7 * plain
     assert low <= 0.35 * plain

@@ -58,7 +58,7 @@ def test_its_activations_are_some_of_vgg19s(compact, vgg19, normalized):
     narrow, full = (
         vgg.features(
             load_network(name, normalized=normalized).params,
-            image, LossSpec().layers, padding=LossSpec().padding,
+            image, LossSpec().layers, padding=LossSpec().network.padding,
         )
         for name in ("compact", vgg19)
     )  # fmt: skip

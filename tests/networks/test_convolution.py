@@ -12,7 +12,7 @@ from helpers.numerics import close
 from jax.test_util import check_grads
 
 import jaxstyle
-from jaxstyle import LossSpec
+from jaxstyle import LossSpec, VGGSpec
 from jaxstyle.networks import convolution, vgg
 from jaxstyle.networks.convolution import (
     average_pool,
@@ -161,7 +161,7 @@ def test_the_objective_and_the_network_take_the_option():
     params = random_params((("conv1_1", 4), ("conv2_1", 5)))
     found = {}
     for algorithm in ("direct", "winograd"):
-        spec = LossSpec(("relu2_1",), ("relu1_1",), convolution=algorithm)
+        spec = LossSpec(("relu2_1",), ("relu1_1",), network=VGGSpec(convolution=algorithm))
         targets = jaxstyle.compute_targets(params, image, image[::-1], spec)
         found[algorithm] = jaxstyle.objective_and_gradient(1 - image, params, targets, spec=spec)
     np.testing.assert_allclose(*(value.total for value, _ in found.values()), rtol=1e-4)
@@ -170,7 +170,7 @@ def test_the_objective_and_the_network_take_the_option():
     with pytest.raises(
         ValueError, match="unknown convolution 'fft'; valid: auto, direct, im2col, winogr"
     ):
-        LossSpec(convolution="fft")
+        LossSpec(network=VGGSpec(convolution="fft"))
     with pytest.raises(ValueError, match="unknown convolution 'fft'"):
         jaxstyle.features(params, image, ["relu1_1"], convolution="fft")
 
@@ -214,7 +214,7 @@ def test_a_descent_transforms_each_kernel_once(monkeypatch):
 
     monkeypatch.setattr(vgg, "transform_kernel", watched)
     monkeypatch.setattr(convolution, "transform_kernel", None)  # what an evaluation would call
-    spec = LossSpec(("relu2_1",), ("relu1_1",), convolution="winograd")
+    spec = LossSpec(("relu2_1",), ("relu1_1",), network=VGGSpec(convolution="winograd"))
     params = random_params((("conv1_1", 4), ("conv2_1", 5)))
     image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))
     targets = jaxstyle.compute_targets(

@@ -280,8 +280,8 @@ def test_a_verified_file_that_holds_no_network(start, tmp_path):
     server.body = b"not a network at all"
     message = failure("vgg19", directory=tmp_path, sources=[server.source()])
     assert message.endswith(
-        f"{server.url()}: not a file that can hold a VGG network: neither HDF5 (.h5), MATLAB "
-        "(.mat), PyTorch (.pth), safetensors nor Caffe (.caffemodel), or cut short"
+        f"{server.url()}: not a file that can hold a VGG network: it is neither HDF5 (.h5), "
+        "MATLAB (.mat), PyTorch (.pth), safetensors nor Caffe (.caffemodel), or it was cut short"
     )
     assert files(tmp_path) == []
 

@@ -247,7 +247,7 @@ def test_values_must_fit_float32_and_be_floats(tmp_path):
     save_file(state | huge, tmp_path / "b.safetensors")
     assert "finite in conv1_1.kernel" in refused(tmp_path / "b.safetensors")
     save_file(state | {"conv1_1.bias": np.zeros(4, np.int32)}, tmp_path / "c.safetensors")
-    assert "conv1_1.bias is of type int32" in refused(tmp_path / "c.safetensors")
+    assert "conv1_1.bias holds values of type int32" in refused(tmp_path / "c.safetensors")
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -313,7 +313,9 @@ def test_wrong_use(tmp_path):
 
 def test_newer_format_is_refused(tmp_path):
     save_file({"mean": np.ones(3, np.float32)}, tmp_path / "a", {"format": "jaxstyle-params", "version": "9"})  # fmt: skip  # noqa: E501
-    assert "version 9 of the format; this release reads 1" in refused(tmp_path / "a")
+    assert "it has version 9 of the format, but this release reads version 1" in refused(
+        tmp_path / "a"
+    )
 
 
 def test_hostile_sizes_allocate_nothing(tmp_path):

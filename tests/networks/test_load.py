@@ -209,7 +209,7 @@ def test_named_networks_must_have_their_layers_and_widths(
     assert_same(load_network(name).params, own)
 
     def refused():
-        words = rf"not of {title}'s layers and widths, .* '{name}'; .* give its path"
+        words = rf"its layers and widths are not those of {title}, .* '{name}'; .* give its path"
         with pytest.raises(FileFormatError, match=words):
             load_network(name)
         load_network(path)
@@ -222,7 +222,7 @@ def test_named_networks_must_have_their_layers_and_widths(
 
 
 def test_nothing_found_without_download(params, places, caplog):
-    with pytest.raises(FileNotFoundError, match="jaxstyle weights fetch vgg19, or put a file"):
+    with pytest.raises(FileNotFoundError, match="jaxstyle weights fetch vgg19, or put its file"):
         load_network(download=False)
     save_params(places.cache / "vgg19-torchvision.safetensors", params)
     assert load_network(download=False).name == "vgg19-torchvision"
@@ -249,7 +249,7 @@ def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
     assert (network.name, network.metadata["normalized_over"]) == ("vgg19-torchvision", "1 images")
     for mean in activation_means(network.params, images).values():
         np.testing.assert_allclose(mean[mean > 0], 1, rtol=1e-3)
-    # Without images, only Oxford's weights can be normalized.
+    # Without images, only Oxford's weights can be normalised.
     with pytest.raises(DownloadError):
         load_network("vgg19", normalized=True)
     with pytest.raises(DownloadError):
@@ -276,7 +276,7 @@ def test_vgg16_is_found_replaced_and_normalized_over_the_images(
     assert not caplog.records
     # The means that the package ships are those of VGG-19.
     with pytest.raises(
-        ValueError, match=r"only Oxford's VGG-19 .* --normalize PHOTOS, and use OUT"
+        ValueError, match=r"only Oxford's VGG-19 .* with jaxstyle weights convert, and use"
     ):
         load_network("vgg16", normalized=True)
     images, asked = [jnp.ones((32, 40, 3))], []
@@ -290,7 +290,7 @@ def test_vgg16_is_found_replaced_and_normalized_over_the_images(
     assert network.metadata["normalized"] == "true"
     assert network.metadata["normalized_over"] == "1 images"
     (record,) = caplog.records
-    assert "normalized over the pictures at hand (1); " in record.getMessage()
+    assert "normalised over the pictures at hand (1); " in record.getMessage()
 
 
 @pytest.mark.parametrize("download", [True, False])
@@ -381,7 +381,7 @@ def test_normalization_that_cannot_be_had(params, places, tmp_path):
         load_network(tmp_path / "a.h5", normalized=True)
     state = network_files.torch_state(params, "features", "torchvision")
     network_files.write_torch_zip(tmp_path / "tv.pth", state)
-    with pytest.raises(ValueError, match=r"tv.pth -o OUT --normalize PHOTOS, and use OUT"):
+    with pytest.raises(ValueError, match=r"tv\.pth: only Oxford's VGG-19 .* weights convert"):
         load_network(tmp_path / "tv.pth", normalized=True)
 
 
@@ -411,7 +411,7 @@ def test_normalized_files_stay_as_they_are(params, places):
     for network in (load_network("vgg19-normalized"), load_network(path, normalized=True)):
         assert_same(network.params, params)
         assert network.metadata["normalized"] == "true"
-    with pytest.raises(ValueError, match="normalized, which cannot be undone"):
+    with pytest.raises(ValueError, match="normalised, which cannot be undone"):
         load_network(path, normalized=False)
 
 

@@ -219,7 +219,7 @@ import dataclasses, sys, jax, numpy as np, jaxstyle
 from jaxstyle import LossSpec
 from jaxstyle._common import sharding
 from jaxstyle.optimization.batch import Lane, stylize_grid
-from jaxstyle.losses.objective import suit_spec
+from jaxstyle.losses.features import settle
 assert jax.device_count() == 8
 params = jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))
 spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
@@ -259,9 +259,9 @@ assert history.addressable_shards[0].data.shape == (30, 4, 24, 3), history.shard
 assert jaxstyle.shard_rows(contents[0][:30]).sharding.num_devices == 6
 
 # Winograd's convolutions: right on rows too, but "auto" leaves them, for they would gather.
-assert suit_spec(spec, content).convolution == "direct"
-assert suit_spec(spec, contents[0]) == spec
-winograd = dataclasses.replace(spec, convolution="winograd")
+assert settle(spec, content).network.convolution == "direct"
+assert settle(spec, contents[0]) == spec
+winograd = spec.with_vgg(convolution="winograd")
 wanted, slope = jaxstyle.objective_and_gradient(1 - content, params, targets, spec=spec)
 value, gradient = jaxstyle.objective_and_gradient(1 - content, params, targets, spec=winograd)
 np.testing.assert_allclose(value.total, wanted.total, rtol=1e-4)

@@ -6,7 +6,7 @@ import jax
 import pytest
 from compare_pytorch import direct_flops
 
-from jaxstyle import LossSpec, solvers
+from jaxstyle import LossSpec, VGGSpec, solvers
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.step import compile_step
 
@@ -16,7 +16,7 @@ SHAPE = (64, 64)
 
 
 def spec(convolution):
-    return LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), convolution=convolution)
+    return LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), network=VGGSpec(convolution=convolution))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from helpers.networks import numpy_features, random_params
 from helpers.numerics import close
 
-from jaxstyle.losses.objective import LossSpec, compute_targets, objective
+from jaxstyle import LossSpec, compute_targets, objective
 from jaxstyle.networks.vgg import VGG19_WIDTHS, features
 from jaxstyle.optimization.presets import PRESETS, get_preset
 
@@ -149,7 +149,8 @@ def test_the_objective_is_the_systems_own(name):
         return objective(IMAGE, params, targets, weights, spec=spec)
 
     image, content, style = (
-        numpy_features(params, x, spec.pooling, spec.padding) for x in (IMAGE, CONTENT, STYLE)
+        numpy_features(params, x, spec.network.pooling, spec.network.padding)
+        for x in (IMAGE, CONTENT, STYLE)
     )
     value = evaluate(params)
     expected = FORMULAS[name](
@@ -185,7 +186,7 @@ def test_the_network_and_the_start_are_the_systems_own(
 ):
     preset = get_preset(name)
     assert (preset.network, preset.normalized) == (network, normalized)
-    assert (preset.spec.pooling, preset.init) == (pooling, init)
+    assert (preset.spec.network.pooling, preset.init) == (pooling, init)
     assert (preset.noise and 255 * preset.noise) == (noise and pytest.approx(noise, rel=1e-12))
 
 
@@ -196,7 +197,7 @@ def test_style_and_content_layers_are_the_papers_save_for_d2l():
         own = ("relu4_4", "conv5_1") if name == "d2l" else ("relu4_2", "relu5_1")
         assert spec.content_layers == own[:1]
         assert spec.style_layers == (*style, own[1])
-        assert spec.padding == "zero"
+        assert spec.network.padding == "zero"
         assert spec.total_variation == ("l1" if name == "gordic" else "squared")
 
 

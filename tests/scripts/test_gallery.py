@@ -8,11 +8,11 @@ import gallery
 import numpy as np
 import pytest
 from helpers.command_line import write_picture
+from jaxstyle.cli.options import build_parser
 from PIL import Image
 from studio import NIGHT, PHOTOGRAPH
 
-from jaxstyle.cli.options import build_parser
-from jaxstyle.pipeline.options import option_names
+from jaxstyle.pipeline.options import picture_options
 from jaxstyle.pipeline.recipe import make_recipe
 
 
@@ -57,8 +57,8 @@ def test_every_page_is_drawn_and_every_picture_made_once(run, tmp_path, capsys):
 def test_every_line_is_one_that_the_command_takes(run):
     for line in run():
         given = vars(build_parser().parse_args(line))
-        names = {name.replace("-", "_") for name in option_names("stylize")}
-        make_recipe("stylize", {name: given[name] for name in names & given.keys()})
+        shape = picture_options("stylize").keys() & given.keys()
+        make_recipe("stylize", {name: given[name] for name in shape})
 
 
 def test_the_text_shows_every_page():

@@ -15,7 +15,7 @@ from helpers.command_line import write_picture
 from PIL import Image
 
 import jaxstyle
-from jaxstyle import LossSpec
+from jaxstyle import LossSpec, VGGSpec
 from jaxstyle.networks import load, vgg
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -37,7 +37,9 @@ def data(tmp_path_factory):
 @pytest.fixture
 def run(data, tmp_path, monkeypatch):
     """Runs the script with layers and a network that compile in no time."""
-    spec = LossSpec(("relu2_1",), ("relu1_1", "relu2_1"), pooling="average", padding="zero")
+    spec = LossSpec(
+        ("relu2_1",), ("relu1_1", "relu2_1"), network=VGGSpec(pooling="average", padding="zero")
+    )
     network = load.Network(PARAMS, "narrow", tmp_path, {})
     monkeypatch.setattr(studio.Studio, "spec", lambda self, content="": spec)
     monkeypatch.setattr(reproduce_figures, "load_network", lambda name, **options: network)

@@ -17,7 +17,7 @@ from jaxstyle.errors import DownloadError
 from jaxstyle.image import io
 from jaxstyle.image.io import read_settings
 from jaxstyle.optimization.memory import MemoryPlan
-from jaxstyle.pipeline import studio
+from jaxstyle.pipeline import optimise, sources
 from jaxstyle.sweep import make_spec, manifest, run_sweep
 from jaxstyle.sweep.run import plan_sweep
 
@@ -139,23 +139,23 @@ def test_what_one_process_cannot_have_is_its_own_matter(describe, folder, monkey
     networks = ["other.safetensors", describe()["options"]["network"]]
     options = {"network": networks, "seed": [0, 1, 2, 3]}
     description = describe(style=["style.png", "paint.png"], options=options)
-    load, find = io.load_picture, studio.find_network
+    load, find = sources.load_picture, optimise.load_network
 
     def load_some(path, **options):
         if Path(path).name == "paint.png":
             raise OSError(errno.EIO, "Input/output error", str(path))
         return load(path, **options)
 
-    def find_some(recipe, *arguments, **options):
-        if recipe.options["network"] == "other.safetensors":
+    def find_some(name, **options):
+        if name == "other.safetensors":
             raise DownloadError("no network here")
-        return find(recipe, *arguments, **options)
+        return find(name, **options)
 
     for index in (first, 1 - first):
         with monkeypatch.context() as patch:
             if index == 1:
-                patch.setattr(io, "load_picture", load_some)
-                patch.setattr(studio, "find_network", find_some)
+                patch.setattr(sources, "load_picture", load_some)
+                patch.setattr(optimise, "load_network", find_some)
             run_sweep(description, "out", quiet=True, shard=(index, 2), width=2)
     entries = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
     of_the_other = [e for e in entries if e["options"]["network"] == "other.safetensors"]
@@ -173,13 +173,13 @@ def test_a_network_is_normalised_over_the_pictures_of_all_jobs(
 ):
     given = []
 
-    def find(recipe, images, **_):
+    def find(name, *, images, **_):
         assert images  # which reads none
         given.append(list(images))
         assert len(images) == len(given[-1])
         raise ValueError("none of this is to be run")
 
-    monkeypatch.setattr(studio, "find_network", find)
+    monkeypatch.setattr(optimise, "load_network", find)
     Path("text.png").write_text("no picture")
     description = describe(
         content=["text.png", "content.png", "other.png"], style=["style.png", "paint.png"],
@@ -196,7 +196,7 @@ def test_contradictory_options_fail_alone(describe, folder):
     description = describe(options={"solver": ["adam", "lbfgs"], "history": 30})
     assert run_sweep(description, "out", quiet=True) == (1, 1, 0, 2)
     errors = [e["error"] for e in manifest.read(folder / "out/manifest.jsonl").values()]
-    assert "--history is not for --solver adam; leave it out" in errors
+    assert "history is not for solver adam; leave it out" in errors
 
 
 def test_shards_share_the_work(describe, folder):
@@ -235,7 +235,9 @@ def test_batches_and_networks_do_not_change_under_way(describe, folder, network)
 
 def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
     memory = MemoryPlan(0, 1)
-    monkeypatch.setattr(studio, "plan_memory", lambda *_, **__: memory)  # which compiles each time
+    monkeypatch.setattr(
+        optimise, "plan_memory", lambda *_, **__: memory
+    )  # which compiles each time
     description = describe(
         content=["content.png", "other.png"], options={"style-weight": [1.0, 2.0, 1e38]}
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxstyle.pipeline.options import option_texts
 from jaxstyle.sweep import make_spec
 
 
@@ -65,7 +66,7 @@ def test_random_points(describe):
             {"options": {"style-wait": 1}},
             "unknown option 'style-wait'; valid: color, content-layers",
         ),
-        ({"options": {"steps": [10, 0]}}, "--steps: should be a whole number"),
+        ({"options": {"steps": [10, 0]}}, "steps: should be a whole number"),
         ({"options": {"steps": []}}, "steps has no values"),
         ({"options": {"tv-weight": {"from": 0, "to": 1}}}, "tv-weight needs count"),
         ({"options": {"tv-weight": {"from": 0, "count": 3}}}, "needs from and to, both numbers"),
@@ -78,3 +79,19 @@ def test_random_points(describe):
 def test_wrong_descriptions_are_refused(describe, change, message):
     with pytest.raises(ValueError, match=message):
         make_spec(describe(**change))
+
+
+def test_files_are_found_beside_the_description(describe, tmp_path):
+    (tmp_path / "a.png").touch()
+    place = str(tmp_path / "a.png")
+    description = describe(content=place, style=place)
+    for name, text, expected in (
+        ("mix", "a.png=0.5; b.png=0.1", f"{place}=0.5;b.png=0.1"),
+        ("regions", "a.png,style=a.png,weight=2;rest", f"{place},style={place},weight=2;rest"),
+        ("keep", ["a.png", "b.png"], [place, "b.png"]),
+        ("init", "a.png", place),
+    ):
+        options = description["options"] | {name: text}
+        points = make_spec(description | {"options": options}, root=tmp_path).points()
+        texts = [option_texts("stylize", point.options)[name] for point in points]
+        assert texts == ([expected] if isinstance(expected, str) else expected)

@@ -1,7 +1,7 @@
-"""Pictures in and out of files, with Pillow; the only place that knows about file formats.
+"""Reads and writes pictures with Pillow; the only place that knows about file formats.
 
-A picture reaches the core as `[H, W, 3]` float32 RGB in [0, 1]. Every error is one line that
-names the file and says what would be right.
+The rest of the package gets a picture as `[H, W, 3]` float32 RGB in [0, 1]. Every error is one line
+that names the file and says what would be right.
 """
 
 from jaxstyle.image.io.reading import MAX_PIXELS, Picture, load_image, load_picture, read_settings

@@ -1,6 +1,6 @@
-"""PNG and TIFF of 16 bits a channel, which Pillow does not write.
+"""Encodes PNG and TIFF with 16 bits per channel, which Pillow does not write.
 
-Pixels are `[H, W, C]` uint16, C of 3 (RGB) or 4 (RGB and opacity).
+Pixels are `[H, W, C]` uint16, with C = 3 (RGB) or C = 4 (RGB and opacity).
 """
 
 import struct
@@ -13,22 +13,25 @@ from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-_PIECE = 2**20  # of a PNG's data; a chunk's length has 31 bits
+_PIECE = 2**20  # bytes of a PNG's data per chunk; a chunk's length has 31 bits
 
 
 def encode_png(pixels: NDArray[np.uint16], texts: Mapping[str, str]) -> bytes:
-    """A PNG file.
+    """Encodes a PNG file.
 
     Args:
       pixels: `[H, W, C]`.
       texts: latin-1 texts by keyword.
+
+    Returns:
+      The bytes of the file.
 
     Reference: Portable Network Graphics (Third Edition), sections 5, 9 and 11.
     """
     height, width, channels = pixels.shape
     samples = pixels.astype(">u2").view(np.uint8)  # [H, W, 2C]
     rows = np.empty((height, 1 + width * 2 * channels), np.uint8)
-    rows[:, 0] = 4  # each row says how it was filtered: by Paeth's predictor, all of them
+    rows[:, 0] = 4  # the first byte of a row names its filter: Paeth's predictor
     rows[:, 1:] = (samples - _paeth(samples)).reshape(height, -1)
     data = zlib.compress(rows.tobytes())
     header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
@@ -43,14 +46,17 @@ def encode_png(pixels: NDArray[np.uint16], texts: Mapping[str, str]) -> bytes:
 
 
 def encode_tiff(pixels: NDArray[np.uint16], tags: Mapping[int, str]) -> bytes:
-    """A TIFF file of one deflated strip, little end first.
+    """Encodes a little-endian TIFF file with one deflated strip.
 
     Args:
       pixels: `[H, W, C]`.
       tags: texts by the number of their tag.
 
-    Reference: TIFF, revision 6.0, sections 2, 8 and 14; Adobe Photoshop TIFF technical notes,
-    2002, for the compression.
+    Returns:
+      The bytes of the file.
+
+    Reference: TIFF, revision 6.0, sections 2, 8 and 14; Adobe Photoshop TIFF technical notes, 2002,
+    for the compression.
     """
     height, width, channels = pixels.shape
     differences = pixels.astype("<u2")
@@ -78,7 +84,7 @@ def encode_tiff(pixels: NDArray[np.uint16], tags: Mapping[int, str]) -> bytes:
 
 
 def _paeth(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What Paeth's predictor makes of the samples to the left, above, and above to the left."""
+    """Predicts each sample with Paeth's predictor from those to the left, above, and above left."""
     padded = np.pad(samples, ((1, 0), (1, 0), (0, 0))).astype(np.int16)
     left, above, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
     to_left, to_above, to_corner = (

@@ -1,4 +1,4 @@
-"""Reading pictures, the way a viewer would show them: upright, in sRGB, the first frame."""
+"""Reads pictures as a viewer would show them: upright, in sRGB, the first frame."""
 
 import json
 import operator
@@ -23,11 +23,11 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INT
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
 
-MAX_PIXELS = 300_000_000  # while it decodes, a pixel takes up to 20 bytes of memory
+MAX_PIXELS = 300_000_000  # decoding takes up to 20 bytes of memory per pixel
 
 _FloatArray = NDArray[np.float32]
 
-# Named because Pillow's full list holds readers that start other programs (EPS runs Ghostscript).
+# A list of our own, because some of Pillow's readers start other programs (EPS runs Ghostscript).
 _READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
 _ORIENTATION = 274  # a tag of EXIF and TIFF
 _TURN = Image.Transpose
@@ -44,8 +44,8 @@ class Picture(NamedTuple):
     """What a file holds, as a viewer would show it.
 
     Attributes:
-      image: `[H, W, 3]` float32 RGB in [0, 1], sRGB encoded. Where nothing is visible it holds
-        the mean colour of the visible pixels, so that hidden colours shape no statistics.
+      image: `[H, W, 3]` float32 RGB in [0, 1], sRGB encoded. Invisible pixels have the mean colour
+        of the visible ones, so that hidden colours do not influence statistics.
       alpha: `[H, W]` float32 opacity in [0, 1], or None where the whole picture is opaque.
       source_shape: height and width in the file, before any resizing.
     """
@@ -62,33 +62,41 @@ def load_picture(
     shape: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file, of an animation the first frame.
+    """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file; of an animation, the first frame.
 
-    EXIF orientation is applied and an embedded colour profile converted to sRGB; metadata too
-    broken to use are ignored. PNG and TIFF of 16 bits a channel keep their depth, except grey with
-    alpha, and colours that a profile other than sRGB changes: that conversion takes 8 bits.
-    Resizing is Lanczos, in float32, weighted by alpha.
+    EXIF orientation is applied, and an embedded colour profile is converted to sRGB. Metadata that
+    is too broken to use is ignored. PNG and TIFF with 16 bits per channel keep their depth, with
+    two exceptions: grey with alpha, and colours that a profile other than sRGB changes, because
+    that conversion works on 8 bits. Resizing uses a Lanczos filter in float32, weighted by alpha.
 
     Args:
       path: the file.
-      size: the longer side in pixels, enlarging or shrinking with the aspect kept.
+      size: the length of the longer side in pixels; the picture is enlarged or shrunk and keeps its
+        aspect ratio.
       shape: instead of `size`, the exact `(H, W)`.
       max_pixels: the most pixels that the file, or the resized picture, may have.
+
+    Returns:
+      The `Picture`.
 
     Raises:
       FileNotFoundError, IsADirectoryError: if `path` names no file.
       FileFormatError: if the contents are no picture, damaged, too large or wholly transparent.
       ValueError: if `size` or `shape` is not positive or too large, or both are given.
+      TypeError: if `size` or `shape` is not made of integers.
     """
     if size is not None and (shape is not None or operator.index(size) < 1):
-        raise ValueError(f"size: expected at least 1, and no shape beside it, got {size}, {shape}")
+        raise ValueError(
+            f"size: expected at least 1, and not both size and shape, got size {size} and "
+            f"shape {shape}"
+        )
     if shape is not None and (len(shape) != 2 or min(map(operator.index, shape)) < 1):
         raise ValueError(f"shape: expected (H, W) of at least 1 pixel each, got {shape}")
     with _opened(path, max_pixels) as file:
         bands, opacity = _bands(file)
     source = bands[0].height, bands[0].width
     target = shape or source
-    if size is not None:  # to nearest, in integers: no rounding error decides a picture's size
+    if size is not None:  # rounded to nearest, in integers: no float error decides the size
         height, width = ((2 * side * size + max(source)) // (2 * max(source)) for side in source)
         target = max(height, 1), max(width, 1)
     if target[0] * target[1] > max_pixels:
@@ -105,7 +113,7 @@ def load_picture(
         raise FileFormatError(f"{path}: fully transparent; give a picture with something to see")
     if target == source:
         planes = [_unit(band) for band in bands]
-    else:  # weighted by alpha, or hidden colours would bleed into the edges
+    else:  # weighted by alpha; otherwise hidden colours would bleed into the edges
         planes = [_resized(_unit(band) * alpha, target) for band in bands]
         planes = [np.where(hidden, 0, plane / weight.clip(_FAINTEST)) for plane in planes]
     image = np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0)
@@ -121,12 +129,31 @@ def load_image(
     shape: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Array:
-    """The colours alone, `[H, W, 3]` float32 RGB in [0, 1]; all else as in `load_picture`."""
+    """Reads only the colours of a picture, as an array.
+
+    Args:
+      path: the file.
+      size: the length of the longer side in pixels; see `load_picture`.
+      shape: instead of `size`, the exact `(H, W)`.
+      max_pixels: the most pixels that the file, or the resized picture, may have.
+
+    Returns:
+      `[H, W, 3]` float32 RGB in [0, 1].
+
+    Raises:
+      OSError, FileFormatError, ValueError: as `load_picture` does.
+    """
     return jnp.asarray(load_picture(path, size=size, shape=shape, max_pixels=max_pixels).image)
 
 
 def read_settings(path: StrPath) -> dict[str, Any]:
-    """The settings that `save_image` put into a file, as JSON gives them back.
+    """Reads the settings that `save_image` put into a file, as JSON gives them back.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The settings by name.
 
     Raises:
       FileNotFoundError, IsADirectoryError: if `path` names no file.
@@ -148,7 +175,7 @@ def read_settings(path: StrPath) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: StrPath, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Opens a picture; whatever Pillow raises or warns in the block becomes one readable line."""
+    """Opens a picture; every error or warning of Pillow in the block becomes one readable line."""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -161,7 +188,7 @@ def _opened(path: StrPath, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         raise FileNotFoundError(f"{path}: no such file") from None
     except PermissionError:
         raise PermissionError(f"{path}: may not be read; change its permissions") from None
-    # Pillow's limit is a global: set under a lock, for the time of the decoding only.
+    # Pillow's limit is a global variable, so it is changed under a lock and only while decoding.
     with file, _PILLOW_STATE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
@@ -193,9 +220,9 @@ def _opened(path: StrPath, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
 
 
 def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | None]:
-    """The one (grey) or three colour bands of a picture, upright and in sRGB, and its opacity.
+    """Returns a picture's bands, upright and in sRGB, and its opacity.
 
-    Bands are of mode "L" (0 to 255) or "F" (0 to 1).
+    There is one band for grey and three for colour, of mode "L" (0 to 255) or "F" (0 to 1).
     """
     profile, stream, low_tiles = file.info.get("icc_profile"), file.fp, _low_byte_tiles(file)
     file.load()
@@ -211,7 +238,7 @@ def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | 
     turn = None
     with suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
         turn = _UPRIGHT.get(file.getexif().get(_ORIENTATION, 1))
-    if turn is not None:  # None for a TIFF: load() has turned it and removed the tag
+    if turn is not None:  # None for a TIFF, because load() has turned it and removed the tag
         bands = [band.transpose(turn) for band in bands]
         opacity = opacity and opacity.transpose(turn)
     return bands, opacity
@@ -220,12 +247,12 @@ def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | 
 def _eight_bit_bands(
     image: Image.Image, profile: bytes | None
 ) -> tuple[list[Image.Image], Image.Image | None]:
-    """`_bands` for all that Pillow decodes to 8 bits."""
+    """Returns `_bands` of every picture that Pillow decodes to 8 bits."""
     opacity = None
     grey = image.mode in ("1", "L", "LA", "La")
     key = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-        # A transparent colour of 16 bits, in a picture that Pillow has reduced to 8.
+        # The transparent colour has 16 bits, but Pillow has reduced the picture to 8.
         image.info["transparency"] = tuple(value >> 8 for value in key)
     if image.has_transparency_data:
         image = image.convert("LA" if grey else "RGBA")
@@ -239,7 +266,7 @@ def _eight_bit_bands(
 def _deep_grey(
     file: ImageFile.ImageFile, profile: bytes | None
 ) -> tuple[list[Image.Image], Image.Image | None]:
-    """`_bands` for greyscale of more than 8 bits, which Pillow's own conversions would clip."""
+    """Returns `_bands` of greyscale with more than 8 bits, which Pillow's own conversions clip."""
     raw = np.asarray(file)
     full, inverted = 1 if file.mode == "F" else 65535, False
     if isinstance(file, TiffImagePlugin.TiffImageFile) and file.mode.startswith("I;16"):
@@ -257,7 +284,7 @@ def _deep_grey(
     key, opacity = file.info.get("transparency"), None
     if isinstance(key, int):
         opacity = Image.fromarray(np.uint8(255) * (raw != key).astype(np.uint8))
-    # Colour transforms take 8 bits: the profile's curve is read off there and interpolated.
+    # Colour transforms work on 8 bits: the profile's curve is read there and interpolated.
     levels = np.arange(256, dtype=np.uint8)
     ramp = _to_srgb(Image.fromarray(levels[None]), profile)
     curves = [] if ramp is None else list(np.asarray(ramp)[0].T / 255)
@@ -266,10 +293,10 @@ def _deep_grey(
 
 
 def _low_byte_tiles(file: ImageFile.ImageFile) -> list[Any]:
-    """How to read the low bytes of 16-bit colours, or nothing where they are not of that kind.
+    """Returns the tiles that read the low bytes of 16-bit colours; none for any other picture.
 
-    Of each sample Pillow unpacks the high byte alone. Told that the bytes come in the other order,
-    it takes the low one for the high one.
+    Pillow unpacks only the high byte of each sample. If it is told that the bytes come in the other
+    order, it reads the low byte in place of the high one.
     """
     swapped = []
     for tile in file.tile:
@@ -286,7 +313,7 @@ def _low_byte_tiles(file: ImageFile.ImageFile) -> list[Any]:
 def _deep_colour(
     high_bytes: Image.Image, low_bytes: Image.Image
 ) -> tuple[list[Image.Image], Image.Image | None]:
-    """`_bands` for colour of 16 bits a channel, from two pictures of one byte each."""
+    """Returns `_bands` of colour with 16 bits per channel, from two pictures of one byte each."""
     pixels = np.asarray(high_bytes).astype(np.uint16) << 8 | np.asarray(low_bytes)
     key, opacity = high_bytes.info.get("transparency"), None
     planes = list(np.moveaxis(pixels.astype(np.float32) / np.float32(65535), -1, 0))
@@ -297,7 +324,7 @@ def _deep_colour(
 
 
 def _is_srgb(image: Image.Image, profile: bytes | None) -> bool:
-    """Whether the profile, if there is one, leaves the picture's colours as they are."""
+    """Tells whether the profile, if there is one, leaves the picture's colours as they are."""
     colours = image.convert("RGB")
     managed = _to_srgb(colours, profile)
     if managed is None:
@@ -307,7 +334,7 @@ def _is_srgb(image: Image.Image, profile: bytes | None) -> bool:
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """The picture as RGB, or None where no usable profile says what its numbers mean."""
+    """Returns the picture as RGB, or None where no usable profile says what its numbers mean."""
     if profile is None and image.mode != "LAB":
         return None
     try:

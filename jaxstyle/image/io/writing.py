@@ -1,4 +1,4 @@
-"""Writing pictures, which appear under their name only once they are complete."""
+"""Writes pictures, which appear under their name only once they are complete."""
 
 import json
 import os
@@ -34,16 +34,17 @@ def save_image(
 ) -> None:
     """Writes a picture in the format that the file's extension names.
 
-    PNG and TIFF are lossless, and take 16 bits a channel too. JPEG has full colour resolution and
-    no transparency: the picture is laid on white. A failure leaves an existing file as it was.
+    PNG and TIFF are lossless, and can hold 16 bits per channel. JPEG is written with full colour
+    resolution and without transparency: the picture is laid on white. If writing fails, an existing
+    file stays as it was.
 
     Args:
       path: the file: .png, .jpg, .jpeg, .webp, .tif or .tiff.
-      image: `[H, W, 3]` float RGB; clipped to [0, 1], then rounded, halves to even.
+      image: `[H, W, 3]` float RGB. It is clipped to [0, 1] and rounded; halves go to even.
       alpha: `[H, W]` float opacity in [0, 1].
       settings: what made the picture, kept inside the file as JSON for `read_settings`.
       quality: 1 to 100, for JPEG and WebP; at 100 WebP is lossless.
-      bit_depth: bits a channel, 8 or, for PNG and TIFF, 16.
+      bit_depth: bits per channel: 8, or 16 for PNG and TIFF.
 
     Raises:
       ValueError: for an unknown extension, a wrong shape, NaN, a quality out of range, or more
@@ -79,7 +80,7 @@ def save_image(
             Image.fromarray(levels).save(temporary, kind, **_encoder_options(kind, quality, text))
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's: no space, no right
+                raise  # an error of the disk: no space, no permission
             height, width = levels.shape[:2]
             raise ValueError(
                 f"{path}: {kind} cannot hold {width} x {height} pixels with these"
@@ -88,21 +89,28 @@ def save_image(
 
 
 def check_output_path(path: StrPath, bit_depth: int = 8) -> None:
-    """Raises what writing a picture to `path` would raise, before hours of work depend on it.
+    """Raises the errors that writing a picture would raise, before hours of work depend on it.
+
+    Args:
+      path: the file.
+      bit_depth: bits per channel.
 
     Raises:
-      ValueError: if the extension is not that of a format `save_image` writes, with so many bits
-        a channel.
+      ValueError: if `save_image` does not write files with that extension, or not with so many bits
+        per channel.
       IsADirectoryError: if `path` is a folder.
       FileNotFoundError, NotADirectoryError: if the folder does not exist.
-      PermissionError, OSError: if the folder does not admit new files.
+      PermissionError, OSError: if no file can be created in the folder.
     """
     files.check_writable(path)
     _output_kind(path, bit_depth)
 
 
 def _checked(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """The values as float32 in [0, 1]; refuses another shape (None: any size), integers, NaN."""
+    """Returns the values as float32 in [0, 1]; refuses integers, NaN and another shape.
+
+    None in `shape` stands for any size.
+    """
     array = np.asarray(values)
     sides = zip(array.shape, shape, strict=False)
     if array.ndim != len(shape) or any(got < 1 or want not in (None, got) for got, want in sides):
@@ -120,19 +128,19 @@ def _as_json(settings: Mapping[str, Any]) -> str:
         return value.tolist() if hasattr(value, "tolist") else os.fspath(value)
 
     try:
-        # Plain ASCII, escapes for the rest: fits every format's text field, odd file names too.
+        # Plain ASCII with escapes fits into every format's text field, even with odd file names.
         return json.dumps(dict(settings), default=plain)
     except (TypeError, ValueError) as error:
         raise TypeError(f"settings: cannot be written as JSON ({error})") from error
 
 
 def _png_texts(settings: str | None) -> dict[str, str]:
-    """Texts by keyword."""
+    """Returns the texts of a PNG by keyword."""
     return {"Software": _software()} | ({} if settings is None else {"jaxstyle": settings})
 
 
 def _tags(settings: str | None) -> dict[int, str]:
-    """Texts by their tags of EXIF and TIFF."""
+    """Returns the texts by their tags in EXIF and TIFF."""
     described = {} if settings is None else {IMAGEDESCRIPTION: f"jaxstyle {settings}"}
     return {SOFTWARE: _software(), **described}
 
@@ -151,7 +159,7 @@ def _encode_deep(kind: str, pixels: NDArray[np.uint16], settings: str | None) ->
 
 
 def _encoder_options(kind: str, quality: int, settings: str | None) -> dict[str, Any]:
-    """What Pillow's encoder of this format is told, the settings among it."""
+    """Returns the options for Pillow's encoder of this format, which include the settings."""
     if kind == "PNG":
         texts = PngImagePlugin.PngInfo()
         for keyword, text in _png_texts(settings).items():
@@ -164,12 +172,12 @@ def _encoder_options(kind: str, quality: int, settings: str | None) -> dict[str,
         exif[tag] = text
     if kind == "WEBP":  # `exact` keeps colours under alpha 0, which an editor may uncover
         return {"quality": quality, "lossless": quality == 100, "exact": True, "exif": exif}
-    # Not `optimize`: the buffer that Pillow then guesses is too small for noise, and saving fails.
+    # Not `optimize`: its buffer, whose size Pillow guesses, is too small for noise; saving fails.
     return {"quality": quality, "subsampling": 0, "exif": exif}
 
 
 def _output_kind(path: StrPath, bit_depth: int) -> str:
-    """Pillow's name of the format that the extension stands for."""
+    """Returns Pillow's name of the format that the extension stands for."""
     extension = Path(path).suffix.lower()
     if extension not in _WRITABLE:
         got = extension or "none"
@@ -178,5 +186,7 @@ def _output_kind(path: StrPath, bit_depth: int) -> str:
         raise ValueError(f"bit_depth: expected 8 or 16, got {bit_depth}")
     kind = _WRITABLE[extension]
     if bit_depth == 16 and kind not in ("PNG", "TIFF"):
-        raise ValueError(f"{path}: {kind} holds 8 bits a channel, not 16; save it as .png or .tif")
+        raise ValueError(
+            f"{path}: {kind} holds 8 bits per channel, not 16; save it as .png or .tif"
+        )
     return kind

@@ -1,8 +1,8 @@
 """Reads the layers of a `.caffemodel` without Caffe and without protobuf's code generator.
 
-The file is one `NetParameter` in protobuf's wire format: a run of fields, each a tag (field number
-and wire type) and a value. Only the few fields that hold a layer's name and its arrays are looked
-at. Messages, from caffe.proto:
+The file is one `NetParameter` in protobuf's wire format: a run of fields, each with a tag (field
+number and wire type) and a value. Only the few fields that hold a layer's name and its arrays are
+read. The messages, from caffe.proto, are:
 
 * `NetParameter`: `layers = 2` (`V1LayerParameter`, before 2015), `layer = 100` (`LayerParameter`)
 * `V1LayerParameter`: `name = 4`, `blobs = 6`; `LayerParameter`: `name = 1`, `blobs = 7`
@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from jaxstyle.networks.formats.stored import Stored, refusing
 
-# Field of NetParameter: (field of the layer's name, field of its blobs).
+# A field of NetParameter: (the field of the layer's name, the field of its blobs).
 _LAYER_FIELDS = {2: (4, 6), 100: (1, 7)}
 _PARTS = ("weight", "bias")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def read_caffemodel(path: str | Path) -> dict[str, Stored]:
-    """The arrays of every layer that has any, such as `conv1_1.weight` and `conv1_1.bias`.
+    """Lists the arrays of every layer that has any, such as `conv1_1.weight` and `conv1_1.bias`.
 
     Args:
       path: a binary `NetParameter`, of the old (`layers`) or the new (`layer`) form.
@@ -42,7 +42,7 @@ def read_caffemodel(path: str | Path) -> dict[str, Stored]:
     """
     arrays: dict[str, Stored] = {}
     with Path(path).open("rb") as file, refusing(path, "a Caffe model"):
-        # Mapped, because three quarters of the file are fully connected layers that nobody needs.
+        # Mapped, because three quarters of the file are fully connected layers, which are not used.
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         for field, wire, layer in _fields(data):
             if field not in _LAYER_FIELDS or wire != _BYTES:
@@ -65,7 +65,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
-            raise ValueError("a number without end")
+            raise ValueError("a number that does not end")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
@@ -74,7 +74,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
-    """Number, wire type and value (an int, or the bytes) of each field of a message."""
+    """Yields the number, wire type and value (an int, or the bytes) of each field of a message."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -90,7 +90,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
         else:
             raise ValueError(f"wire type {wire}")
         if size > len(data) - at:
-            raise ValueError(f"a field of {size} bytes where {len(data) - at} are left")
+            raise ValueError(f"a field of {size} bytes where only {len(data) - at} are left")
         yield tag >> 3, wire, data[at : at + size]
         at += size
 
@@ -115,7 +115,7 @@ def _blob(data: memoryview) -> NDArray[Any]:
             sizes[field] = value
         elif field == 7 and wire == _BYTES:
             shape = _dimensions(value)
-        elif field == 5 and wire in (_BYTES, _FIXED32):  # packed, or one value a field
+        elif field == 5 and wire in (_BYTES, _FIXED32):  # packed, or one value per field
             single.append(value)
         elif field == 8 and wire in (_BYTES, _FIXED64):
             double.append(value)

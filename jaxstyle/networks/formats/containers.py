@@ -1,9 +1,8 @@
 """Tells what kind of file holds a network, and lists the arrays in it.
 
-A container (HDF5, MATLAB, Caffe, PyTorch, safetensors) is how bytes become named arrays; what the
-names and axes mean is the layout's business (`jaxstyle.networks.layouts`). The arrays are
-listed first and read later, so that the fully connected layers, four fifths of VGG-19, are never
-loaded.
+A container (HDF5, MATLAB, Caffe, PyTorch, safetensors) says how bytes become named arrays. What the
+names and axes mean is up to the layout (`jaxstyle.networks.layouts`). The arrays are listed first
+and read later, so that the fully connected layers, four fifths of VGG-19, are never loaded.
 """
 
 import re
@@ -20,7 +19,7 @@ from jaxstyle.networks.formats.pickles import read_state_dict
 from jaxstyle.networks.formats.stored import Stored, refusing
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# What comes instead of a network often enough to deserve its own words.
+# Files that often turn up in place of a network; each has its own message.
 _IMPOSTORS = {
     b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with git lfs pull",
     b"matlab 7.3": "a MATLAB 7.3 file; save it again with the option -v7",
@@ -52,7 +51,7 @@ def open_container(path: str | Path) -> Contents:
       path: the file.
 
     Returns:
-      Its kind, its arrays (not yet read) and its notes.
+      The file's kind, its arrays (not yet read) and its notes.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -74,20 +73,21 @@ def open_container(path: str | Path) -> Contents:
         return Contents("PyTorch", read_state_dict(path), {})
     if head[8:9] == b"{":
         return Contents("safetensors", *_read_safetensors(path))
-    # A protobuf message has no signature; a model begins with its name or its first layer.
+    # A protobuf message has no signature, but a model begins with its name or its first layer.
     if head[0] in (0x0A, 0x12, 0xA2) or path.suffix == ".caffemodel":
         return Contents("Caffe", read_caffemodel(path), {})
     raise FileFormatError(
-        f"{path}: not a file that can hold a VGG network: neither HDF5 (.h5), MATLAB (.mat), "
-        "PyTorch (.pth), safetensors nor Caffe (.caffemodel), or cut short"
+        f"{path}: not a file that can hold a VGG network: it is neither HDF5 (.h5), MATLAB "
+        "(.mat), PyTorch (.pth), safetensors nor Caffe (.caffemodel), or it was cut short"
     )
 
 
 def _read_hdf5(path: Path) -> dict[str, Stored]:
-    """Keras' arrays under the names `block1_conv1/kernel` and so on, others under their paths.
+    """Lists Keras' arrays under names such as `block1_conv1/kernel`, others under their paths.
 
-    Keras 1 wrote `block1_conv1/block1_conv1_W_1:0`, Keras 2 `block1_conv1/block1_conv1/kernel:0`,
-    and whole models put either under `model_weights`.
+    Keras 1 wrote `block1_conv1/block1_conv1_W_1:0` and Keras 2
+    `block1_conv1/block1_conv1/kernel:0`. Files of whole models have either of them under
+    `model_weights`.
     """
     import h5py
 
@@ -103,7 +103,7 @@ def _read_hdf5(path: Path) -> dict[str, Stored]:
         key = name
         if block and part and "optimizer" not in name:
             key = f"{block[0]}/{'bias' if part[1].startswith('b') else 'kernel'}"
-        # A second array of one name stays under its path and is reported as one too many.
+        # A second array of the same name stays under its path and is reported as extra.
         key = name if key in arrays else key
         arrays[key] = Stored(tuple(item.shape or ()), lambda: load(name))
 
@@ -130,11 +130,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
 
 
 def _read_matconvnet(path: Path) -> dict[str, Stored]:
-    """The arrays of a MatConvNet network, `conv1_1.weight` and so on, and `mean` in 0 to 255.
+    """Lists the arrays of a MatConvNet network: `conv1_1.weight` and so on, and `mean` in 0 to 255.
 
-    Before 2015 a layer had the fields `filters` and `biases`, since then `weights`, a cell of the
-    two; the average image moved from `normalization` to `meta.normalization` and shrank from an
-    image to three numbers.
+    Before 2015 a layer had the fields `filters` and `biases`; since then it has `weights`, a cell
+    of the two. The average image moved from `normalization` to `meta.normalization`, and shrank
+    from an image to three numbers.
     """
     contents = read_matfile(path)
     arrays: dict[str, Stored] = {}
@@ -145,7 +145,7 @@ def _read_matconvnet(path: Path) -> dict[str, Stored]:
             parts = [layer[key] for key in ("filters", "biases") if key in layer]
             parts = layer["weights"] if isinstance(layer.get("weights"), list) else parts
             if len(parts) >= 2:
-                # MATLAB drops trailing axes of size one and knows no vectors.
+                # MATLAB drops trailing axes of size one and has no vectors.
                 kernel = parts[0].reshape(parts[0].shape + (1,) * (4 - parts[0].ndim))
                 arrays[f"{layer.get('name', '')}.weight"] = in_memory(kernel)
                 arrays[f"{layer.get('name', '')}.bias"] = in_memory(parts[1].ravel())
@@ -158,12 +158,12 @@ def _read_matconvnet(path: Path) -> dict[str, Stored]:
 
 
 def _fields(struct: Any) -> dict[str, Any]:
-    """The fields of a structure, which in MATLAB is always an array of structures."""
+    """Returns the fields of a structure, which in MATLAB is always an array of structures."""
     return struct[0] if isinstance(struct, list) and struct and isinstance(struct[0], dict) else {}
 
 
 def in_memory(array: NDArray[Any]) -> Stored:
-    """An array that needs no reading, in the form of one that does.
+    """Wraps an array that is in memory already, so that it can be used like one in a file.
 
     Args:
       array: any array.

@@ -1,11 +1,12 @@
-"""Reads MATLAB's level 5 files, as far as a network in one needs it.
+"""Reads as much of MATLAB's level 5 files as a network needs.
 
-SciPy has such a reader, but a damaged file can bring the whole process down with it, and it loads
-the fully connected layers too. Here the file is mapped, and an array is read when it is asked for.
+SciPy has a reader for these files, but with it a damaged file can crash the whole process, and it
+loads the fully connected layers too. Here the file is mapped into memory, and an array is read only
+when it is asked for.
 
-The file is a header of 128 bytes and a run of elements, each a tag (type and size) and its data.
-An array is an element whose data are elements again: class, dimensions, name, then its values, or
-for cells and structures the arrays inside.
+The file is a header of 128 bytes, followed by elements. Each element is a tag (type and size) and
+its data. An array is an element whose data are again elements: class, dimensions and name, then the
+values, or for cells and structures the arrays inside.
 """
 
 import math
@@ -31,15 +32,15 @@ _MAX_UNPACKED = 2**30
 
 
 def read_matfile(path: str | Path) -> dict[str, Any]:
-    """The variables of a `.mat` file of version 5 to 7.
+    """Returns the variables of a `.mat` file of version 5 to 7.
 
     Args:
       path: the file.
 
     Returns:
-      The variables by name: a numeric array as `ndarray`, text as `str`, a cell array as the flat
-      list of its cells, a structure array as the flat list of its elements, each a dictionary.
-      Kinds that no network has (sparse arrays, objects) are None.
+      The variables by name. A numeric array is an `ndarray`, text is a `str`, a cell array is the
+      flat list of its cells, and a structure array is the flat list of its elements, each a
+      dictionary. Kinds that no network has (sparse arrays, objects) are None.
 
     Raises:
       FileNotFoundError: if there is no such file.
@@ -60,23 +61,23 @@ def read_matfile(path: str | Path) -> dict[str, Any]:
 
 
 def _elements(data: memoryview, order: _Order) -> Iterator[tuple[int, memoryview]]:
-    """Type and data of each element."""
+    """Yields the type and data of each element."""
     at = 0
     while at < len(data):
         word = int.from_bytes(data[at : at + 4], order)
-        if word >> 16:  # up to four bytes of data share the tag's eight
+        if word >> 16:  # up to four bytes of data are inside the tag's eight
             kind, size, start, end = word & 0xFFFF, word >> 16, at + 4, at + 8
         else:
             kind, size, start = word, int.from_bytes(data[at + 4 : at + 8], order), at + 8
             end = start + size + (0 if kind == _COMPRESSED else -size % 8)
         if start + size > len(data) or start + size > end:
-            raise ValueError(f"an element of {size} bytes where {len(data) - start} are left")
+            raise ValueError(f"an element of {size} bytes where only {len(data) - start} are left")
         yield kind, data[start : start + size]
         at = end
 
 
 def _matrix(data: memoryview, order: _Order) -> tuple[str, Any]:
-    """Name and value of an array."""
+    """Returns the name and value of an array."""
     if not data:
         return "", np.zeros(0)
     parts = _elements(data, order)

@@ -1,11 +1,11 @@
 """Reads PyTorch state dicts without PyTorch and without running what they contain.
 
 A pickle is a program, and `pickle.load` runs it. The interpreter here knows only the instructions
-that build containers, numbers and strings, and the handful of names that a state dict mentions; it
-calls nothing that the file names, so a hostile file can at most be refused.
+that build containers, numbers and strings, and the few names that a state dict mentions. It calls
+nothing that the file names, so the worst that can happen with a hostile file is that it is refused.
 
-Three formats have been written by `torch.save`: a zip archive (since 1.6), one pickle followed by
-the raw storages (0.1.10 to 1.5) and a tar archive (before that).
+`torch.save` has written three formats: a zip archive (since 1.6), one pickle followed by the raw
+storages (0.1.10 to 1.5), and a tar archive (before that).
 """
 
 import pickletools
@@ -24,7 +24,7 @@ from jaxstyle.networks.formats.stored import Stored, refusing
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# VGG-19's index takes 4 kB; a limit keeps a crafted archive from filling the memory.
+# VGG-19's index takes 4 kB; this limit keeps a crafted archive from filling the memory.
 _MAX_INDEX = 64 * 2**20
 
 _DTYPES: dict[str, Any] = {
@@ -42,10 +42,10 @@ _DTYPES: dict[str, Any] = {
 
 
 def read_state_dict(path: str | Path) -> dict[str, Stored]:
-    """The tensors of a file that `torch.save` wrote.
+    """Lists the tensors of a file that `torch.save` wrote.
 
     Args:
-      path: a state dict in the zip, the legacy or the tar format, bare or as the entry
+      path: a state dict in the zip, the legacy or the tar format, either bare or as the entry
         `"state_dict"` of a dictionary.
 
     Returns:
@@ -53,8 +53,8 @@ def read_state_dict(path: str | Path) -> dict[str, Stored]:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      FileFormatError: if the file is damaged, holds no state dict, or mentions any function or
-        class but those of plain tensors; the message names the refused one.
+      FileFormatError: if the file is damaged, holds no state dict, or mentions a function or class
+        that plain tensors do not need; the message names it.
     """
     path = Path(path)
     with path.open("rb") as file, refusing(path, "a PyTorch state dict"):
@@ -97,14 +97,14 @@ class _Storage:
         data = self.load()
         if len(data) != self.nbytes:
             raise ValueError(f"a storage of {self.nbytes} bytes has {len(data)}")
-        # Through integers, because ml_dtypes' types know no byte order.
+        # Read as integers first, because ml_dtypes' types have no byte order.
         order = ">" if self.big_endian else "<"
         words = np.frombuffer(data, f"{order}u{self.dtype.itemsize}")
         return words.astype(words.dtype.newbyteorder("=")).view(self.dtype)
 
 
 class _View:
-    """A part of a storage, which the formats before 1.6 could share between tensors."""
+    """A part of a storage, which tensors could share in the formats before 1.6."""
 
     def __init__(self, root: _Storage, start: Any, numel: Any):
         self.root, self.start, self.numel = root, _count(start), _count(numel)
@@ -116,7 +116,7 @@ class _View:
 
 
 class _Tensor(NamedTuple):
-    """A strided view of a storage, whose bounds are checked when it is made."""
+    """A strided view of a storage; its bounds are checked when it is made."""
 
     storage: _Storage | _View
     offset: int
@@ -151,7 +151,7 @@ _REBUILD: dict[tuple[str, str], Callable[..., Any]] = {
     ("torch._utils", "_rebuild_tensor"): _Tensor.rebuild,
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor.rebuild,
     ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-    # Python 2 pickled an ordered dictionary with its items as the only argument.
+    # Python 2 pickled an ordered dictionary with its items as the only argument of the call.
     ("collections", "OrderedDict"): lambda items=(): dict(items),
 }
 _ALLOWED = {
@@ -184,7 +184,7 @@ def _reduce(function: Any, arguments: Any) -> Any:
 
 
 def _interpret(file: IO[bytes], persistent: Callable[[Any], Any] | None = None) -> Any:
-    """The value that one pickle builds; the file is left behind its last instruction."""
+    """Returns the value that one pickle builds, and leaves the file after its last instruction."""
     stack: list[Any] = []
     marks: list[list[Any]] = []
     memo: dict[int, Any] = {}
@@ -267,7 +267,7 @@ def _read_zip(path: Path, file: IO[bytes]) -> Any:
             if key not in storages:
                 member = archive.getinfo(f"{root}data/{key}")
                 storage = _Storage(kind, numel)
-                # Only stored members: a compressed one may be far larger than the file.
+                # Compressed members are refused: unpacked, one may be far larger than the file.
                 if member.compress_type or member.file_size != storage.nbytes:
                     raise ValueError(f"{member.filename} does not hold {storage.nbytes} bytes")
                 storage.load = _member(path, member.filename)

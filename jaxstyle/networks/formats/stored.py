@@ -1,4 +1,4 @@
-"""What the readers of the several file formats share: arrays by name, and one kind of failure."""
+"""What the readers of all file formats share: arrays by name, and one kind of error."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from jaxstyle.errors import FileFormatError
 
 
 class Stored(NamedTuple):
-    """A named array in a file, read only when it is wanted.
+    """A named array in a file, which is read only when it is needed.
 
     Attributes:
       shape: the array's dimensions.
-      read: reads the values, an array of that shape.
+      read: reads the values and returns an array of that shape.
     """
 
     shape: tuple[int, ...]
@@ -24,17 +24,17 @@ class Stored(NamedTuple):
 
 @contextlib.contextmanager
 def refusing(path: str | Path, kind: str) -> Iterator[None]:
-    """Turns whatever a parser raises over a broken file into one `FileFormatError`.
+    """Turns any error of a parser over a broken file into one `FileFormatError`.
 
     Args:
       path: the file that is being read; the message begins with it.
       kind: what the file is read as, for the message.
 
     Yields:
-      Nothing; the body reads the file.
+      Nothing; the block reads the file.
 
     Raises:
-      FileFormatError: for any `Exception` of the body.
+      FileFormatError: for any `Exception` of the block.
 
     Example:
       >>> with refusing("cut.h5", "HDF5"):
@@ -46,10 +46,10 @@ def refusing(path: str | Path, kind: str) -> Iterator[None]:
         yield
     except FileFormatError:
         raise
-    # h5py, scipy, safetensors, zipfile and struct raise a dozen unrelated classes for damaged
-    # files, MemoryError among them where a damaged size field asks for too much.
+    # h5py, safetensors, zipfile and struct raise a dozen unrelated classes for damaged files, even
+    # MemoryError where a damaged size field asks for too much.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        # A damaged file can put anything into a message, control characters for the terminal too.
+        # A damaged file can put anything into a message, even control characters of the terminal.
         reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason[:300])
         raise FileFormatError(f"{path}: cannot be read as {kind}: {reason}") from error

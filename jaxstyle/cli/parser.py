@@ -1,0 +1,218 @@
+"""The command line's parser, generated from the table of options."""
+
+import argparse
+import functools
+import importlib.metadata
+from typing import Any, NamedTuple, NoReturn, get_args
+
+from jaxstyle.errors import UsageError
+from jaxstyle.pipeline.kinds import Flag
+from jaxstyle.pipeline.options import FETCHABLE, Group, Option, options_of
+
+_WIDTH = 80
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises where argparse would print the usage and exit; takes no abbreviated options."""
+
+    def __init__(self, **options: Any):
+        formatter = functools.partial(
+            argparse.RawDescriptionHelpFormatter, width=_WIDTH, max_help_position=27
+        )
+        super().__init__(allow_abbrev=False, formatter_class=formatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises `UsageError`."""
+        raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+
+
+class _Command(NamedTuple):
+    """A command, apart from its options.
+
+    Attributes:
+      name: "stylize", or "weights fetch" for an action of a command.
+      summary: one line that says what it does.
+      usage: what follows the name in a synopsis.
+      examples: lines to try.
+      positional: names of what is given without a flag, with metavar, number and help.
+    """
+
+    name: str
+    summary: str
+    usage: str
+    examples: tuple[str, ...] = ()
+    positional: tuple[tuple[str, str, str | None, str], ...] = ()
+
+
+_COMMANDS = (
+    _Command(
+        "demo",
+        "Make a first picture from what the package ships, without a download.",
+        "[options]",
+        ("jaxstyle demo", "jaxstyle demo -o first.png --size 512"),
+    ),
+    _Command(
+        "stylize",
+        "Paint photographs in the style of paintings.",
+        "CONTENT STYLE [STYLE ...] -o OUT [options]",
+        (
+            "jaxstyle stylize photo.jpg painting.jpg -o out.png",
+            "jaxstyle stylize photos/ 'paintings/*.jpg' -o folder --size 768",
+        ),
+        (
+            ("contents", "CONTENT", None, "the photograph, a folder of them, or a pattern"),
+            (
+                "styles",
+                "STYLE",
+                "+",
+                "the painting, a folder or a pattern; for several pictures OUT is a folder",
+            ),
+        ),
+    ),
+    _Command(
+        "texture",
+        "Make a texture like a painting, from noise.",
+        "STYLE -o OUT [options]",
+        (
+            "jaxstyle texture painting.jpg -o texture.png",
+            "jaxstyle texture painting.jpg -o wall.png --output-size 800x600",
+        ),
+        (("style", "STYLE", None, "the painting"),),
+    ),
+    _Command(
+        "reconstruct",
+        "Show what one layer keeps of a photograph, from noise.",
+        "CONTENT -o OUT [options]",
+        (
+            "jaxstyle reconstruct photo.jpg -o kept.png",
+            "jaxstyle reconstruct photo.jpg -o kept.png --layer relu5_1",
+        ),
+        (("content", "CONTENT", None, "the photograph"),),
+    ),
+    _Command(
+        "sweep",
+        "Make pictures with many settings, from a TOML file; a rerun goes on.",
+        "SPEC.toml -o DIR [options]",
+        (
+            "jaxstyle sweep sweep.toml -o folder",
+            "jaxstyle sweep sweep.toml -o folder --dry-run",
+        ),
+        (("spec", "SPEC.toml", None, "what to vary"),),
+    ),
+    _Command("weights list", "List the networks, and where they are.", "[options]"),
+    _Command(
+        "weights fetch",
+        "Download a network into the cache.",
+        "NAME [options]",
+        ("jaxstyle weights fetch vgg19",),
+        (("name", "NAME", None, ", ".join(FETCHABLE)),),
+    ),
+    _Command(
+        "weights convert",
+        "Turn a network's file into jaxstyle's own.",
+        "FILE -o OUT [options]",
+        (
+            "jaxstyle weights convert vgg_conv.pth -o vgg19.safetensors",
+            "jaxstyle weights convert net.h5 -o unit.safetensors --normalize photos/",
+        ),
+        (("file", "FILE", None, ".h5, .mat, .pth, .caffemodel or .safetensors"),),
+    ),
+    _Command(
+        "weights verify",
+        "Check a network's file.",
+        "FILE [options]",
+        ("jaxstyle weights verify vgg19.safetensors",),
+        (("file", "FILE", None, "a network in any layout"),),
+    ),
+)
+_REQUIRED = "output"  # wherever a command has it without a default
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the whole command line.
+
+    A namespace that it parses holds what was given, by the names of options, and the name of the
+    `command`.
+    """
+    parser = Parser(
+        prog="jaxstyle",
+        description="Neural style transfer in JAX: a photograph, a painting, a picture.",
+    )
+    try:
+        version = importlib.metadata.version("jaxstyle")
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        version = "of this checkout"
+    parser.add_argument("--version", action="version", version=f"jaxstyle {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    actions: Any = None
+    for command in _COMMANDS:
+        place, _, action = command.name.partition(" ")
+        if not action:
+            _add(commands, command)
+            continue
+        if actions is None:
+            summary = "Find, download, convert and check networks."
+            networks = commands.add_parser(place, help=summary, description=summary)
+            actions = networks.add_subparsers(metavar="ACTION", required=True)
+        _add(actions, command)
+    return parser
+
+
+def _add(commands: Any, command: _Command) -> None:
+    """Adds a command or an action of one."""
+    lines = [command.summary, *(["", "examples:"] if command.examples else [])]
+    parser = commands.add_parser(
+        command.name.rpartition(" ")[2],
+        help=command.summary,
+        description="\n".join([*lines, *(f"  {line}" for line in command.examples)]),
+        usage=f"jaxstyle {command.name} {command.usage}",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.set_defaults(command=command.name)
+    for name, metavar, number, text in command.positional:
+        parser.add_argument(name, metavar=metavar, nargs=number, help=text)
+    options = options_of(command.name)
+    for title in get_args(Group):
+        rows = [option for option in options.values() if option.group == title]
+        group = parser.add_argument_group(title) if rows else parser
+        if command.name == "stylize" and title == "picture":
+            group.add_argument(
+                "--content", metavar="CONTENT", action="append", dest="more contents",
+                help="add a photograph, a folder or a pattern",
+            )  # fmt: skip
+        if command.name == "weights convert" and title == "output":
+            group.add_argument(
+                "--normalize", nargs="+", metavar="IMAGE",
+                help="rescale to unit mean activations over these pictures and folders",
+            )  # fmt: skip
+        for option in rows:
+            _add_option(group, option)
+
+
+def _add_option(group: Any, option: Option) -> None:
+    flags = [f"--{option.name}"]
+    if option.name == "output":
+        flags.insert(0, "-o")
+    text = option.help
+    if option.choices is not None:
+        text += f"; one of {', '.join(option.choices)}"
+    if option.default:
+        text += f" (default: {option.default})"
+    if isinstance(option.kind, Flag):
+        group.add_argument(*flags, action="store_true", dest=option.name, help=text)
+        return
+    group.add_argument(
+        *flags,
+        dest=option.name,
+        type=functools.partial(_parse, option),
+        metavar=option.metavar,
+        required=option.name == _REQUIRED and not option.default,
+        help=text.replace("%", "%%"),
+    )
+
+
+def _parse(option: Option, text: str) -> Any:
+    try:
+        return option.kind.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,276 @@
+"""The kinds of values that options have: how each is read, checked and written.
+
+A value comes as text from a command line or from the settings inside a picture, and as a number,
+text, list or table from a sweep's file. Either way it ends as the same Python value. What is wrong
+with it is a `ValueError` that completes a sentence beginning with the option's name.
+"""
+
+import dataclasses
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxstyle.networks import vgg
+
+
+class NamedFile(NamedTuple):
+    """A file that an option's value names.
+
+    Attributes:
+      role: "style" for a painting, "mask", or "other" for what may also be no file.
+      name: the file, as the user names it.
+    """
+
+    role: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of value. The base class takes any text.
+
+    Attributes:
+      choices: the valid values, where there are few; None where any will do.
+    """
+
+    choices: tuple[str, ...] | None = None
+
+    def parse(self, text: str) -> Any:
+        """Returns the value that a text stands for.
+
+        Raises:
+          ValueError: if it stands for none.
+        """
+        return text
+
+    def check(self, value: Any) -> Any:
+        """Returns the value that something from a sweep's file or a program stands for.
+
+        Raises:
+          ValueError: if it stands for none.
+        """
+        if isinstance(value, str):
+            return self.parse(value)
+        raise ValueError(f"should be text, got {value!r}")
+
+    def text(self, value: Any) -> str:
+        """Returns a value as a text that `parse` reads back."""
+        return str(value)
+
+    def files(self, value: Any) -> Iterator[NamedFile]:
+        """Yields the files that a value names."""
+        yield from ()
+
+    def relocate(self, value: Any, found: Callable[[str], str]) -> Any:
+        """Returns a value whose files are renamed by a function."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag(Kind):
+    """An option without a value, given or not."""
+
+    def check(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise ValueError(f"should be true or false, got {value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice(Kind):
+    """One of a few texts."""
+
+    choices: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> str:
+        if text not in self.choices:
+            raise ValueError(f"should be one of {', '.join(self.choices)}, got {text!r}")
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Number(Kind):
+    """A number in a range.
+
+    Attributes:
+      least: the smallest value.
+      most: the largest value.
+      whole: whether only whole numbers will do.
+      above: whether the value has to be greater than `least`.
+    """
+
+    least: float = 0
+    most: float = math.inf
+    whole: bool = False
+    above: bool = False
+
+    def parse(self, text: str) -> float:
+        try:
+            value = int(text) if self.whole else float(text)
+        except ValueError:
+            value = math.nan
+        return self._in_range(value, text)
+
+    def check(self, value: Any) -> float:
+        if isinstance(value, str):
+            return self.parse(value)
+        kinds = int if self.whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise ValueError(f"should be {self.expected}, got {value!r}")
+        return self._in_range(value if self.whole else float(value), value)
+
+    @property
+    def expected(self) -> str:
+        """What a right value is, for a message."""
+        number = "a whole number" if self.whole else "a number"
+        if self.above:
+            return f"{number} greater than {self.least:g}"
+        if math.isfinite(self.most):
+            return f"{number} from {self.least:.10g} to {self.most:.10g}"
+        return f"{number} of at least {self.least:g}"
+
+    def _in_range(self, value: float, given: Any) -> float:
+        low = self.least < value if self.above else self.least <= value
+        if not (math.isfinite(value) and low and value <= self.most):
+            raise ValueError(f"should be {self.expected}, got {given}")
+        return value
+
+
+def short(number: float) -> str:
+    """Returns a number as the shortest text that reads back to the same number.
+
+    Example:
+      >>> short(1.0), short(0.1)
+      ('1', '0.1')
+    """
+    return repr(float(number)).removesuffix(".0")
+
+
+def whole(least: int, most: int = 10**9) -> Number:
+    """Returns the kind of a whole number in a range."""
+    return Number(least=least, most=most, whole=True)
+
+
+NOT_NEGATIVE = Number(least=0)
+POSITIVE = Number(least=0, above=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class FileName(Kind):
+    """A file, or one of some names in its place.
+
+    Attributes:
+      role: see `NamedFile`.
+      names: what may stand in place of a file.
+    """
+
+    role: str = "other"
+    names: tuple[str, ...] = ()
+
+    def files(self, value: str) -> Iterator[NamedFile]:
+        yield NamedFile(self.role, value)
+
+    def relocate(self, value: str, found: Callable[[str], str]) -> str:
+        return found(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer(Kind):
+    """The name of a layer.
+
+    VGG-19 has the layers of every network. Whether the network at hand has the layer is seen
+    later.
+    """
+
+    def parse(self, text: str) -> str:
+        vgg.check_layers([text])
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers(Kind):
+    """Layers and their weights: "relu1_1,relu2_1=0.5", or a table from layer to weight."""
+
+    def parse(self, text: str) -> dict[str, float]:
+        layers: dict[str, float] = {}
+        for part in text.split(","):
+            name, equals, weight = part.strip().partition("=")
+            if name in layers:
+                raise ValueError(f"names {name} twice")
+            layers[name] = NOT_NEGATIVE.parse(weight) if equals else 1.0
+        vgg.check_layers(list(layers))
+        return layers
+
+    def check(self, value: Any) -> dict[str, float]:
+        if not isinstance(value, Mapping):
+            return self.parse(value) if isinstance(value, str) else super().check(value)
+        vgg.check_layers([str(name) for name in value])
+        return {name: NOT_NEGATIVE.check(weight) for name, weight in value.items()}
+
+    def text(self, value: Mapping[str, float]) -> str:
+        return ",".join(f"{layer}={short(weight)}" for layer, weight in value.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class WidthAndHeight(Kind):
+    """A size such as "640x480"; the value is (height, width)."""
+
+    def parse(self, text: str) -> tuple[int, int]:
+        match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", text)
+        if match is None:
+            raise ValueError(f"should be like 640x480, got {text}")
+        return int(match[2]), int(match[1])
+
+    def text(self, value: tuple[int, int]) -> str:
+        height, width = value
+        return f"{width}x{height}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts(Kind):
+    """Whole numbers of at least 1, such as "500,200".
+
+    Attributes:
+      rising: whether each has to be greater than the one before.
+      names: what may stand in place of the numbers.
+    """
+
+    rising: bool = False
+    names: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> tuple[int, ...] | str:
+        if text in self.names:
+            return text
+        return self._checked([whole(1).parse(part.strip()) for part in text.split(",")])
+
+    def check(self, value: Any) -> tuple[int, ...] | str:
+        if isinstance(value, str):
+            return self.parse(value)
+        if isinstance(value, Sequence):
+            return self._checked([whole(1).check(each) for each in value])
+        return self._checked([whole(1).check(value)])
+
+    def text(self, value: tuple[int, ...] | str) -> str:
+        return value if isinstance(value, str) else ",".join(map(str, value))
+
+    def _checked(self, numbers: Sequence[float]) -> tuple[int, ...]:
+        counts = tuple(int(number) for number in numbers)
+        if self.rising and any(a >= b for a, b in itertools.pairwise(counts)):
+            raise ValueError(f"should be numbers that rise, got {', '.join(map(str, counts))}")
+        return counts
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard(Kind):
+    """A part of a whole such as "0/4": the first of four."""
+
+    def parse(self, text: str) -> tuple[int, int]:
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+            raise ValueError(f"should be like 0/4, I from 0 to N - 1, got {text}")
+        return int(index), int(count)
+
+    def text(self, value: tuple[int, int]) -> str:
+        return f"{value[0]}/{value[1]}"

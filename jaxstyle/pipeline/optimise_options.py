@@ -1,0 +1,122 @@
+"""What the options of an optimisation come to: scales, what is compared, weights, the solver."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxstyle import solvers
+from jaxstyle.errors import OptionError, usage_errors
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.networks import vgg
+from jaxstyle.networks.vgg import Params
+from jaxstyle.optimization import multiscale
+from jaxstyle.optimization.multiscale import Scale
+from jaxstyle.optimization.presets import Preset, get_preset
+from jaxstyle.pipeline.file_options import exclusive
+from jaxstyle.solvers import Solver
+
+
+def make_scales(given: Mapping[str, Any], filled: Mapping[str, Any]) -> tuple[Scale, ...]:
+    """Returns the scales of a recipe; without the option, the size and the steps."""
+    if "scales" not in given:
+        if "scale-steps" in given:
+            raise OptionError("{} needs {} beside it", "scale-steps", "scales")
+        return (Scale(filled["size"], filled["steps"]),)
+    if "scale-steps" in given and "steps" in given:
+        raise exclusive("steps", "scale-steps")
+    sizes = given["scales"]
+    if sizes == "auto":
+        sizes = multiscale.automatic_sizes(filled["size"])
+    elif given.get("size", sizes[-1]) != sizes[-1]:
+        raise OptionError(
+            "{} {size} and {} that end at {last} contradict each other; leave {} out",
+            "size", "scales", "size", size=given["size"], last=sizes[-1],
+        )  # fmt: skip
+    with usage_errors("scale-steps"):
+        return multiscale.make_scales(sizes, given.get("scale-steps", filled["steps"]))
+
+
+def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossSpec:
+    """Returns what is compared: a preset's spec, changed by options."""
+    computed = {
+        name: options[name]
+        for name in ("pooling", "padding", "convolution", "memory", "precision")
+        if name in options
+    }
+    changes: dict[str, Any] = {}
+    if computed:
+        with usage_errors(next(iter(computed))):
+            spec = spec.with_vgg(**computed)
+    if "tv" in options:
+        changes["total_variation"] = options["tv"]
+    if "statistic" in options:
+        changes["statistic"] = options["statistic"]
+    for name in ("content_layers", "style_layers"):
+        if (option := name.replace("_", "-")) in options:
+            changes[name] = tuple(options[option])
+    if command == "texture":
+        changes["content_layers"] = ()
+    if command == "reconstruct":
+        changes |= {"content_layers": (options["layer"],), "style_layers": ()}
+    return dataclasses.replace(spec, **changes)
+
+
+def make_weights(
+    preset: Preset,
+    spec: LossSpec,
+    options: Mapping[str, Any],
+    params: Params,
+    shape: tuple[int, int],
+) -> LossWeights:
+    """Returns the weights of an optimisation, resolved.
+
+    Args:
+      preset: the one that suits the network.
+      spec: what is compared.
+      options: of the recipe.
+      params: the network's parameters.
+      shape: height and width of the picture.
+    """
+    widths = vgg.network_widths(params)
+    weights = _preset_weights(preset.name, spec, widths, shape)
+    changes: dict[str, Any] = {}
+    for kind in ("content", "style"):
+        layers = options.get(f"{kind}-layers", {})
+        factors = [layers.get(layer, 1.0) for layer in getattr(spec, f"{kind}_layers")]
+        factor = options.get(f"{kind}-weight", 1.0) * jnp.asarray(factors, jnp.float32)
+        changes[kind] = getattr(weights, kind) * factor
+    for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
+        if name in options:
+            changes[field] = jnp.asarray(options[name], jnp.float32)
+    return dataclasses.replace(weights, **changes)
+
+
+@functools.lru_cache(maxsize=64)
+def _preset_weights(
+    name: str, spec: LossSpec, widths: vgg.Widths, shape: tuple[int, int]
+) -> LossWeights:
+    # It depends on the widths alone, and tracing the network for each of many jobs would add up.
+    params = jax.eval_shape(lambda key: vgg.init_params(key, widths), jax.random.key(0))
+    return get_preset(name).weights(params, shape, spec).resolve(spec)
+
+
+def make_solver(preset: Preset, options: Mapping[str, Any]) -> tuple[Solver, str]:
+    """Returns the solver, and a text that says how it was made."""
+    given = [name for name in ("history", "preconditioning", "learning-rate") if name in options]
+    if "solver" not in options:
+        if given:
+            raise OptionError("{} needs {} beside it", given[0], "solver")
+        return preset.solver(), f"of preset {preset.name}"
+    name = options["solver"]
+    valid = inspect.signature(solvers.SOLVERS[name]).parameters
+    for option in given:
+        if option.replace("-", "_") not in valid:
+            raise OptionError("{} is not for {} {name}; leave it out", option, "solver", name=name)
+    # The learning rate stays out of the solver: as an array it compiles nothing again.
+    settings = {key: options[key] for key in given if key != "learning-rate"}
+    return solvers.make_solver(name, **settings), repr((name, settings))

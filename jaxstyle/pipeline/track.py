@@ -1,0 +1,90 @@
+"""What is known of a picture while it is made: its loss terms, its steps, its last good image."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from jax import Array
+
+from jaxstyle._common import files
+from jaxstyle.optimization.descent import Progress
+from jaxstyle.pipeline.job import Job
+from jaxstyle.solvers import Info
+
+
+class Track:
+    """Follows the making of one picture.
+
+    Args:
+      job: the picture to make.
+      num_steps: the steps that its method makes.
+
+    Attributes:
+      image: the last good image `[H, W, 3]`, None before the first report.
+      step: how many steps are done.
+      good_steps: how many of them had a finite loss.
+      finite: whether all of them had.
+      rows: the loss terms of the start and of every step.
+      progress: what the method needs to go on from the last report, where it can.
+    """
+
+    def __init__(self, job: Job, num_steps: int):
+        self.job, self.num_steps = job, num_steps
+        self.image: Array | None = None
+        self.step = self.good_steps = 0
+        self.finite = True
+        self.rows: list[dict[str, float]] = []
+        self.progress: Progress | None = None
+
+    def start(self, image: Array) -> None:
+        """Takes the image that the method starts from."""
+        self.image = image
+
+    def take(self, step: int, image: Array, info: Info, progress: Progress | None = None) -> None:
+        """Takes a report: the steps done, the image, and `Info` of the steps since the last."""
+        terms = {name: np.asarray(values) for name, values in info.terms.items()}
+        losses, evaluations = np.asarray(info.loss), np.asarray(info.evaluations)
+        rows = list(self.rows)
+        for i in range(len(losses)):
+            row: dict[str, float] = {"step": len(rows), "evaluations": int(evaluations[i])}
+            row["loss"] = float(losses[i])
+            rows.append(row | {name: float(values[i]) for name, values in terms.items()})
+        finite = np.asarray(info.finite)
+        new_steps = step - self.step
+        good_steps = self.good_steps + int(finite[-new_steps:].sum())
+        all_finite = bool(finite[-1])
+        # Without a call in between, an interrupt cannot part them.
+        self.step, self.image, self.rows = step, image, rows
+        self.good_steps, self.finite, self.progress = good_steps, all_finite, progress
+
+    def go_on(self, progress: Progress, rows: list[dict[str, float]]) -> None:
+        """Takes over from an interrupted run, all of whose steps were good, and their rows."""
+        self.image, self.rows = progress.state.image, list(rows)
+        self.step = self.good_steps = progress.step
+
+    def summary(self) -> dict[str, float]:
+        """Returns the latest loss and its parts, summed over layers, without parts of zero."""
+        parts: dict[str, float] = {"loss": 0.0}
+        for name, value in self.rows[-1].items():
+            if name not in ("step", "evaluations"):
+                part = name.partition("/")[0]
+                parts[part] = parts.get(part, 0.0) + value
+        return {part: value for part, value in parts.items() if value or part == "loss"}
+
+    def terms(self) -> dict[str, float]:
+        """Returns the loss terms of the last good image."""
+        last = self.rows[self.good_steps]
+        return {k: v for k, v in last.items() if k not in ("step", "evaluations", "loss")}
+
+    def write_trace(self, path: Path) -> None:
+        """Writes the rows up to the last good image as CSV."""
+        with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.rows[0].keys())
+            writer.writeheader()
+            writer.writerows(self.rows[: self.good_steps + 1])
+
+
+def describe(summary: dict[str, float]) -> str:
+    """Returns the loss and its parts in a few words."""
+    loss, *parts = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in summary.items())
+    return f"{loss} ({', '.join(parts)})" if parts else loss

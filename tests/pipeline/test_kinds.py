@@ -1,0 +1,112 @@
+"""The kinds of option values: read from text and from TOML's types, written, and refused."""
+
+import math
+
+import pytest
+
+from jaxstyle.pipeline import file_options, kinds
+from jaxstyle.pipeline.file_options import RegionOption, Share
+
+WHOLE, HALF_OPEN = kinds.whole(1, 100), kinds.POSITIVE
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value", "written"),
+    [
+        (kinds.Kind(), "anything at all", "anything at all", None),
+        (kinds.Choice(("a", "b")), "b", "b", None),
+        (WHOLE, "7", 7, None),
+        (HALF_OPEN, "1e-3", 0.001, "0.001"),
+        (kinds.Layer(), "relu4_2", "relu4_2", None),
+        (kinds.Layers(), "relu1_1, pool2=.1", {"relu1_1": 1.0, "pool2": 0.1},
+         "relu1_1=1,pool2=0.1"),
+        (kinds.WidthAndHeight(), "640X480", (480, 640), "640x480"),
+        (kinds.Counts(), "500, 200", (500, 200), "500,200"),
+        (kinds.Counts(rising=True, names=("auto",)), "auto", "auto", None),
+        (kinds.Shard(), "0/4", (0, 4), None),
+        (
+            file_options.Mix(),
+            "a b.jpg=0.25; =.jpg=0.5",
+            (Share(None, 0.25), Share("a b.jpg", 0.25), Share("=.jpg", 0.5)),
+            "a b.jpg=0.25;=.jpg=0.5",
+        ),
+        (
+            file_options.Regions(),
+            "sky.png, style=wave.jpg, weight=2 ; rest,style-mask=foam.png",
+            (RegionOption("sky.png", "wave.jpg", weight=2.0),
+             RegionOption("rest", style_mask="foam.png")),
+            "sky.png,style=wave.jpg,weight=2;rest,style-mask=foam.png",
+        ),
+    ],
+)  # fmt: skip
+def test_text_becomes_a_value_and_text_again(kind, text, value, written):
+    assert kind.parse(text) == kind.check(text) == value
+    assert kind.text(value) == (text if written is None else written)
+    assert kind.parse(kind.text(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "value"),
+    [
+        (WHOLE, 7, 7),
+        (HALF_OPEN, 3, 3.0),
+        (HALF_OPEN, 0.1, 0.1),
+        (kinds.Flag(), True, True),
+        (kinds.Layers(), {"relu1_1": 1, "relu2_1": 0.5}, {"relu1_1": 1.0, "relu2_1": 0.5}),
+        (kinds.Counts(rising=True), [128, 256], (128, 256)),
+        (kinds.Counts(), 300, (300,)),
+    ],
+)
+def test_values_of_toml(kind, given, value):
+    checked = kind.check(given)
+    assert checked == value
+    assert type(checked) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "says"),
+    [
+        (kinds.Kind(), 3, "should be text, got 3"),
+        (kinds.Choice(("a", "b")), "c", "should be one of a, b, got 'c'"),
+        (WHOLE, "0", "should be a whole number from 1 to 100, got 0"),
+        (WHOLE, "1.5", "should be a whole number from 1 to 100, got 1.5"),
+        (WHOLE, 1.5, "should be a whole number from 1 to 100, got 1.5"),
+        (WHOLE, True, "should be a whole number from 1 to 100, got True"),
+        (WHOLE, [1], r"should be a whole number from 1 to 100, got \[1\]"),
+        (HALF_OPEN, 0, "should be a number greater than 0, got 0"),
+        (HALF_OPEN, math.nan, "should be a number greater than 0, got nan"),
+        (kinds.NOT_NEGATIVE, math.inf, "should be a number of at least 0, got inf"),
+        (kinds.Flag(), "yes", "should be true or false, got 'yes'"),
+        (kinds.Layer(), "relu9_9", "unknown layer relu9_9; valid layers: conv1_1"),
+        (kinds.Layers(), "relu1_1,relu1_1=2", "names relu1_1 twice"),
+        (kinds.Layers(), {"relu1_1": -1}, "should be a number of at least 0, got -1"),
+        (kinds.Layers(), {"relu9_9": 1}, "unknown layer relu9_9"),
+        (kinds.Layers(), 7, "should be text, got 7"),
+        (kinds.WidthAndHeight(), "0x9", "should be like 640x480, got 0x9"),
+        (kinds.Counts(rising=True), "256,128", "should be numbers that rise, got 256, 128"),
+        (kinds.Counts(), "1,,2", "should be a whole number from 1 to 1000000000, got "),
+        (kinds.Shard(), "4/4", "should be like 0/4"),
+    ],
+)
+def test_wrong_values_complete_a_sentence(kind, given, says):
+    with pytest.raises(ValueError, match=says):
+        kind.check(given)
+
+
+def test_files_are_named_with_their_roles_and_renamed():
+    regions = file_options.Regions()
+    value = regions.parse("sky.png,style=wave.jpg,style-mask=foam.png;rest,style=scream.jpg")
+    assert [tuple(file) for file in regions.files(value)] == [
+        ("style", "wave.jpg"), ("mask", "sky.png"), ("mask", "foam.png"), ("style", "scream.jpg"),
+    ]  # fmt: skip
+    moved = regions.relocate(value, "there/{}".format)
+    assert regions.text(moved) == (
+        "there/sky.png,style=there/wave.jpg,style-mask=there/foam.png;rest,style=there/scream.jpg"
+    )
+    mix = file_options.Mix()
+    assert mix.text(mix.relocate(mix.parse("a.jpg=0.5"), "there/{}".format)) == "there/a.jpg=0.5"
+    keep = kinds.FileName(role="mask")
+    assert [tuple(file) for file in keep.files("m.png")] == [("mask", "m.png")]
+    assert keep.relocate("m.png", "there/{}".format) == "there/m.png"
+    assert list(WHOLE.files(3)) == []
+    assert WHOLE.relocate(3, "there/{}".format) == 3

@@ -1,0 +1,126 @@
+"""The table of options: consistent in itself, and the one source of every way in."""
+
+import itertools
+from typing import get_args
+
+import pytest
+
+from jaxstyle.errors import OptionError, UsageError
+from jaxstyle.pipeline import options
+from jaxstyle.pipeline.kinds import Flag
+from jaxstyle.pipeline.metadata import read_options
+from jaxstyle.pipeline.options import OPTIONS, Group, check_options, option_texts, parse_options
+from jaxstyle.pipeline.recipe import make_recipe
+
+SHAPING = [
+    (command, option)
+    for command in options.PICTURES
+    for option in options.picture_options(command).values()
+]
+# A value for each option that takes no choice, other than its default.
+EXAMPLES = {
+    "size": 64, "output-size": (40, 60), "layer": "pool3", "content-weight": 0.1,
+    "content-layers": {"relu3_1": 0.3}, "init": "noise", "init-noise": 0.5, "seed": 9,
+    "scales": (32, 64), "scale-steps": (3, 2), "tv-weight": 1.5, "range-weight": 0.0,
+    "style-weight": 10.0, "style-layers": {"relu1_1": 1.0, "pool2": 1e-3}, "style-size": 30,
+    "style-scale": 1.25, "fine-style": "b.png", "keep": "m.png", "network": "compact", "steps": 7,
+    "history": 5, "preconditioning": 0.2, "learning-rate": 0.01,
+}  # fmt: skip
+MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
+
+
+def example(option):
+    if option.name in MIXED:
+        return option.kind.parse(MIXED[option.name])
+    return EXAMPLES[option.name] if option.choices is None else option.choices[-1]
+
+
+def test_names_are_unique_within_a_command():
+    for command in {command for option in OPTIONS for command in option.commands}:
+        names = [option.name for option in OPTIONS if command in option.commands]
+        assert len(names) == len(set(names)), command
+
+
+def test_every_row_says_what_it_needs_to():
+    for option in OPTIONS:
+        assert option.group in get_args(Group)
+        assert option.help[0].islower()
+        assert not option.help.endswith(".")
+        assert isinstance(option.kind, Flag) == (not option.metavar)
+
+
+@pytest.mark.parametrize(("command", "option"), SHAPING)
+def test_every_value_survives_being_stored(command, option):
+    value = example(option)
+    given = {option.name: value}
+    texts = option_texts(command, given)
+    assert parse_options(command, texts) == given
+    assert check_options(command, texts) == given
+
+
+@pytest.mark.parametrize(("command", "option"), SHAPING)
+def test_every_option_is_one_of_a_recipe(command, option):
+    needs = {
+        "scale-steps": {"scales": (32, 64)}, "mix-by": {"mix": MIXED["mix"]},
+        "guides": {"regions": MIXED["regions"]}, "history": {"solver": "lbfgs"},
+        "preconditioning": {"solver": "lbfgs"}, "learning-rate": {"solver": "adam"},
+    }.get(option.name, {})  # fmt: skip
+    given = check_options(command, needs) | {option.name: example(option)}
+    recipe = make_recipe(command, given)
+    assert recipe.options[option.name] == given[option.name]
+    assert recipe.num_steps >= 1
+
+
+def test_what_is_unknown_is_refused_with_what_is_known():
+    with pytest.raises(OptionError, match="unknown option 'style-wait'; valid: color, content-lay"):
+        check_options("stylize", {"style-wait": 1})
+    with pytest.raises(OptionError, match="unknown option 'output'; valid"):
+        check_options("stylize", {"output": "elsewhere.png"})  # it shapes no picture
+    with pytest.raises(OptionError, match="steps: should be a whole number from 1"):
+        check_options("stylize", {"steps": "many"})
+
+
+PAIRS = [
+    ({"mix": "b.png=0.5", "fine-style": "b.png"}, "mix and fine-style exclude each other"),
+    ({"style-size": 9, "style-scale": 2}, "style-size and style-scale exclude each other"),
+    ({"steps": 3, "scales": "16,32", "scale-steps": "2,1"}, "steps and scale-steps exclude"),
+    ({"guides": "inside"}, "guides needs regions beside it"),
+    ({"history": 3}, "history needs solver beside it"),
+    ({"solver": "adam", "history": 3}, "history is not for solver adam; leave it out"),
+    ({"precision": "bfloat16", "convolution": "winograd"}, "needs precision='float32'"),
+    ({"scales": "16,32", "scale-steps": "3"}, "scale-steps: 2 scales need as many numbers of"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), PAIRS)
+def test_contradictions_name_options_as_their_users_spell_them(given, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        make_recipe("stylize", check_options("stylize", given))
+    assert "--" not in str(caught.value)
+    spelled = caught.value.spelled(lambda name: f"<{name}>")
+    assert all(f"<{name}>" in spelled for name in caught.value.options)
+
+
+def test_no_library_message_has_a_flag():
+    errors = []
+    for first, second in itertools.combinations(EXAMPLES, 2):
+        given = {first: EXAMPLES[first], second: EXAMPLES[second]}
+        if given.keys() <= options.picture_options("stylize").keys():
+            try:
+                make_recipe("stylize", given)
+            except UsageError as error:
+                errors.append(str(error))
+    assert len(errors) > 30
+    assert [error for error in errors if "--" in error] == []
+
+
+def test_settings_of_another_command_are_refused(tmp_path):
+    import numpy as np
+
+    from jaxstyle import save_image
+
+    path = tmp_path / "out.png"
+    save_image(path, np.zeros((2, 2, 3)), settings={"command": "texture", "options": {"seed": "3"}})
+    assert read_options(str(path), "texture") == {"seed": 3}
+    with pytest.raises(UsageError, match="was made by jaxstyle texture"):
+        read_options(str(path), "stylize")

@@ -1,0 +1,146 @@
+"""Batches and their sinks: what each is told, and that one that fails costs nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.command_line import pixels, rows
+
+from jaxstyle.pipeline.job import Batch, group, make_job
+from jaxstyle.pipeline.options import check_options
+from jaxstyle.pipeline.run import Interrupted, run_batch
+from jaxstyle.pipeline.sinks import PictureFile, PicturesOnTheWay, TraceFile, WhenDone
+from jaxstyle.pipeline.studio import Studio
+
+pytestmark = pytest.mark.usefixtures("compile_faster", "folder")
+
+
+class Watcher:
+    """Notes what it is told, and fails or interrupts where it should."""
+
+    every = None
+
+    def __init__(self, error=None, at=None):
+        self.told, self._error, self._at = [], error, at
+
+    def report(self, track):
+        self.told.append(track.step)
+        if self._error is not None and track.step == self._at:
+            raise self._error
+
+    def close(self, track):
+        self.told.append("end")
+        if self._error is not None and self._at == "end":
+            raise self._error
+
+
+@pytest.fixture
+def batch(network):
+    """A batch of one job or more, and its studio."""
+
+    def make(*styles, scales=None, **options):
+        given = {"network": str(network), "size": 32, "steps": 3} | options
+        given |= {"content-layers": "relu2_1", "style-layers": "relu1_1"}
+        jobs = [
+            make_job("stylize", Path("content.png"), Path(style), Path(f"made-{style}"),
+                     check_options("stylize", given))
+            for style in styles or ("style.png",)
+        ]  # fmt: skip
+        studio = Studio(jobs)
+        ((program, members),) = group(studio.shape, jobs).items()
+        return studio, Batch(program, members, len(jobs))
+
+    return make
+
+
+def test_sinks_hear_of_the_start_of_each_step_and_of_the_end(batch):
+    studio, jobs = batch()
+    watcher = Watcher()
+    (outcome,) = run_batch(studio, jobs, lambda _: [watcher])
+    assert watcher.told == [0, 1, 2, 3, "end"]
+    assert (outcome.error, outcome.failures) == (None, [])
+    assert outcome.track.finite
+    assert len(outcome.track.rows) == 4
+    assert outcome.seconds > 0
+
+
+def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch):
+    studio, jobs = batch()
+    full = OSError(28, "No space left on device", "film.gif")
+    early, late, watcher = Watcher(full, at=1), Watcher(full, at="end"), Watcher()
+    sinks = [early, late, PictureFile(studio), TraceFile(Path("t.csv")), watcher]
+    (outcome,) = run_batch(studio, jobs, lambda _: sinks)
+    assert pixels("made-style.png").shape == (21, 32, 3)
+    assert len(rows("t.csv")) == 4
+    assert watcher.told == [0, 1, 2, 3, "end"]
+    assert early.told == [0, 1]  # dropped, and not asked again
+    assert [(each.sink, each.error) for each in outcome.failures] == [(early, full), (late, full)]
+
+
+def test_an_interrupt_hands_the_last_picture_to_the_sinks(batch):
+    studio, jobs = batch("style.png", "paint.png")
+    with pytest.raises(Interrupted) as stop:
+        run_batch(
+            studio, jobs, lambda job: [PictureFile(studio), Watcher(KeyboardInterrupt(), at=2)]
+        )
+    # The second lane had heard of one step when the first one's sink was interrupted at its second.
+    assert [outcome.track.step for outcome in stop.value.outcomes] == [2, 1]
+    assert Path("made-style.png").exists()
+    assert Path("made-paint.png").exists()
+
+
+def test_what_is_only_kept_when_done_is_not_kept_before(batch):
+    studio, jobs = batch()
+    with pytest.raises(Interrupted):
+        run_batch(
+            studio,
+            jobs,
+            lambda _: [WhenDone(PictureFile(studio)), Watcher(KeyboardInterrupt(), at=2)],
+        )
+    assert not Path("made-style.png").exists()
+    run_batch(studio, jobs, lambda _: [WhenDone(PictureFile(studio))])
+    assert Path("made-style.png").exists()
+
+
+def test_an_error_of_the_method_keeps_the_last_picture_too(batch, monkeypatch):
+    studio, jobs = batch()
+    method = type(jobs.jobs[0].recipe.method)
+    run = method.run
+
+    def out_of_memory(self, *arguments, **options):
+        for reports in run(self, *arguments, **options):
+            yield reports
+            if reports.step == 2:
+                raise MemoryError
+
+    monkeypatch.setattr(method, "run", out_of_memory)
+    with pytest.raises(MemoryError):
+        run_batch(studio, jobs, lambda _: [PictureFile(studio)])
+    assert Path("made-style.png").exists()
+
+
+def test_a_job_that_cannot_be_prepared_leaves_the_others_as_they_were(batch):
+    studio, jobs = batch("style.png", "paint.png", "other.png")
+    run_batch(studio, jobs, lambda _: [PictureFile(studio)])
+    before = {path.name: pixels(path.name) for path in Path().glob("made-*.png")}
+    for name in before:
+        Path(name).unlink()
+    Path("paint.png").write_text("no picture")
+    studio, jobs = batch("style.png", "paint.png", "other.png")
+    outcomes = run_batch(studio, jobs, lambda _: [PictureFile(studio)], tolerant=True)
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert "paint.png: not an image" in str(outcomes[1].error)
+    for name in ("made-style.png", "made-other.png"):
+        np.testing.assert_array_equal(pixels(name), before[name])
+    assert not Path("made-paint.png").exists()
+    with pytest.raises(ValueError, match=r"paint\.png: not an image"):
+        run_batch(studio, jobs, lambda _: [])
+
+
+def test_reports_come_as_often_as_a_sink_needs_them(batch):
+    studio, jobs = batch(steps=6)
+    watcher = Watcher()
+    run_batch(studio, jobs, lambda _: [PicturesOnTheWay(studio, 4), watcher])
+    assert Path("made-style-000004.png").exists()
+    assert not Path("made-style-000006.png").exists()  # that one is the picture itself
+    assert 4 in watcher.told
