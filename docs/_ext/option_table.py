@@ -11,17 +11,14 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-try:
-    from jaxstyle.pipeline.options import OPTIONS
-except ImportError:  # a version of the package from before there was a table
-    OPTIONS = ()
+from jaxstyle.pipeline.options import OPTIONS, Option
 
 _TITLES = {
-    "picture": "Pictures and their size",
-    "style": "Content, style and where to start",
+    "picture": "The picture",
+    "style": "The style",
     "colour": "Colours",
-    "regions": "Several paintings, and regions",
-    "method": "Network and solver",
+    "regions": "Regions",
+    "method": "Recipe, network and solver",
     "output": "What is written",
     "machine": "Machine and memory",
 }
@@ -43,25 +40,23 @@ class OptionTable(SphinxDirective):
         section += self._table([option for option in OPTIONS if option.group == group])
         return section
 
-    def _table(self, options: Sequence[Any]) -> nodes.table:
+    def _table(self, options: Sequence[Option]) -> nodes.table:
         head = nodes.row("", *(nodes.entry("", nodes.paragraph("", h)) for h in _HEADINGS))
         body = nodes.tbody("", *(self._row(option) for option in options))
         columns = [nodes.colspec(colwidth=width) for width in _WIDTHS]
         group = nodes.tgroup("", *columns, nodes.thead("", head), body, cols=len(columns))
-        return nodes.table("", group, classes=["colwidths-given"])
+        return nodes.table("", group, classes=["colwidths-given"], width="100%")
 
-    def _row(self, option: Any) -> nodes.row:
-        flag = f"--{option.name}" + (f" {option.metavar}" if option.metavar else "")
-        name = nodes.paragraph("", "", nodes.literal("", flag))
-        meaning = [nodes.paragraph("", option.help)]
+    def _row(self, option: Option) -> nodes.row:
+        flag = nodes.literal("", f"--{option.name} {option.metavar}".rstrip())
+        meaning = nodes.paragraph("", f"{option.help[0].upper()}{option.help[1:]}.")
         if option.choices:
-            meaning.append(
-                nodes.paragraph("", "One of ", *_listed(option.choices), nodes.Text("."))
-            )
+            meaning += [nodes.Text(" One of "), *_listed(option.choices), nodes.Text(".")]
+        if option.default:
+            meaning += nodes.Text(f" Default: {option.default}.")
         commands = nodes.paragraph("", "", *_listed(option.commands))
-        row = nodes.row("", *(nodes.entry("", *cell) for cell in ([name], meaning, [commands])))
-        row["ids"].append(f"option-{option.name}")
-        return row
+        cells = (nodes.paragraph("", "", flag), meaning, commands)
+        return nodes.row("", *(nodes.entry("", cell) for cell in cells))
 
 
 def _listed(names: Sequence[str]) -> list[nodes.Node]:

@@ -246,8 +246,10 @@ def function_cases() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield (
         "objective",
         lambda: jaxstyle.objective_and_gradient(
-            other[:24, :24], params, jaxstyle.compute_targets(params, other[:24, :24], style, spec),
-        spec=spec,
+            other[:24, :24],
+            params,
+            jaxstyle.compute_targets(params, other[:24, :24], style, spec),
+            spec=spec,
         ),
     )
 
