@@ -1,4 +1,4 @@
-"""The photographs and paintings that all measurements share."""
+"""Names the photographs and paintings that all measurements share."""
 
 from typing import Any
 
@@ -13,4 +13,5 @@ PAINTINGS = [
     "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
 ]  # fmt: skip
 INITS = ("content", "white-noise")
+# What is measured of one picture, or of one setting: a line of JSON.
 Case = dict[str, Any]

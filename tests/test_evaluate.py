@@ -2,19 +2,19 @@
 
 import json
 
-import evaluate as script
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.command_line import write_picture
-from pairs import PAIRS
 
 from jaxstyle import LossSpec, VGGSpec, color, evaluate, statistics
 from jaxstyle.evaluate import compute_reference, score, structural_similarity
 from jaxstyle.image import io, pixels
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.descent import Result
+from scripts.pairs import PAIRS
+from scripts.reproduction import judge_pictures as script
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 WIDTHS = (("conv1_1", 4), ("conv1_2", 4), ("conv2_1", 6))

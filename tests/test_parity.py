@@ -13,7 +13,8 @@ from jaxstyle.optimization.transfer import initial_image
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here: pip install '.[parity]'")
 
-from torch_oracle import Oracle, from_torch, to_torch  # noqa: E402 (it needs PyTorch)
+# It needs PyTorch.
+from scripts.benchmarks.torch_oracle import Oracle, from_torch, to_torch  # noqa: E402
 
 # On pictures this small, its threads only wait for each other.
 torch.set_num_threads(1)
@@ -118,7 +119,7 @@ def test_objective_and_image_gradient_agree(params, normalized, name, preset):
 
 @pytest.mark.parametrize("init", ["content", "white-noise"])
 def test_as_many_evaluations_reach_pytorch_s_loss(normalized, init):
-    """At 64 px here; `scripts/benchmark.py lbfgs` does the same at 256 px, for three pairs."""
+    """At 64 px here; `scripts.benchmarks.benchmark lbfgs` does it at 256 px, for three pairs."""
     recipe = get_preset("default")
     content = photograph("tubingen_praefcke.jpg", SHAPE)
     style = painting("starry-night.jpg", SHAPE)

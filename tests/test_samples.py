@@ -1,10 +1,10 @@
 """The sample pictures are what their script draws."""
 
-import draw_samples
 import numpy as np
 import pytest
 
 from jaxstyle import load_image, samples
+from scripts.reproduction import draw_samples
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ def restart_with_huge_pages() -> None:
     """Restarts this process with huge memory pages, or returns where they would gain nothing.
 
     Every evaluation allocates hundreds of megabytes for feature maps. With pages of 4 kB, setting
-    up that memory takes a quarter of the time (`scripts/benchmark.py pages`). Linux gives huge
-    pages to programs that ask for them. glibc asks for them if an environment variable says so, but
-    it reads the variable only when a process starts. Therefore the process has to restart, and this
-    call belongs at the start of a program, before anything is computed.
+    up that memory takes a quarter of the time (`python -m scripts.benchmarks.benchmark pages`).
+    Linux gives huge pages to programs that ask for them. glibc asks for them if an environment
+    variable says so, but it reads the variable only when a process starts. Therefore the process
+    has to restart, and this call belongs at the start of a program, before anything is computed.
 
     The function changes nothing and returns if one of these holds:
 

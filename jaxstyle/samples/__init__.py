@@ -1,4 +1,4 @@
-"""Two pictures for first tries, which the project draws itself (`scripts/draw_samples.py`).
+"""Two pictures for first tries, which the project draws itself.
 
 `LAKE` is the path of a picture that stands in for a photograph, `SWIRLS` that of one that stands in
 for a painting. Both are PNG files of 384×288 pixels, under the project's licence.

@@ -1,14 +1,14 @@
-"""Fingerprints of the pictures that every command, preset and control makes.
+"""Takes fingerprints of the pictures that every command, preset and control makes.
 
-    python scripts/reproduction/same_pictures.py -o before.txt
+    python -m scripts.reproduction.same_pictures -o before.txt
     ... change the code ...
-    python scripts/reproduction/same_pictures.py --against before.txt
+    python -m scripts.reproduction.same_pictures --against before.txt
 
-A change that should leave the results alone leaves every line alone, on the same machine and with
-the same versions of JAX and its compiler. Each line is the name of a case and a digest of what it
-wrote: the pixels of pictures and films, the text of traces and tables. Cases run the command in
-this process, on the package's own sample pictures and its compact network; with `JAXSTYLE_PARAMS`
-set to a file of VGG-19, a few run on that network too.
+Each line is the name of a case and a digest of what it wrote: the pixels of pictures and films, and
+the text of traces and tables. A change of the code that keeps the results keeps every line, on the
+same machine and with the same versions of JAX and its compiler. The cases run the command in this
+process, on the package's own sample pictures and its compact network. With `JAXSTYLE_PARAMS` set to
+a file of VGG-19, a few cases run on that network too.
 """
 
 import argparse

@@ -27,7 +27,9 @@ SPEC = LossSpec(("relu2_1",), ("relu1_1", "relu3_1"), network=VGGSpec(padding="z
 SPECS = {
     "plain": SPEC,
     "several content layers": LossSpec(("relu1_2", "conv2_1"), ("relu1_2",), total_variation="l1"),
-    "average, reflect": LossSpec(("relu3_1",), ("conv1_1", "pool2"), "average", "reflect"),
+    "average, reflect": LossSpec(
+        ("relu3_1",), ("conv1_1", "pool2"), network=VGGSpec("average", "reflect")
+    ),
     "replicate": LossSpec(("pool1",), ("relu2_1",), network=VGGSpec(padding="replicate")),
     "content only": LossSpec(("relu3_1",), ()),
     "style only": LossSpec((), ("relu3_1", "relu1_1")),
@@ -213,7 +215,7 @@ def compiled():
 
 def test_compiles_once_for_every_form_of_weights_and_all_targets_of_one_shape(compiled):
     def evaluate(weights, image=IMAGE, targets=TARGETS, **changes):
-        spec = LossSpec(["relu2_1"], ["relu1_1", "relu3_1"], **changes)
+        spec = LossSpec(["relu2_1"], ["relu1_1", "relu3_1"], network=VGGSpec(**changes))
         return objective_and_gradient(image, PARAMS, targets, weights, spec=spec)
 
     other = compiled_targets(PARAMS, 1 - CONTENT, STYLE[:4], spec=SPEC)
@@ -243,14 +245,28 @@ def test_a_spec_is_hashable_makes_tuples_of_lists_and_lists_each_layer_once():
         ({"content_layers": (), "style_layers": ()}, ValueError, "at least one content layer"),
         ({"style_layers": ["relu1_1"] * 2}, ValueError, "style_layers names a layer twice: relu1"),
         ({"content_layers": "relu1_1"}, TypeError, "content_layers .* got the string 'relu1_1'"),
-        ({"pooling": "mean"}, ValueError, "unknown pooling 'mean'; valid: max, average"),
-        ({"padding": "same"}, ValueError, "unknown padding 'same'; valid: zero, reflect, repli"),
+        ({"network": "vgg19"}, TypeError, "network should be a VGGSpec or a function .* 'vgg19'"),
         ({"total_variation": "l2"}, ValueError, "unknown total_variation 'l2'; valid: squared, l1"),
     ],
 )
 def test_a_spec_refuses(fields, error, message):
     with pytest.raises(error, match=message):
         LossSpec(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pooling": "mean"}, "unknown pooling 'mean'; valid: max, average"),
+        ({"padding": "same"}, "unknown padding 'same'; valid: zero, reflect, replicate"),
+        ({"memory": "little"}, "unknown memory 'little'; valid: auto, plain, low"),
+    ],
+)
+def test_how_vgg_is_computed_refuses(fields, message):
+    with pytest.raises(ValueError, match=message):
+        VGGSpec(**fields)
+    with pytest.raises(ValueError, match=message):
+        LossSpec().with_vgg(**fields)
 
 
 @pytest.mark.parametrize("number", [-1, -1e-9, float("nan"), float("inf"), np.float64(-1)])

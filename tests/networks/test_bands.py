@@ -86,12 +86,12 @@ def test_fast_bands_equal_the_whole_and_are_of_the_first_block():
 
 @pytest.mark.usefixtures("narrow_bands")
 @pytest.mark.parametrize(
-    "change",
-    [{"convolution": "direct"}, {"precision": "bfloat16"}, {"memory": "plain"},
-     {"network": lambda params, image, layers: {}}],
+    "network",
+    [VGGSpec(convolution="direct"), VGGSpec(precision="bfloat16"), VGGSpec(memory="plain"),
+     lambda params, image, layers: {}],
 )  # fmt: skip
-def test_bands_are_for_where_they_are_faster(change):
-    spec = LossSpec(("relu2_1",), ("relu1_1",), **change)
+def test_bands_are_for_where_they_are_faster(network):
+    spec = LossSpec(("relu2_1",), ("relu1_1",), network=network)
     assert specs.choose_bands(PARAMS, (70, 12), spec) is None
 
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_is_refused_in_one_line():
 
 
 def test_rows_over_several_devices_are_refused(monkeypatch):
-    monkeypatch.setattr(specs, "splits_rows", lambda image: True)
+    monkeypatch.setattr("jaxstyle.networks.spec.splits_rows", lambda image: True)
     with pytest.raises(ValueError, match="memory='low' is for one device"):
         specs.settle(LossSpec(network=VGGSpec(memory="low")), jnp.zeros((8, 8, 3)))
     assert specs.settle(LossSpec(), jnp.zeros((8, 8, 3))).network.memory == "plain"

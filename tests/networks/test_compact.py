@@ -5,7 +5,6 @@ import json
 import jax.numpy as jnp
 import pytest
 from helpers.shared import shared_file
-from judge_networks import Judge, random_network
 
 import jaxstyle
 from jaxstyle import LossSpec, samples
@@ -14,6 +13,7 @@ from jaxstyle.networks import catalogue, vgg
 from jaxstyle.networks.load import load_network, verify
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.solvers import lbfgs
+from scripts.training.judge_networks import Judge, random_network
 
 PATH = catalogue.shipped() / "compact.safetensors"
 

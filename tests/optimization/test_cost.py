@@ -4,11 +4,11 @@ import re
 
 import jax
 import pytest
-from compare_pytorch import direct_flops
 
 from jaxstyle import LossSpec, VGGSpec, solvers
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.step import compile_step
+from scripts.benchmarks.compare_pytorch import direct_flops
 
 # conv2_1 is wide and long enough for "auto" to take Winograd's algorithm on a CPU.
 WIDTHS = (("conv1_1", 64), ("conv2_1", 96))

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import benchmark_processes
 import jax
 import pytest
 
@@ -11,6 +10,7 @@ import jaxstyle
 from jaxstyle import LossSpec, solvers
 from jaxstyle.networks.catalogue import shipped
 from jaxstyle.optimization import memory, step
+from scripts.benchmarks import benchmark_processes
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 SPEC = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))

@@ -1,6 +1,6 @@
 """The main job's promises on the real VGG-19 and real pictures, at sizes that a test can afford.
 
-`scripts/benchmark.py` measures the same at full size.
+`scripts/benchmarks/benchmark.py` measures the same at full size.
 """
 
 import itertools

@@ -1,0 +1,41 @@
+"""Measures how long things take, so that the times can be compared."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+
+def alternate(runs: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[float]]:
+    """Returns the seconds of each run in every round.
+
+    The runs take turns, so that all of them see the same machine. Their order is drawn again for
+    every round, because what ran before leaves its traces in caches and memory. A turn is two
+    calls, and the second one counts: it takes the memory that the first has just given back, as a
+    step of a descent does. Taking pages that other runs left is slow on virtual machines.
+
+    Args:
+      runs: what to time, by name.
+      rounds: how many turns each of them gets.
+    """
+    seconds: dict[Any, list[float]] = {name: [] for name in runs}
+    draws = random.Random(0)
+    for _ in range(rounds):
+        for name in draws.sample(list(runs), len(runs)):
+            runs[name]()
+            seconds[name].append(seconds_of(runs[name]))
+    return seconds
+
+
+def seconds_of(run: Callable[[], Any]) -> float:
+    """Returns how long a call takes."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def waiting_for(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """Returns a run that calls a JAX function and waits until its result is there."""
+    return lambda: jax.block_until_ready(function(*arguments))
