@@ -16,8 +16,9 @@ from safetensors.numpy import save
 from tqdm import tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.files import find_pictures
 from jaxstyle._common.huge_pages import restart_with_huge_pages
-from jaxstyle.cli.networks import central_square, find_pictures
+from jaxstyle.cli.networks import central_square
 from jaxstyle.networks import vgg
 from jaxstyle.networks.load import load_network
 from scripts.command_line import make_parser

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from jaxstyle.cli.networks import find_pictures
+from jaxstyle._common.files import find_pictures
 from scripts.training.narrowing import Floats
 
 # These are never trained on, so that nothing measured with them was learned by heart.
