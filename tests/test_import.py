@@ -1,55 +1,16 @@
 """Importing the package is quiet and changes nothing; its namespace is what `__all__` says."""
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import pytest
 
 import jaxstyle
-
-NAMES = [
-    "Grid",
-    "Kept",
-    "LossSpec",
-    "LossWeights",
-    "MemoryPlan",
-    "Mixture",
-    "ObjectiveValue",
-    "OwnLoss",
-    "Region",
-    "Result",
-    "Targets",
-    "blend_styles",
-    "color",
-    "compute_targets",
-    "content_loss",
-    "descend",
-    "features",
-    "gram_matrix",
-    "guided_targets",
-    "init_params",
-    "load_image",
-    "load_params",
-    "make_scales",
-    "mix_styles",
-    "normalize_params",
-    "objective",
-    "objective_and_gradient",
-    "optimize",
-    "plan_memory",
-    "quantize",
-    "reconstruct_content",
-    "resize",
-    "save_image",
-    "shard_rows",
-    "solvers",
-    "style_loss",
-    "stylize",
-    "stylize_coarse_to_fine",
-    "stylize_grid",
-    "synthesize_texture",
-]
 
 PROBE = """
 import json, os, sys
@@ -114,19 +75,70 @@ def test_import_reads_only_modules(imported):
     assert [path for path in imported["read"] if not path.endswith((".py", ".pyc", ".so"))] == []
 
 
-def test_exported_names_are_these():
-    assert jaxstyle.__all__ == NAMES
+def public(namespace):
+    return {name for name in vars(namespace) if not name.startswith("_")}
 
 
-def test_dir_lists_the_exported_names():
-    assert dir(jaxstyle) == NAMES
+def test_the_namespace_holds_what_it_exports_and_modules():
+    exported = set(jaxstyle.__all__)
+    assert len(exported) == len(jaxstyle.__all__)
+    assert dir(jaxstyle) == sorted(exported)
+    for name in exported:
+        getattr(jaxstyle, name)  # those that are imported when they are first used too
+    rest = public(jaxstyle) - exported
+    modules = {name for name in rest if isinstance(getattr(jaxstyle, name), types.ModuleType)}
+    assert rest - modules <= {"Any", "TYPE_CHECKING"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", jaxstyle.__all__)
 def test_every_exported_name_resolves_to_something_documented(name):
     exported = getattr(jaxstyle, name)
     assert exported.__name__.split(".")[-1] == name
     assert exported.__doc__
+
+
+@pytest.mark.parametrize("name", ["animation", "color", "pages", "presets", "statistics"])
+def test_modules_have_the_short_names_of_the_documentation(name):
+    short = importlib.import_module(f"jaxstyle.{name}")
+    assert short is getattr(jaxstyle, name)
+    assert importlib.import_module(short.__name__) is short
+
+
+def test_the_objective_is_a_function_and_no_module():
+    assert callable(jaxstyle.objective)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("jaxstyle.objective")
+
+
+def test_rooms_import_each_other_in_one_direction():
+    """A room, by what its modules import of the package, directly or inside functions."""
+    allowed = {
+        "errors": set(),
+        "samples": set(),
+        "_common": {"errors"},
+        "image": {"_common", "errors"},
+        "networks": {"_common", "errors", "image"},
+        "losses": {"_common", "errors", "image", "networks"},
+        "solvers": {"image"},
+        "optimization": {"_common", "errors", "image", "networks", "losses", "solvers"},
+        "evaluate": {"_common", "errors", "image", "networks", "losses"},
+    }
+    core = set(allowed)
+    allowed["pipeline"] = core
+    allowed["sweep"] = allowed["cli"] = core | {"pipeline", "samples"}
+    allowed["cli"] = allowed["cli"] | {"sweep"}
+    root = Path(jaxstyle.__file__).parent
+    for path in root.rglob("*.py"):
+        room = path.relative_to(root).parts[0].removesuffix(".py")
+        if room in ("__init__", "__main__"):
+            continue
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxstyle."):
+                imported.add(node.module.split(".")[1])
+            elif isinstance(node, ast.ImportFrom) and node.module == "jaxstyle":
+                imported |= {alias.name for alias in node.names}
+        assert imported - {room} <= allowed[room], path
 
 
 def test_another_name_is_an_attribute_error():

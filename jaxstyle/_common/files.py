@@ -107,7 +107,7 @@ def check_writable(path: StrPath) -> None:
     _create_beside(_output_target(path), path).unlink()
 
 
-def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
+def find_pictures(given: Sequence[StrPath], root: Path = Path()) -> list[Path]:
     """Returns the files that names stand for: a file, all pictures of a folder, or a pattern.
 
     Args:
@@ -121,7 +121,7 @@ def find_pictures(given: Sequence[str], root: Path = Path()) -> list[Path]:
       UsageError: if a folder has no pictures, or a pattern matches none.
     """
     found: list[Path] = []
-    for name in given:
+    for name in map(str, given):
         path = root / name
         if path.is_dir():
             some = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)

@@ -120,7 +120,7 @@ def test_the_first_picture_is_the_start_and_there_are_about_fifty(cli):
 
 
 def test_an_interrupt_keeps_the_film_so_far(cli, monkeypatch):
-    descend = descent.descend
+    descend = descent.descend_resolved
 
     def interrupted(*args, **options):
         for progress in descend(*args, **options):

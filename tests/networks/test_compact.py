@@ -50,7 +50,8 @@ def test_the_recipe_differs_from_the_default_in_weights_and_preconditioning_alon
         assert getattr(ours, field) == getattr(default, field), field
 
 
-@pytest.mark.parametrize("normalized", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("normalized", [True, False])
 def test_its_activations_are_some_of_vgg19s(compact, vgg19, normalized):
     """On a photograph that it was not trained on; bounds: what was found, and some room."""
     image = jaxstyle.load_image(shared_file("data/content/coffee.png"), 192)
@@ -73,6 +74,7 @@ def test_its_activations_are_some_of_vgg19s(compact, vgg19, normalized):
         assert float(error) < bound, f"{layer}: {error:.3f}"
 
 
+@pytest.mark.slow
 def test_vgg19_sees_the_style_in_its_pictures(compact, vgg19):
     """Far more of it than in a random network's; bounds: what was found, and some room."""
     content = jaxstyle.load_image(samples.LAKE, 128)

@@ -72,7 +72,7 @@ def test_wider_batches_differ_by_rounding(grid, width):
     np.testing.assert_array_equal(wide.info.evaluations, narrow.info.evaluations)
 
 
-def test_neighbours_and_order_do_not_matter(params, contents, styles):
+def test_neighbours_do_not_matter_and_order_only_by_rounding(params, contents, styles):
     lanes = [
         Lane(
             contents[i % 2],
@@ -88,7 +88,8 @@ def test_neighbours_and_order_do_not_matter(params, contents, styles):
         return np.asarray(end.image)
 
     first = images(lanes)
-    np.testing.assert_array_equal(images(lanes[::-1])[::-1], first)
+    # Processors without AVX-512 add up a lane in an order that depends on its place.
+    np.testing.assert_allclose(images(lanes[::-1])[::-1], first, atol=2e-5)
     np.testing.assert_array_equal(images(lanes[:3]), first[:3])
     np.testing.assert_array_equal(
         images([*lanes[:2], spoilt, lanes[3]])[[0, 1, 3]], first[[0, 1, 3]]
@@ -272,7 +273,7 @@ print("ok")
 
 def test_eight_devices():
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8",
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }

@@ -79,6 +79,7 @@ def test_saving_at_more_pixels(params, pair):
     check_saving(params, *pictures(*pair, size=96), num_steps=80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init", ["content", "white-noise"])
 def test_the_loss_falls_by_a_factor_of_twenty(params, small, init):
     check_run(params, *small, init, num_steps=40)

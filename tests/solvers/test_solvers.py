@@ -8,6 +8,7 @@ import pytest
 from helpers.descents import rosenbrock, run
 
 from jaxstyle import solvers
+from jaxstyle.solvers import methods
 
 SHAPE = (4, 4, 3)
 
@@ -90,7 +91,7 @@ def test_the_fixed_step_crosses_regions_without_curvature():
 
 
 def test_without_the_guard_the_fixed_step_stays_on_the_hilltop(monkeypatch):
-    monkeypatch.setattr(solvers, "_drop_pair_without_curvature", lambda inner, before: inner)
+    monkeypatch.setattr(methods, "_drop_pair_without_curvature", lambda inner, before: inner)
     image = jnp.linspace(0.02, 0.05, 48).reshape(SHAPE)
     # Another history is another program: this one is compiled without the guard.
     _, _, losses = run(solvers.lbfgs(history=6), hilltop, image, 80)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.command_line import write_picture
-from jaxstyle.cli.options import build_parser
 from PIL import Image
 
+from jaxstyle.cli.parser import build_parser
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.pipeline.recipe import make_recipe
 from scripts.reproduction import figures_2017, gallery
