@@ -1,5 +1,6 @@
 """Fixtures that several test modules use."""
 
+import gc
 import importlib.metadata
 import os
 from pathlib import Path
@@ -17,6 +18,9 @@ from jaxstyle.networks import load as loading
 _EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 if importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EMITTERS}".strip()
+
+# What JAX keeps of a thousand programs is much to look through, and little of it is garbage.
+gc.set_threshold(100_000, 50, 100)
 
 SMALL = {
     "size": 32,

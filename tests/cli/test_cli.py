@@ -34,6 +34,9 @@ KINDS = {"o.png": "PNG", "o.jpg": "JPEG", "o.jpeg": "JPEG", "o.webp": "WEBP", "O
 # A line search takes long to compile: every day for one command, with -m slow for all.
 LINE_SEARCH = ("lbfgs-zoom", "optax-lbfgs")
 RARE = {(c, s): s in LINE_SEARCH and c != "stylize" for c in COMMANDS for s in SOLVERS}
+# Each preset compiles three programs: every day for three of them, with -m slow for all.
+USUAL = ("default", "compact", "gatys2016")
+MADE = [pytest.param(p, marks=() if p in USUAL else pytest.mark.slow) for p in PRESETS]
 SOLVED = [pytest.param(*pair, marks=pytest.mark.slow if RARE[pair] else ()) for pair in RARE]
 
 
@@ -87,7 +90,7 @@ def test_each_solver(cli, command, solver):
     assert summary["options"]["solver"] == solver
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", MADE)
 def test_each_preset(cli, preset):
     recipe = PRESETS[preset]
     summary = json.loads(done(cli(STYLIZE, preset=preset, steps=1, json=True)).out)

@@ -38,6 +38,7 @@ def run(tmp_path: Path, **changes: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing_that_took_long(tmp_path):
     assert run(tmp_path) == 0
     first = (tmp_path / "out.png").read_bytes()

@@ -90,6 +90,7 @@ def test_starts_anew_once_with_the_same_arguments():
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.slow
 def test_the_command_starts_anew_to_make_pictures_only(tmp_path):
     trace = (
         "import sys; sys.addaudithook(lambda e, _: e == 'os.exec' and print('anew', flush=True))"

@@ -93,7 +93,9 @@ def test_vmap_equals_a_loop(convolution):
         close(got, np.asarray(one(x)), 1e-5)
 
 
-@pytest.mark.parametrize("convolution", ["im2col", "winograd"])
+@pytest.mark.parametrize(
+    "convolution", ["winograd", pytest.param("im2col", marks=pytest.mark.slow)]
+)
 def test_derivatives_of_every_mode_and_order(convolution):
     arrays = case(5, 3, 2, 2)
     convolve = jax.jit(functools.partial(conv3x3, convolution=convolution, padding="reflect"))

@@ -271,6 +271,7 @@ print("ok")
 """
 
 
+@pytest.mark.slow
 def test_eight_devices():
     environment = os.environ | {
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8",
