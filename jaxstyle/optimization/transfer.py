@@ -71,7 +71,6 @@ def stylize(
 
     Example:
       >>> from jaxstyle.networks import vgg
-    from jaxstyle.networks.spec import VGGSpec
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
       >>> spec = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1",))
       >>> content, style = jax.random.uniform(jax.random.key(1), (2, 16, 16, 3))
