@@ -97,13 +97,14 @@ def _run(argv: list[str], own_process: bool) -> int:
 def _describe(error: Exception) -> str:
     text = error.spelled(lambda name: f"--{name}") if isinstance(error, OptionError) else str(error)
     text = " ".join(text.split())
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
-        return "out of memory; try a smaller --size, or a shorter --history"
+    kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror.lower()}"
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
-    return f"unexpected {type(error).__name__}: {text[:300]} (a bug; --debug shows where)"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
+        return f"out of memory; try a smaller --size, or a shorter --history{kept}"
+    return f"unexpected {type(error).__name__}: {text[:300]} (a bug; --debug shows where){kept}"
 
 
 def _complain(message: str) -> None:

@@ -130,6 +130,11 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes + stop.outcomes)) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
+    failures = [failure.error for outcome in outcomes for failure in outcome.failures]
+    for error in failures[1:]:
+        print(f"jaxstyle: error: {error}", file=sys.stderr)
+    if failures:
+        raise failures[0]
     return 0 if all(outcome.track.finite for outcome in outcomes) else 1
 
 
@@ -199,10 +204,10 @@ def _interrupted(jobs: list[Job], outcomes: list[Outcome]) -> str:
 
 
 def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments) -> None:
-    """Prints what has become of a job; raises what kept its files from being written."""
+    """Prints what has become of a job whose picture was written, or diverged."""
     job, track = outcome.job, outcome.track
-    for failure in outcome.failures:
-        raise failure.error
+    if track.finite and not track.kept:
+        return  # why it could not be written is said at the end
     height, width = batch.program.shape
     if not track.finite:
         step = track.good_steps
@@ -215,13 +220,13 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
         if not step:
             return
     if "json" in arguments:
-        last = track.rows[-1]
+        last = track.rows[track.good_steps]
         summary = {
             "output": str(job.output),
             "width": width,
             "height": height,
             "loss": last["loss"],
-            "terms": {k: v for k, v in last.items() if k not in ("step", "evaluations", "loss")},
+            "terms": track.terms(),
             "steps": track.good_steps,
             "evaluations": last["evaluations"],
             "seconds": round(outcome.seconds, 3),

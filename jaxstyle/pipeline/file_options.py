@@ -159,6 +159,8 @@ def check_together(options: Mapping[str, Any]) -> None:
     for name, needed in (("mix-by", "mix"), ("guides", "regions")):
         if name in options and needed not in options:
             raise OptionError("{} needs {} beside it", name, needed)
+    if options.get("precision") == "bfloat16" and options.get("convolution") == "winograd":
+        raise OptionError("{} winograd needs {} float32", "convolution", "precision")
     if options.get("mix-by") == "targets" and options.get("statistic") == "wasserstein":
         raise OptionError("{} targets is not for {} wasserstein; use losses", "mix-by", "statistic")
 

@@ -119,22 +119,27 @@ class Number(Kind):
         kinds = int if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise ValueError(f"should be {self.expected}, got {value!r}")
-        return self._in_range(value if self.whole else float(value), value)
+        try:
+            return self._in_range(value if self.whole else float(value), value)
+        except OverflowError:  # a whole number that no float holds
+            raise ValueError(f"should be {self.expected}, got a number too large") from None
 
     @property
     def expected(self) -> str:
         """What a right value is, for a message."""
         number = "a whole number" if self.whole else "a number"
         if self.above:
-            return f"{number} greater than {self.least:g}"
+            most = f" and at most {self.most:g}" if math.isfinite(self.most) else ""
+            return f"{number} greater than {self.least:g}{most}"
         if math.isfinite(self.most):
             return f"{number} from {self.least:.10g} to {self.most:.10g}"
         return f"{number} of at least {self.least:g}"
 
     def _in_range(self, value: float, given: Any) -> float:
         low = self.least < value if self.above else self.least <= value
-        if not (math.isfinite(value) and low and value <= self.most):
-            raise ValueError(f"should be {self.expected}, got {given}")
+        # Compared and not converted: a whole number may be too large for a float.
+        if not (low and value <= self.most and value != math.inf):
+            raise ValueError(f"should be {self.expected}, got {str(given)[:40]}")
         return value
 
 
@@ -170,10 +175,11 @@ class FileName(Kind):
     names: tuple[str, ...] = ()
 
     def files(self, value: str) -> Iterator[NamedFile]:
-        yield NamedFile(self.role, value)
+        if value not in self.names:
+            yield NamedFile(self.role, value)
 
     def relocate(self, value: str, found: Callable[[str], str]) -> str:
-        return found(value)
+        return value if value in self.names else found(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,9 +224,9 @@ class WidthAndHeight(Kind):
     """A size such as "640x480"; the value is (height, width)."""
 
     def parse(self, text: str) -> tuple[int, int]:
-        match = re.fullmatch(r"([1-9]\d*)[xX×]([1-9]\d*)", text)
+        match = re.fullmatch(r"([1-9][0-9]{0,5})[xX×]([1-9][0-9]{0,5})", text)
         if match is None:
-            raise ValueError(f"should be like 640x480, got {text}")
+            raise ValueError(f"should be like 640x480, got {text[:40]}")
         return int(match[2]), int(match[1])
 
     def text(self, value: tuple[int, int]) -> str:
@@ -257,6 +263,8 @@ class Counts(Kind):
 
     def _checked(self, numbers: Sequence[float]) -> tuple[int, ...]:
         counts = tuple(int(number) for number in numbers)
+        if not counts:
+            raise ValueError("should be one whole number or more, got none")
         if self.rising and any(a >= b for a, b in itertools.pairwise(counts)):
             raise ValueError(f"should be numbers that rise, got {', '.join(map(str, counts))}")
         return counts

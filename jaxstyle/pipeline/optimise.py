@@ -173,7 +173,12 @@ class Optimisation:
         return dataclasses.replace(self, preset=preset, solver=solver, solver_name=name), options
 
     def check(self, job: "Job", studio: "Studio") -> None:
-        """Raises `UsageError` if a picture is too small for the layers, or cannot be a start."""
+        """Reads all pictures and masks; raises `UsageError` if one is too small, or no start.
+
+        Raises:
+          UsageError: if a picture is too small for the layers, or cannot be a start.
+          OSError, FileFormatError: if a picture or a mask cannot be read.
+        """
         for path, size in job.sources:
             layers = self.spec.layers if path == job.content else self.spec.style_layers
             shape, source = studio.sources.shapes(path, size)
@@ -196,6 +201,9 @@ class Optimisation:
                 width=width, height=height, error=error,
             ) from None  # fmt: skip
         studio.sources.start(job, shape)
+        for role, path in job.named_files:
+            if role == "mask":
+                studio.sources.load(path, shape)
 
     def choose_width(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> int:
         """Returns how many jobs of a picture's size run best at once."""

@@ -31,6 +31,7 @@ from jaxstyle.pipeline.kinds import (
     Kind,
     Layer,
     Layers,
+    Number,
     Shard,
     WidthAndHeight,
     whole,
@@ -127,9 +128,9 @@ def _rows() -> tuple[Option, ...]:
         Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",
                "style", styled, "L=X,…", "the recipe's"),
         Option("style-size", size, "set the painting's longer side, which sets the size of the "
-               "strokes", "style", every, "N", "that of the picture"),
-        Option("style-scale", POSITIVE, "scale the painting, and the strokes with it", "style",
-               stylize, "X", "1"),
+               "strokes", "style", styled, "N", "that of the picture"),
+        Option("style-scale", Number(most=100, above=True), "scale the painting, and the strokes "
+               "with it", "style", stylize, "X", "1"),
         Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
                "style", styled, "NAME", "gram"),
         Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", stylize,
@@ -152,8 +153,8 @@ def _rows() -> tuple[Option, ...]:
         # method
         Option("preset", Choice(tuple(PRESETS)), "follow this recipe; other options change it",
                "method", every, "NAME", "default, or compact with that network"),
-        Option("network", FileName(), f"use auto, {', '.join(FILES)}, or a file", "method", every,
-               "NAME", "auto"),
+        Option("network", FileName(names=("auto", *FILES)), f"use auto, {', '.join(FILES)}, or a "
+               "file", "method", every, "NAME", "auto"),
         run("network", FileName(), "use this network, by name or file", "method", ("demo",),
             "NAME", "compact"),
         Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),

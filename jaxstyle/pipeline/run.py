@@ -79,7 +79,8 @@ def run_batch(
 
     Raises:
       Interrupted: on Ctrl-C, after the sinks were given what there was.
-      Exception: what the method raises, after the sinks were given what there was.
+      Exception: what the method raises, after the sinks were given what there was. Its notes say
+        which pictures were kept.
     """
     program, jobs, width = batch
     tracks = [Track(job, program.num_steps) for job in jobs]
@@ -113,8 +114,12 @@ def run_batch(
     except KeyboardInterrupt:
         _close(watched)
         raise Interrupted(outcomes()) from None
-    except Exception:
+    except Exception as error:
         _close(watched)
+        for track in tracks:
+            if track.kept:
+                steps = f"step {track.good_steps} of {track.num_steps}"
+                error.add_note(f"{track.job.output} holds {steps}")
         raise
     _close(watched)
     return outcomes()
@@ -132,8 +137,8 @@ class _Watched:
         self._tell(lambda sink: sink.report(self.track))
 
     def close(self) -> None:
-        """Tells every sink of the end, if there is a picture to keep."""
-        if self.track.good_steps:
+        """Tells every sink of the end, if there was a report of steps."""
+        if self.track.rows:
             self._tell(lambda sink: sink.close(self.track))
 
     def _tell(self, what: Callable[[Sink], None]) -> None:

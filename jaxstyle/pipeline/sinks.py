@@ -29,7 +29,7 @@ class Sink(Protocol):
         """Is told of the start, and whenever some steps are done."""
 
     def close(self, track: Track) -> None:
-        """Is told of the end, early or not, where there is a picture to keep."""
+        """Is told of the end, early or not, after at least one report of steps."""
 
 
 class ProgressBar:
@@ -64,10 +64,12 @@ class PictureFile:
         """Waits for the end."""
 
     def close(self, track: Track) -> None:
-        """Writes the last good image."""
-        assert track.image is not None
-        job = track.job
-        self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
+        """Writes the last good image, if a step was good."""
+        if track.good_steps:
+            assert track.image is not None
+            job = track.job
+            self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
+            track.kept = True
 
 
 class PicturesOnTheWay:
@@ -139,9 +141,10 @@ class Film:
             self._keep(track, track.step)
 
     def close(self, track: Track) -> None:
-        """Adds the last good image, and writes the film."""
-        self._keep(track, track.good_steps)
-        self._animation.write(self._path)
+        """Adds the last good image, and writes the film, if a step was good."""
+        if track.good_steps:
+            self._keep(track, track.good_steps)
+            self._animation.write(self._path)
 
     def _keep(self, track: Track, step: int) -> None:
         assert track.image is not None
@@ -188,10 +191,10 @@ class SnapshotFile:
             self._save(track)
 
     def close(self, track: Track) -> None:
-        """Writes a snapshot of a run that ends early, and removes that of one that is done."""
+        """Writes a snapshot of a run that ends early, and removes it once the picture is kept."""
         if track.step < track.num_steps:
             self._save(track)
-        elif track.finite:
+        elif track.finite and track.kept:
             self._path.unlink(missing_ok=True)
 
     def _save(self, track: Track) -> None:

@@ -26,6 +26,7 @@ class Track:
       finite: whether all of them had.
       rows: the loss terms of the start and of every step.
       progress: what the method needs to go on from the last report, where it can.
+      kept: whether the picture was written at the end.
     """
 
     def __init__(self, job: Job, num_steps: int):
@@ -35,6 +36,7 @@ class Track:
         self.finite = True
         self.rows: list[dict[str, float]] = []
         self.progress: Progress | None = None
+        self.kept = False
 
     def start(self, image: Array) -> None:
         """Takes the image that the method starts from."""
@@ -63,9 +65,9 @@ class Track:
         self.step = self.good_steps = progress.step
 
     def summary(self) -> dict[str, float]:
-        """Returns the latest loss and its parts, summed over layers, without parts of zero."""
+        """Returns the last good loss and its parts, summed over layers, without parts of zero."""
         parts: dict[str, float] = {"loss": 0.0}
-        for name, value in self.rows[-1].items():
+        for name, value in self.rows[self.good_steps].items():
             if name not in ("step", "evaluations"):
                 part = name.partition("/")[0]
                 parts[part] = parts.get(part, 0.0) + value

@@ -182,7 +182,7 @@ def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
         raise ValueError(f'combine = "random" needs count, the number of jobs, got {count}')
     if combine != "random" and count is not None:
         raise ValueError(f'count is for combine = "random", not for "{combine}"')
-    if not isinstance(seed, int) or seed < 0:
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed should be a whole number of at least 0, got {seed!r}")
     pictures = {}
     for kind in ("content", "style"):
@@ -241,7 +241,7 @@ def _values(
     drawn = "low" in value or "high" in value
     _check_keys(name, value, _DRAWS if drawn else _RANGES)
     low, high = (value.get(key, math.nan) for key in (_DRAWS if drawn else _RANGES)[:2])
-    if not all(isinstance(x, int | float) and math.isfinite(x) for x in (low, high)):
+    if not all(_is_number(x) for x in (low, high)):
         ends = "low and high" if drawn else "from and to"
         raise ValueError(f"{name} needs {ends}, both numbers")
     scale = value.get("scale", "linear")
@@ -259,8 +259,13 @@ def _values(
     return [draws.at(fraction) for fraction in np.linspace(0, 1, count).tolist()]
 
 
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < 1e300  # compared: a whole number may be too large for a float
+
+
 def _is_count(count: Any) -> bool:
-    return isinstance(count, int) and count >= 1
+    return isinstance(count, int) and not isinstance(count, bool) and count >= 1
 
 
 def _check_keys(what: str, given: Mapping[str, Any], valid: Sequence[str]) -> None:

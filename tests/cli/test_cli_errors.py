@@ -264,6 +264,17 @@ def test_networks_that_are_not_there(refused, monkeypatch):
         refused(line, "JAXSTYLE_PARAMS=nowhere", "unset it", network=None)
 
 
+def test_words_in_a_name_are_no_lack_of_memory(refused):
+    refused("stylize content.png 'out-of-memory.png' -o out.png".replace("'", ""), "no such file")
+    refused("stylize RESOURCE_EXHAUSTED.png style.png -o out.png", "no such file")
+
+
+def test_missing_masks_are_found_before_a_network_is_wanted(refused):
+    for options in ({"keep": "lost.png"}, {"regions": "lost.png;rest"}):
+        refused(STYLIZE, "lost.png: no such file", network=None, no_download=True, **options)
+        refused(STYLIZE, "lost.png: no such file", dry_run=True, **options)
+
+
 def test_settings_that_cannot_be_used(refused, cli):
     refused(STYLIZE, "content.png", "no jaxstyle settings", status=1, settings_from="content.png")
     done(cli("texture style.png -o texture.png"))

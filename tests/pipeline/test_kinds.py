@@ -74,6 +74,12 @@ def test_values_of_toml(kind, given, value):
         (WHOLE, True, "should be a whole number from 1 to 100, got True"),
         (WHOLE, [1], r"should be a whole number from 1 to 100, got \[1\]"),
         (HALF_OPEN, 0, "should be a number greater than 0, got 0"),
+        (HALF_OPEN, 10**400, "should be a number greater than 0, got a number too large"),
+        (WHOLE, 10**400, "should be a whole number from 1 to 100, got 1000"),
+        (WHOLE, "9" * 400, "should be a whole number from 1 to 100, got 9999"),
+        (kinds.Number(most=100, above=True), 101, "greater than 0 and at most 100, got 101"),
+        (kinds.Counts(), [], "should be one whole number or more, got none"),
+        (kinds.WidthAndHeight(), "9" * 400 + "x9", "should be like 640x480"),
         (HALF_OPEN, math.nan, "should be a number greater than 0, got nan"),
         (kinds.NOT_NEGATIVE, math.inf, "should be a number of at least 0, got inf"),
         (kinds.Flag(), "yes", "should be true or false, got 'yes'"),
@@ -109,4 +115,7 @@ def test_files_are_named_with_their_roles_and_renamed():
     assert [tuple(file) for file in keep.files("m.png")] == [("mask", "m.png")]
     assert keep.relocate("m.png", "there/{}".format) == "there/m.png"
     assert list(WHOLE.files(3)) == []
+    start = kinds.FileName(names=("noise",))
+    assert list(start.files("noise")) == []
+    assert start.relocate("noise", "there/{}".format) == "noise"
     assert WHOLE.relocate(3, "there/{}".format) == 3

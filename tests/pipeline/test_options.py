@@ -87,7 +87,10 @@ PAIRS = [
     ({"guides": "inside"}, "guides needs regions beside it"),
     ({"history": 3}, "history needs solver beside it"),
     ({"solver": "adam", "history": 3}, "history is not for solver adam; leave it out"),
-    ({"precision": "bfloat16", "convolution": "winograd"}, "needs precision='float32'"),
+    (
+        {"pooling": "max", "precision": "bfloat16", "convolution": "winograd"},
+        "convolution winograd needs precision float32",
+    ),
     ({"scales": "16,32", "scale-steps": "3"}, "scale-steps: 2 scales need as many numbers of"),
 ]
 

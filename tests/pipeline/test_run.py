@@ -1,6 +1,7 @@
 """Batches and their sinks: what each is told, and that one that fails costs nothing else."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from helpers.command_line import pixels, rows
 from jaxstyle.pipeline.job import Batch, group, make_job
 from jaxstyle.pipeline.options import check_options
 from jaxstyle.pipeline.run import Interrupted, run_batch
-from jaxstyle.pipeline.sinks import PictureFile, PicturesOnTheWay, TraceFile, WhenDone
+from jaxstyle.pipeline.sinks import PictureFile, PicturesOnTheWay, SnapshotFile, TraceFile, WhenDone
 from jaxstyle.pipeline.studio import Studio
 
 pytestmark = pytest.mark.usefixtures("compile_faster", "folder")
@@ -102,6 +103,31 @@ def test_what_is_only_kept_when_done_is_not_kept_before(batch):
     assert Path("made-style.png").exists()
 
 
+def test_a_snapshot_goes_only_once_the_picture_is_kept(batch, monkeypatch):
+    studio, jobs = batch()
+    snapshot = SnapshotFile(Path("s"), 1, dict)
+    full = OSError(28, "No space left on device", "made-style.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(studio, "save", Mock(side_effect=full))
+        (outcome,) = run_batch(studio, jobs, lambda _: [PictureFile(studio), snapshot])
+    assert [failure.error for failure in outcome.failures] == [full]
+    assert Path("s").exists()
+    picture, again = PictureFile(studio), SnapshotFile(Path("s"), 1, dict)
+    (outcome,) = run_batch(studio, jobs, lambda _: [picture, again])
+    assert len(outcome.track.rows) == 4
+    assert Path("made-style.png").exists()
+    assert not Path("s").exists()
+
+
+def test_a_loss_that_is_never_finite_leaves_a_trace_and_no_picture(batch):
+    studio, jobs = batch(**{"style-weight": 1e38})
+    sinks = [WhenDone(PictureFile(studio)), WhenDone(TraceFile(Path("t.csv")))]
+    (outcome,) = run_batch(studio, jobs, lambda _: sinks)
+    assert not outcome.track.finite
+    assert [row["step"] for row in rows("t.csv")] == [0]
+    assert not Path("made-style.png").exists()
+
+
 def test_an_error_of_the_method_keeps_the_last_picture_too(batch, monkeypatch):
     studio, jobs = batch()
     method = type(jobs.jobs[0].recipe.method)
@@ -114,9 +140,10 @@ def test_an_error_of_the_method_keeps_the_last_picture_too(batch, monkeypatch):
                 raise MemoryError
 
     monkeypatch.setattr(method, "run", out_of_memory)
-    with pytest.raises(MemoryError):
+    with pytest.raises(MemoryError) as caught:
         run_batch(studio, jobs, lambda _: [PictureFile(studio)])
     assert Path("made-style.png").exists()
+    assert caught.value.__notes__ == ["made-style.png holds step 2 of 3"]
 
 
 def test_a_job_that_cannot_be_prepared_leaves_the_others_as_they_were(batch):
