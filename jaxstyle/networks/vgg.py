@@ -235,8 +235,9 @@ def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
       Parameters as `features` takes them, float32; `mean` is 0.5.
 
     Example:
-      >>> init_params(jax.random.key(0), VGG16_WIDTHS)["conv5_3"]["kernel"].shape
-      (3, 3, 512, 512)
+      >>> params = init_params(jax.random.key(0), (("conv1_1", 4), ("conv1_2", 8)))
+      >>> params["conv1_2"]["kernel"].shape
+      (3, 3, 4, 8)
     """
     model = VGG(layers=(layer_names(widths)[-1],), widths=widths)
     side = smallest_side([layer_names(widths)[-1]])

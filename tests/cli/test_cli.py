@@ -336,6 +336,7 @@ def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, shippe
 
 
 @pytest.mark.usefixtures("shipped_compact")
+@pytest.mark.slow
 def test_demo_makes_a_picture_and_a_side_by_side(cli):
     ran = done(cli("demo", size=64, steps=2))
     assert "jaxstyle-demo.png: 64×48 pixels, 2 steps" in ran.out

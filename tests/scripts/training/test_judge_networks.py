@@ -172,6 +172,7 @@ def test_filters_that_nobody_trained_see_texture_but_not_where(shape):
     ]
 
 
+@pytest.mark.slow
 def test_filters_that_nobody_trained_make_pictures(data, tmp_path, capsys):
     compare_representations.main(
         [f"--data={data}", "--size=48", "--steps=20", "--pairs=1", "--candidates", "wavelets",
