@@ -1,8 +1,4 @@
-"""The method of optimisation: a solver changes the pixels until they fit their targets.
-
-A method decides what is compiled (`Program`), prepares jobs (`Lane`) and runs batches of them,
-which it reports step by step. It knows nothing of files to write or of who watches.
-"""
+"""The method of optimisation: a solver changes the pixels until they fit their targets."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,7 +169,7 @@ class Optimisation:
         return dataclasses.replace(self, preset=preset, solver=solver, solver_name=name), options
 
     def check(self, job: "Job", studio: "Studio") -> None:
-        """Reads all pictures and masks; raises `UsageError` if one is too small, or no start.
+        """Reads all pictures and masks of a job, and looks at their sizes.
 
         Raises:
           UsageError: if a picture is too small for the layers, or cannot be a start.
@@ -309,9 +305,8 @@ class _Batch:
                     raise
                 self._on_error(i, error)
         self.places = list(lanes)
-        return (
-            [lanes.get(i, lanes[self.places[0]]) for i in range(len(self._jobs))] if lanes else []
-        )
+        stand_in = next(iter(lanes.values()), None)
+        return [] if stand_in is None else [lanes.get(i, stand_in) for i in range(len(self._jobs))]
 
     def _lane(self, number: int, i: int, images: Array | None) -> Lane:
         scales, job = self._program.scales, self._jobs[i]

@@ -199,4 +199,5 @@ class SnapshotFile:
 
     def _save(self, track: Track) -> None:
         if track.progress is not None and track.finite:
-            save_snapshot(self._path, track.progress, track.rows, self._settings())
+            rows = track.rows[: track.step + 1]
+            save_snapshot(self._path, track.progress, rows, self._settings())

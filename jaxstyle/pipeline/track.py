@@ -46,18 +46,17 @@ class Track:
         """Takes a report: the steps done, the image, and `Info` of the steps since the last."""
         terms = {name: np.asarray(values) for name, values in info.terms.items()}
         losses, evaluations = np.asarray(info.loss), np.asarray(info.evaluations)
-        rows = list(self.rows)
         for i in range(len(losses)):
-            row: dict[str, float] = {"step": len(rows), "evaluations": int(evaluations[i])}
+            row: dict[str, float] = {"step": len(self.rows), "evaluations": int(evaluations[i])}
             row["loss"] = float(losses[i])
-            rows.append(row | {name: float(values[i]) for name, values in terms.items()})
+            self.rows.append(row | {name: float(values[i]) for name, values in terms.items()})
         finite = np.asarray(info.finite)
         new_steps = step - self.step
         good_steps = self.good_steps + int(finite[-new_steps:].sum())
         all_finite = bool(finite[-1])
-        # Without a call in between, an interrupt cannot part them.
-        self.step, self.image, self.rows = step, image, rows
-        self.good_steps, self.finite, self.progress = good_steps, all_finite, progress
+        # Without a call in between, an interrupt cannot part them. It may leave further rows.
+        self.step, self.image, self.progress = step, image, progress
+        self.good_steps, self.finite = good_steps, all_finite
 
     def go_on(self, progress: Progress, rows: list[dict[str, float]]) -> None:
         """Takes over from an interrupted run, all of whose steps were good, and their rows."""
