@@ -8,7 +8,7 @@ import pytest
 from helpers.descents import rosenbrock, run
 
 from jaxstyle import solvers
-from jaxstyle.solvers import methods
+from jaxstyle.solvers import quasi_newton
 
 SHAPE = (4, 4, 3)
 
@@ -91,7 +91,7 @@ def test_the_fixed_step_crosses_regions_without_curvature():
 
 
 def test_without_the_guard_the_fixed_step_stays_on_the_hilltop(monkeypatch):
-    monkeypatch.setattr(methods, "_drop_pair_without_curvature", lambda inner, before: inner)
+    monkeypatch.setattr(quasi_newton, "drop_pair_without_curvature", lambda memory, before: memory)
     image = jnp.linspace(0.02, 0.05, 48).reshape(SHAPE)
     # Another history is another program: this one is compiled without the guard.
     _, _, losses = run(solvers.lbfgs(history=6), hilltop, image, 80)
@@ -102,18 +102,19 @@ def test_a_pair_without_curvature_is_forgotten_and_gamma_kept():
     solver = solvers.lbfgs(history=3, preconditioning=0)
     before, _ = solver.init(hilltop, jnp.full(SHAPE, 0.02))
     after, _ = solver.step(hilltop, before)
-    assert not jnp.any(after.inner.s_history)
-    assert not jnp.any(after.inner.y_history)
-    assert not jnp.any(after.inner.rho_history)
-    assert after.inner.gamma == before.inner.gamma
+    memory = after.inner.memory
+    assert not jnp.any(memory.s_history)
+    assert not jnp.any(memory.y_history)
+    assert not jnp.any(memory.rho_history)
+    assert memory.gamma == before.inner.memory.gamma
 
 
 def test_a_pair_with_curvature_is_kept():
     solver = solvers.lbfgs(history=3, preconditioning=0)
     before, _ = solver.init(rosenbrock, start())
     after, _ = solver.step(rosenbrock, before)
-    np.testing.assert_array_equal(after.inner.s_history[0], after.image - before.image)
-    assert after.inner.rho_history[0] > 0
+    np.testing.assert_array_equal(after.inner.memory.s_history[0], after.image - before.image)
+    assert after.inner.memory.rho_history[0] > 0
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
