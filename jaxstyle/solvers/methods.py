@@ -8,7 +8,7 @@ jaxopt, which is imported at the first use of a solver that needs it.
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec
+from typing import NamedTuple, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def lbfgs(
       preconditioning: how strongly low spatial frequencies are favoured; see `precondition`. 0
         moves plain pixels, as the published systems do.
       max_rise: how far a step's loss may be above the least one so far, as a fraction of it. 0
-        lets no step raise the loss; infinity takes every step whose loss is a number.
+        lets no step raise the loss; infinity takes every step.
 
     Returns:
       A `Solver`.
