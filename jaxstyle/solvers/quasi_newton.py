@@ -29,10 +29,11 @@ class _Guarded(NamedTuple):
 def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
     """Makes L-BFGS with a step size of one, which takes a step back that raises the loss too far.
 
-    The step that is taken back costs its evaluation and no more. The next one goes the same way, a
-    quarter as far. After a step that stands, the next may be twice as long, up to one. The pair of
-    a step taken back is forgotten: where the loss is a thousand times as high, it curves so much
-    that the memory would allow only tiny steps from then on.
+    The step that is taken back costs its evaluation and no more. The next one is half as long, and
+    after a step that stands the next may be twice as long again, up to one. The pair of a step
+    taken back stays in the memory, because it says how much the loss curves. It is forgotten if the
+    loss was more than ten times the least: it curves so much up there that the memory would allow
+    only tiny steps from then on.
 
     Args:
       history: number of pairs (s, y) kept.
@@ -51,14 +52,14 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
         # jaxopt does no line search if the step size is a function.
         jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=lambda _: before.stepsize)
         image, trial = jaxopt_solver.update(state.image, before)
-        limit = least + max_rise * jnp.maximum(jnp.abs(least), _TINY)
+        rise = (trial.value - least) / jnp.maximum(jnp.abs(least), _TINY)
         # Without a gradient nothing moves, and there is nothing to take back.
-        taken_back = jnp.any(image != state.image) & ~(trial.value <= limit)
+        taken_back = jnp.any(image != state.image) & ~(rise <= max_rise)
 
         def keep(old: Any, new: Any) -> Any:
             return jax.tree.map(lambda old, new: jnp.where(taken_back, old, new), old, new)
 
-        memory = _settle_pair(trial, before, taken_back)
+        memory = _settle_pair(trial, before, forgotten=taken_back & ~(rise <= _FAR))
         memory = memory._replace(
             stepsize=keep(before.stepsize * _SHORTER, jnp.minimum(before.stepsize * _LONGER, 1.0)),
             **{name: keep(getattr(before, name), getattr(trial, name)) for name in _AT_THE_IMAGE},
@@ -107,8 +108,8 @@ def searching_step(history: int, first_step: float, max_linesearch: int) -> Solv
     return Solver(init, step)
 
 
-def _settle_pair(trial: Any, before: Any, taken_back: Array) -> Any:
-    """Returns a trial's memory, without its pair (s, y) if that has no curvature or is taken back.
+def _settle_pair(trial: Any, before: Any, forgotten: Array) -> Any:
+    """Returns a trial's memory, without its pair (s, y) if that has no curvature or is forgotten.
 
     gamma then stays as before.
     """
@@ -117,14 +118,14 @@ def _settle_pair(trial: Any, before: Any, taken_back: Array) -> Any:
 
     def settle(new: Array, old: Array) -> Array:
         pair = jnp.where(curved, new[slot], 0)
-        return new.at[slot].set(jnp.where(taken_back, old[slot], pair))
+        return new.at[slot].set(jnp.where(forgotten, old[slot], pair))
 
     return trial._replace(
-        iter_num=jnp.where(taken_back, before.iter_num, trial.iter_num),
+        iter_num=jnp.where(forgotten, before.iter_num, trial.iter_num),
         s_history=settle(trial.s_history, before.s_history),
         y_history=settle(trial.y_history, before.y_history),
         rho_history=settle(trial.rho_history, before.rho_history),
-        gamma=jnp.where(curved & ~taken_back, trial.gamma, before.gamma),
+        gamma=jnp.where(curved & ~forgotten, trial.gamma, before.gamma),
     )
 
 
@@ -168,7 +169,8 @@ def _info(memory: Any, finite: Array | bool = True) -> Info:
 
 
 _ONE: Callable[[Any], float] = lambda _: 1.0  # noqa: E731
-_SHORTER, _LONGER = 0.25, 2.0
+_SHORTER, _LONGER = 0.5, 2.0
+_FAR = 9.0  # ten times the least loss, as a rise above it
 _AT_THE_IMAGE = ("value", "grad", "aux", "error")
 _COUNTS = ("num_fun_eval", "num_grad_eval")
 _ROUNDING = float(np.finfo(np.float32).eps)
