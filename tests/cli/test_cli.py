@@ -40,6 +40,7 @@ MADE = [pytest.param(p, marks=() if p in USUAL else pytest.mark.slow) for p in P
 SOLVED = [pytest.param(*pair, marks=pytest.mark.slow if RARE[pair] else ()) for pair in RARE]
 
 
+@pytest.mark.slow
 def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, network, caplog):
     params, _ = load.read_params(network)
     load.save_params("plain.safetensors", params)
@@ -51,6 +52,7 @@ def test_a_network_of_no_known_activations_is_normalised_over_the_pictures(cli, 
     assert record.getMessage().startswith(says)
 
 
+@pytest.mark.slow
 def test_vgg16_by_its_name(cli, monkeypatch, tmp_path):
     (tmp_path / "cache").mkdir()
     path = write_network(tmp_path / "cache/vgg16.safetensors", layers=network_files.VGG16_LAYERS)
@@ -80,6 +82,7 @@ def test_default_recipe_on_the_whole_network(cli):
     assert sorted(os.listdir()) == ["content.png", "out.png", "style.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "solver"), SOLVED)
 def test_each_solver(cli, command, solver):
     options = {"solver": solver, "init": "noise", "trace": "trace.csv"}

@@ -34,6 +34,7 @@ def test_folders_and_patterns_make_a_grid(cli):
     assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png"]
 
 
+@pytest.mark.slow
 def test_photographs_of_several_sizes_in_wide_batches(cli):
     for i, size in enumerate([(48, 32), (32, 48), (48, 32)]):
         pixels_of = np.random.default_rng(i).integers(0, 256, (*size, 3), np.uint8)

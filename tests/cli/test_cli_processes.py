@@ -101,6 +101,7 @@ def test_progress_bar_in_a_terminal(cli, monkeypatch):
     assert re.search(r"loss=\S+, content=\S+, .*style=", last)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes(cli, network):
     line = f"{STYLIZE} --steps 150 --resume --snapshot-every 1 --quiet --trace trace.csv"
     running = process(line, network)

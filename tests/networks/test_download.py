@@ -329,6 +329,7 @@ def _fetch_in_process(folder, source, barrier):
     fetch("vgg19", directory=folder, sources=[source])
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(start, tmp_path):
     server = start("slow")
     context = multiprocessing.get_context("spawn")

@@ -229,6 +229,7 @@ def test_nothing_found_without_download(params, places, caplog):
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
     params, places, caplog, monkeypatch
 ):
@@ -385,6 +386,7 @@ def test_normalization_that_cannot_be_had(params, places, tmp_path):
         load_network(tmp_path / "tv.pth", normalized=True)
 
 
+@pytest.mark.slow
 def test_a_distilled_network_gets_the_scales_of_its_teacher_back(params, places, means):
     channels = {layer: [0, 2] + [1] * (4 + i - 2) for i, layer in enumerate(LAYERS)}
     notes = {"normalized": "true", "channels": json.dumps(channels)}

@@ -21,6 +21,7 @@ def params():
     return jaxstyle.init_params(jax.random.key(0), (("conv1_1", 8), ("conv2_1", 16)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [1, 2, 6])
 def test_the_plan_of_a_batch_is_what_its_program_takes(params, lanes):
     plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)

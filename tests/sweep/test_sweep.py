@@ -81,6 +81,7 @@ def compilations():
     jax.monitoring.unregister_event_duration_listener(listen)
 
 
+@pytest.mark.slow
 def test_traced_options_compile_once_and_static_ones_once_each(describe, compilations):
     weights = {"from": 0.01, "to": 100, "count": 8, "scale": "log"}
     traced = {"style-weight": weights, "seed": list(range(4)), "init": "noise", "steps": 1}

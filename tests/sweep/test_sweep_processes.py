@@ -73,11 +73,12 @@ def survives(kills: int, count: int, start, network) -> None:
     assert len(names) == len(set(names)) == count
 
 
+@pytest.mark.slow
 def test_a_sweep_survives_a_kill(folder, network):
     survives(1, 40, lambda: [process("sweep sweep.toml -o out --quiet")], network)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_sweep_of_200_survives_20_kills(folder, network):
     survives(20, 200, lambda: [process("sweep sweep.toml -o out --quiet")], network)
 
@@ -90,7 +91,8 @@ def test_a_sweep_of_two_processes_survives_the_loss_of_one(folder, network):
     survives(3, 60, start, network)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_processes_that_jax_knows(folder, network, count):
     write_toml(network, count=5)
     with socket.socket() as free:

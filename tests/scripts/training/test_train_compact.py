@@ -77,6 +77,7 @@ def command(teacher, data, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_the_file_says_what_it_was_made_of(command, tmp_path):
     network = command()
     assert vgg.network_widths(network.params) == WIDTHS
@@ -146,6 +147,7 @@ def test_crops_are_pictures_that_the_seed_decides(sources):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow
 def test_pictures_under_optimisation_are_of_every_stage(teacher, found, sources):
     training = train_compact.Distillation(teacher, found, sources, OPTIONS)
     first, again = (training.under_optimisation(np.random.default_rng(1)) for _ in range(2))
