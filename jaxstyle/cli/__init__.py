@@ -4,6 +4,7 @@ The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usa
 was interrupted. An error is one line on stderr that says what is wrong and what would be right.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         if "--debug" in argv:
             traceback.print_exc()
         _complain(f"error: {_describe(error)}")
-        return 2 if isinstance(error, _USAGE) and not isinstance(error, DownloadError) else 1
+        return 2 if _is_usage(error) else 1
 
 
 def _run(argv: list[str], own_process: bool) -> int:
@@ -92,6 +93,13 @@ def _run(argv: list[str], own_process: bool) -> int:
             huge_pages.restart_with_huge_pages()
         programs.keep_programs()
     return runs[command](arguments)
+
+
+def _is_usage(error: Exception) -> bool:
+    """Tells whether what was asked for is wrong, and not what happened on the way."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return True
+    return isinstance(error, _USAGE) and not isinstance(error, DownloadError)
 
 
 def _describe(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
 from jaxstyle.cli.plan import print_plan
@@ -119,7 +120,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     try:
-        with bar:
+        with bar, logging_redirect_tqdm():
             for batch in batches:
                 made = run_batch(studio, batch, sinks_of)
                 outcomes += made
@@ -130,12 +131,15 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes + stop.outcomes)) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
-    failures = [failure.error for outcome in outcomes for failure in outcome.failures]
-    for error in failures[1:]:
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    errors = [each.error for each in failures if isinstance(each.sink, PictureFile)]
+    for error in errors[1:]:
         print(f"jaxstyle: error: {error}", file=sys.stderr)
-    if failures:
-        raise failures[0]
-    return 0 if all(outcome.track.finite for outcome in outcomes) else 1
+    if errors:
+        raise errors[0]
+    # Snapshots only serve to go on; what else failed was asked for.
+    missing = any(not isinstance(each.sink, SnapshotFile) for each in failures)
+    return 1 if missing or not all(outcome.track.finite for outcome in outcomes) else 0
 
 
 def _check(jobs: list[Job], arguments: Arguments) -> None:

@@ -4,6 +4,8 @@ The ways in differ by where their jobs come from and which sinks they attach. A 
 dropped and named; it costs neither the picture nor the other sinks their work.
 """
 
+import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,6 +89,7 @@ class PicturesOnTheWay:
             path = output.with_name(f"{output.stem}-{track.step:06d}{output.suffix}")
             assert track.image is not None
             self._studio.save(track.job, track.image, track.step, path, **self._encoding)
+            _leave_room(path, 2 * path.stat().st_size)  # later pictures may take more
 
     def close(self, track: Track) -> None:
         """Leaves the last picture to `PictureFile`."""
@@ -187,8 +190,9 @@ class SnapshotFile:
 
     def report(self, track: Track) -> None:
         """Writes a snapshot if it is due."""
-        if track.step and track.step % self._often == 0 and track.step < track.num_steps:
-            self._save(track)
+        due = track.step % self._often == 0 and 0 < track.step < track.num_steps
+        if due and self._save(track):
+            _leave_room(self._path, self._path.stat().st_size)  # the picture's is less
 
     def close(self, track: Track) -> None:
         """Writes a snapshot of a run that ends early, and removes it once the picture is kept."""
@@ -197,7 +201,23 @@ class SnapshotFile:
         elif track.finite and track.kept:
             self._path.unlink(missing_ok=True)
 
-    def _save(self, track: Track) -> None:
-        if track.progress is not None and track.finite:
-            rows = track.rows[: track.step + 1]
-            save_snapshot(self._path, track.progress, rows, self._settings())
+    def _save(self, track: Track) -> bool:
+        """Writes a snapshot, if there is something to go on from."""
+        if track.progress is None or not track.finite:
+            return False
+        rows = track.rows[: track.step + 1]
+        save_snapshot(self._path, track.progress, rows, self._settings())
+        return True
+
+
+def _leave_room(path: Path, room: int) -> None:
+    """Removes a file written on the way if it leaves the picture too little room on the disk.
+
+    Raises:
+      OSError: if it had to.
+    """
+    if shutil.disk_usage(path.parent).free < room:
+        path.unlink()
+        error = OSError(f"{path}: would leave too little room for the picture; make room")
+        error.errno = errno.ENOSPC
+        raise error

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.command_line import STYLIZE, done, pixels
+from helpers.disks import BLOCK
 from PIL import Image, ImageSequence
 
 from jaxstyle.image.animation import Animation
@@ -78,7 +79,7 @@ def test_a_step_is_shown_once_and_out_of_range_is_clipped():
     assert [int(frame.max()) for frame in animation.frames] == [0, 255]
 
 
-def test_what_cannot_be_written(tmp_path, monkeypatch):
+def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="no picture was kept"):
         Animation().write(tmp_path / "film.gif")
     with pytest.raises(ValueError, match="size should be at least 1, got 0"):
@@ -92,16 +93,17 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="file: is a file; name a folder"):
         filmed().write(tmp_path / "file")
-    before = sorted(os.listdir(tmp_path))
 
-    def half(*_, **__):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", half)
-    for name in ("new", "new.gif"):
-        with pytest.raises(OSError, match="No space"):
-            filmed().write(tmp_path / name)
-    assert sorted(os.listdir(tmp_path)) == before
+@pytest.mark.parametrize("name", ["frames", "film.gif", "film.webp"])
+def test_a_full_disk_leaves_no_part_of_a_film(small_disk, name):
+    animation, noise = Animation(), np.random.default_rng(0)
+    for step in range(4):
+        animation(step, noise.random((60, 80, 3), np.float32))
+    path = small_disk(4 * BLOCK) / name
+    with pytest.raises(OSError, match=f"{path}: no space left on device; make room"):
+        animation.write(path)
+    assert os.listdir(path.parent) == []
 
 
 # ---- jaxstyle --animate ------------------------------------------------------------------------
