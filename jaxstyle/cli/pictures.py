@@ -132,7 +132,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
     failures = [failure for outcome in outcomes for failure in outcome.failures]
-    errors = [each.error for each in failures if isinstance(each.sink, PictureFile)]
+    errors = [each.error for each in failures if each.sink.needed]
     for error in errors[1:]:
         print(f"jaxstyle: error: {error}", file=sys.stderr)
     if errors:

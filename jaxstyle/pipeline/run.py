@@ -16,7 +16,7 @@ import jax
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.job import Batch, Job
 from jaxstyle.pipeline.method import Forms, Reports
-from jaxstyle.pipeline.sinks import PictureFile, Sink, SnapshotFile
+from jaxstyle.pipeline.sinks import Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
 
@@ -155,7 +155,7 @@ class _Watched:
             except Exception as error:
                 self.sinks.remove(sink)
                 self.failures.append(Failure(sink, error))
-                if not isinstance(sink, PictureFile):
+                if not sink.needed:
                     _logger.warning("warning: %s; the picture goes on without it", error)
 
 

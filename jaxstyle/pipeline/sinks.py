@@ -23,9 +23,11 @@ class Sink(Protocol):
 
     Attributes:
       every: steps between the reports that it needs; None takes them as they come.
+      needed: whether the run fails without it. Of any other sink that fails, a warning says so.
     """
 
     every: int | None
+    needed: bool
 
     def report(self, track: Track) -> None:
         """Is told of the start, and whenever some steps are done."""
@@ -38,6 +40,7 @@ class ProgressBar:
     """Counts the steps of a picture on a progress bar, which several pictures may share."""
 
     every: int | None = None
+    needed = False
 
     def __init__(self, bar: Any):
         self._bar, self._shown = bar, 0
@@ -58,6 +61,7 @@ class PictureFile:
     """Writes the picture at the end."""
 
     every: int | None = None
+    needed = True
 
     def __init__(self, studio: Studio, **encoding: int):
         self._studio, self._encoding = studio, encoding
@@ -76,6 +80,8 @@ class PictureFile:
 
 class PicturesOnTheWay:
     """Writes the picture every so many steps too, to `out-000050.png` beside `out.png`."""
+
+    needed = False
 
     def __init__(self, studio: Studio, every: int, **encoding: int):
         self.every: int | None = every
@@ -99,6 +105,7 @@ class TraceFile:
     """Writes the loss terms of every step at the end."""
 
     every: int | None = None
+    needed = False
 
     def __init__(self, path: Path):
         self._path = path
@@ -118,7 +125,7 @@ class WhenDone:
     """
 
     def __init__(self, sink: Sink):
-        self._sink, self.every = sink, sink.every
+        self._sink, self.every, self.needed = sink, sink.every, sink.needed
 
     def report(self, track: Track) -> None:
         """Passes the report on."""
@@ -132,6 +139,8 @@ class WhenDone:
 
 class Film:
     """Keeps pictures on the way, and writes them as a film at the end."""
+
+    needed = False
 
     def __init__(self, studio: Studio, path: Path, every: int):
         self.every: int | None = every
@@ -162,6 +171,8 @@ class SnapshotFile:
       often: steps between snapshots.
       settings: what has to be the same for a run to go on, given the steps between reports.
     """
+
+    needed = False
 
     def __init__(self, path: Path, often: int, settings: Callable[[], dict[str, Any]]):
         self.every: int | None = often
