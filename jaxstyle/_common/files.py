@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxstyle.errors import UsageError, usage_errors
+from jaxstyle.errors import UsageError
 
 StrPath = str | os.PathLike[str]
 # The names of files that are not complete yet begin like this.
@@ -165,8 +166,7 @@ def find_pictures(given: Sequence[StrPath], root: Path = Path()) -> list[Path]:
         if folder:
             some = [p for p in _visible(path.iterdir()) if p.suffix.lower() in _PICTURES]
         elif pattern and not os.path.exists(path):
-            with usage_errors():
-                some = _visible(_matches(name, root))
+            some = _visible(_matches(name, root))
         else:
             some = [path]
         if not some:
@@ -182,16 +182,14 @@ def _visible(paths: Iterable[Path]) -> list[Path]:
 
 
 def _matches(pattern: str, root: Path) -> Iterator[Path]:
-    """Yields what a pattern matches; brackets in the name of a folder that exists are no pattern.
-
-    Raises:
-      ValueError: if it is no pattern.
-    """
-    start, parts = root / Path(pattern).anchor, list(Path(pattern).parts)
-    parts = parts[1:] if Path(pattern).anchor else parts
+    """Yields what a pattern matches, below the folders whose names it begins with as they are."""
+    anchor = Path(pattern).anchor
+    start, parts = root / anchor, list(Path(pattern).relative_to(anchor).parts)
     while os.path.isdir(start / parts[0]):
         start /= parts.pop(0)
-    return start.glob(str(Path(*parts)))
+    # Not `Path.glob`, which fails at names that are too long.
+    for name in glob.iglob(str(Path(*parts)), root_dir=start, recursive=True):
+        yield start / name
 
 
 def _output_target(path: StrPath) -> Path:

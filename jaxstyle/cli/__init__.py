@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxstyle.errors import DownloadError, FileFormatError, OptionError, UsageError
+from jaxstyle.errors import DownloadError, FileFormatError, UsageError, spelled
 
 # The command line or the environment names something that is not there or not allowed.
 _USAGE = (
@@ -103,11 +103,8 @@ def _is_usage(error: Exception) -> bool:
 
 
 def _describe(error: Exception) -> str:
-    text = error.spelled(lambda name: f"--{name}") if isinstance(error, OptionError) else str(error)
-    text = " ".join(text.split())
+    text = " ".join(spelled(error, lambda name: f"--{name}").split())
     kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:

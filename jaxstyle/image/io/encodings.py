@@ -9,6 +9,7 @@ cICP; ITU-R BT.2100 for PQ and HLG.
 
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,9 +96,9 @@ def _measured(gamma: Sequence[float], corners: Corners) -> Conversion | None:
     if not gamma or gamma[0] == 0:
         return None
     exponent = np.float32(1 / gamma[0])
-    matrix = _matrix(corners, _SRGB)
-    if matrix is not None:
-        return lambda image: _to_srgb(image**exponent @ matrix)
+    with suppress(ValueError, np.linalg.LinAlgError):  # no corners, or no triangle
+        matrix = _matrix(corners, _SRGB)
+        return lambda image: _to_srgb(np.power(image, exponent) @ matrix)
     if abs(_SCREEN * gamma[0] - 1) < _INSIGNIFICANT:
         return None
     return lambda image: image ** (exponent / np.float32(_SCREEN))
@@ -115,20 +116,19 @@ def _named(primaries: int, transfer: int) -> Conversion | None:
     return lambda image: _to_srgb(to_light(image) @ matrix)
 
 
-def _matrix(source: Corners, target: Corners) -> Floats | None:
-    """Returns what takes linear colours, in rows, to other primaries; None if there are none.
+def _matrix(source: Corners, target: Corners) -> Floats:
+    """Returns what takes linear colours, in rows, to other primaries; white stays white.
 
-    White stays white.
+    Raises:
+      ValueError: if there are no such corners.
+      numpy.linalg.LinAlgError: if the primaries lie on one line.
     """
     if not source or min(source[1::2]) <= 0:
-        return None
-    try:
-        scale = (_BRADFORD @ _xyz(target[:2])) / (_BRADFORD @ _xyz(source[:2]))
-        adapt = np.linalg.inv(_BRADFORD) @ np.diag(scale) @ _BRADFORD
-        matrix = np.linalg.inv(_to_xyz(target)) @ adapt @ _to_xyz(source)
-    except np.linalg.LinAlgError:  # primaries on one line
-        return None
-    return matrix.T.astype(np.float32)
+        raise ValueError(f"expected x and y greater than 0 of four corners, got {source}")
+    scale = (_BRADFORD @ _xyz(target[:2])) / (_BRADFORD @ _xyz(source[:2]))
+    adapt = np.linalg.inv(_BRADFORD) @ np.diag(scale) @ _BRADFORD
+    matrix = np.linalg.inv(_to_xyz(target)) @ adapt @ _to_xyz(source)
+    return np.asarray(matrix.T, np.float32)
 
 
 def _to_xyz(corners: Corners) -> NDArray[np.float64]:
@@ -159,21 +159,21 @@ def _from_pq(image: Floats) -> Floats:
     """Returns light of which 1 is white."""
     root = image ** (32 / 2523)
     light = (root - 0.8359375).clip(0.0) / (18.8515625 - 18.6875 * root)
-    return light ** (8192 / 1305) * np.float32(10_000 / _WHITE)
+    return np.asarray(light ** (8192 / 1305) * np.float32(10_000 / _WHITE))
 
 
 def _from_hlg(image: Floats) -> Floats:
     """Returns light of which 1 is white, as a screen of 1000 cd/m² shows it."""
     bright = (np.exp((image - 0.55991073) / 0.17883277) + 0.28466892) / 12
     light = np.where(image <= 0.5, image**2 / 3, bright)
-    luminance = light @ np.float32([0.2627, 0.6780, 0.0593])
-    return light * luminance[..., None] ** np.float32(0.2) * np.float32(_PEAK / _WHITE)
+    luminance = light @ np.array([[0.2627], [0.6780], [0.0593]], np.float32)
+    return np.asarray(light * luminance ** np.float32(0.2) * np.float32(_PEAK / _WHITE))
 
 
 def _tone_mapped(light: Floats) -> Floats:
     """Brings the brightest lights down to 1 and dark ones hardly, by Reinhard's extended curve."""
     greatest = light.max(-1, keepdims=True).clip(0.0)
-    return light * (1 + greatest * np.float32((_WHITE / _PEAK) ** 2)) / (1 + greatest)
+    return np.asarray(light * (1 + greatest * np.float32((_WHITE / _PEAK) ** 2)) / (1 + greatest))
 
 
 _TRANSFERS: dict[int, Conversion] = {
