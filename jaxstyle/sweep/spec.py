@@ -137,7 +137,7 @@ def read_spec(path: Path) -> Spec:
       UsageError: if it does not describe a sweep.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may leave a mark
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path}: not TOML ({error})") from None
     try:

@@ -104,7 +104,7 @@ def test_a_bomb_of_settings(tmp_path):
 def test_heic_says_what_reads_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     path = written(tmp_path, struct.pack(">I", 24) + b"ftypheic" + bytes(99), "IMG_1.HEIC")
-    fails(FileFormatError, path, "is HEIC", "pip install 'jaxstyle[heif]'")
+    fails(FileFormatError, path, "is HEIC", "pip install pillow-heif")
 
 
 @pytest.mark.parametrize(

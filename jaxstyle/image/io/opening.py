@@ -86,7 +86,7 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
         from pillow_heif import register_heif_opener
     except ImportError:
         raise FileFormatError(
-            "is HEIC, as phones make it; pip install 'jaxstyle[heif]' to read it, or make it a JPEG"
+            "is HEIC, as phones make it; pip install pillow-heif to read it, or save it as JPEG"
         ) from None
     register_heif_opener()
     return *READABLE, "HEIF"

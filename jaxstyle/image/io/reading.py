@@ -60,7 +60,7 @@ def load_picture(
 ) -> Picture:
     """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file; of an animation, the first frame.
 
-    HEIC needs `pip install 'jaxstyle[heif]'`.
+    HEIC is read where pillow-heif is installed.
 
     EXIF orientation is applied. Colours are converted to sRGB as a browser does it: from an
     embedded profile, from PNG's cICP, gAMA and cHRM, or from the numbers in an AVIF file. Metadata
