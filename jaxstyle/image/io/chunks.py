@@ -66,6 +66,8 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     while len(header := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", header)
         yield kind, start, length
+        if kind == b"IEND":
+            return
         start += 12 + length
         file.seek(start)
 
