@@ -249,7 +249,7 @@ def _renamed(error: OSError, message: str) -> OSError:
 
 def _sync(file: Path) -> None:
     """Waits until the contents of a file are on the disk."""
-    with file.open("rb") as opened:
+    with file.open("r+b") as opened:  # some systems only do it for what may be written
         os.fsync(opened.fileno())
 
 
