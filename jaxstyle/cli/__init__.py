@@ -4,6 +4,7 @@ The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usa
 was interrupted. An error is one line on stderr that says what is wrong and what would be right.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -11,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxstyle.errors import DownloadError, FileFormatError, OptionError, UsageError
+from jaxstyle.errors import DownloadError, FileFormatError, UsageError, spelled
 
 # The command line or the environment names something that is not there or not allowed.
 _USAGE = (
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         if "--debug" in argv:
             traceback.print_exc()
         _complain(f"error: {_describe(error)}")
-        return 2 if isinstance(error, _USAGE) and not isinstance(error, DownloadError) else 1
+        return 2 if _is_usage(error) else 1
 
 
 def _run(argv: list[str], own_process: bool) -> int:
@@ -94,12 +95,16 @@ def _run(argv: list[str], own_process: bool) -> int:
     return runs[command](arguments)
 
 
+def _is_usage(error: Exception) -> bool:
+    """Tells whether what was asked for is wrong, and not what happened on the way."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return True
+    return isinstance(error, _USAGE) and not isinstance(error, DownloadError)
+
+
 def _describe(error: Exception) -> str:
-    text = error.spelled(lambda name: f"--{name}") if isinstance(error, OptionError) else str(error)
-    text = " ".join(text.split())
+    text = " ".join(spelled(error, lambda name: f"--{name}").split())
     kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:

@@ -10,10 +10,11 @@ from typing import Any
 
 import jax
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
 from jaxstyle.cli.plan import print_plan
-from jaxstyle.errors import OptionError, UsageError, usage_errors
+from jaxstyle.errors import FileFormatError, OptionError, UsageError, spelled, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
 from jaxstyle.networks.layouts import sha256
@@ -44,6 +45,10 @@ def stylize(arguments: Arguments) -> int:
     named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["styles"])]
     if len(contents) == len(styles) == 1 and named and not output.is_dir():
         return _run([make_job("stylize", contents[0], styles[0], output, options)], arguments)
+    asked = {Path(name) for name in (*given, *arguments["styles"])}
+    for path in (*contents, *styles):
+        if path in asked and not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
     double = next((name for name in names if names.count(name) > 1), None)
@@ -94,8 +99,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         jobs, download="no-download" not in arguments, split_rows="split-rows" in arguments
     )
     # Pictures before the network: a wrong file name should not wait for a download.
-    for job in jobs:
-        studio.check(job)
+    jobs, unmade = _readable(studio, jobs)
     studio.suited(jobs[0])
     batches = [
         batch
@@ -106,7 +110,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     ]
     if "dry-run" in arguments:
         print_plan(studio.plan(batches), "json" in arguments)
-        return 0
+        return _report_unmade(unmade)
     outcomes: list[Outcome] = []
     bar = tqdm(
         total=sum(job.recipe.num_steps for job in jobs),
@@ -119,10 +123,11 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     try:
-        with bar:
+        with bar, logging_redirect_tqdm():
             for batch in batches:
-                made = run_batch(studio, batch, sinks_of)
+                made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1)
                 outcomes += made
+                unmade += [outcome.error for outcome in made if outcome.error is not None]
                 bar.clear()
                 for outcome in made:
                     _report(studio, batch, outcome, arguments)
@@ -130,12 +135,40 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes + stop.outcomes)) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
-    failures = [failure.error for outcome in outcomes for failure in outcome.failures]
-    for error in failures[1:]:
-        print(f"jaxstyle: error: {error}", file=sys.stderr)
-    if failures:
-        raise failures[0]
-    return 0 if all(outcome.track.finite for outcome in outcomes) else 1
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    unwritten = [each.error for each in failures if each.sink.needed]
+    status = _report_unmade([*unmade, *unwritten[1:]])
+    if unwritten:
+        raise unwritten[0]
+    # Snapshots only serve to go on; what else failed was asked for.
+    missing = any(not isinstance(each.sink, SnapshotFile) for each in failures)
+    return 1 if missing or not all(outcome.track.finite for outcome in outcomes) else status
+
+
+def _readable(studio: Studio, jobs: list[Job]) -> tuple[list[Job], list[Exception]]:
+    """Returns the jobs whose pictures can be read, and what is wrong with those of others.
+
+    Raises:
+      OSError, FileFormatError, UsageError: if no job is left.
+    """
+    readable: list[Job] = []
+    errors: dict[str, Exception] = {}
+    for job in jobs:
+        try:
+            studio.check(job)
+            readable.append(job)
+        except (OSError, FileFormatError, UsageError) as error:
+            errors.setdefault(str(error), error)  # a file may be that of many jobs
+    if not readable:
+        raise next(iter(errors.values()))
+    return readable, list(errors.values())
+
+
+def _report_unmade(errors: list[Exception]) -> int:
+    """Prints why pictures were not made; returns the exit status."""
+    for error in errors:
+        print(f"jaxstyle: error: {spelled(error, lambda name: f'--{name}')}", file=sys.stderr)
+    return 1 if errors else 0
 
 
 def _check(jobs: list[Job], arguments: Arguments) -> None:

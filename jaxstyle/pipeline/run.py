@@ -5,6 +5,7 @@ picture that has a good step is handed to its sinks first.
 """
 
 import functools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,8 @@ from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.sinks import Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
+
+_logger = logging.getLogger(__name__)
 
 
 class Failure(NamedTuple):
@@ -142,13 +145,18 @@ class _Watched:
             self._tell(lambda sink: sink.close(self.track))
 
     def _tell(self, what: Callable[[Sink], None]) -> None:
-        """Tells the sinks something, and drops those that fail."""
+        """Tells the sinks something, and drops those that fail.
+
+        A run of hours should say at once that it keeps no snapshots.
+        """
         for sink in list(self.sinks):
             try:
                 what(sink)
             except Exception as error:
                 self.sinks.remove(sink)
                 self.failures.append(Failure(sink, error))
+                if not sink.needed:
+                    _logger.warning("warning: %s; the picture goes on without it", error)
 
 
 def _tell(watched: list[_Watched], reports: Reports) -> bool:

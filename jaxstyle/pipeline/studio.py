@@ -107,18 +107,13 @@ class Studio:
           **encoding: `quality` and `bit_depth`, as `jaxstyle.save_image` takes them.
         """
         content = None if job.content is None else self.sources.load(job.content, job.size)
-        try:
-            io.save_image(
-                path,
-                self.finish(job, image),
-                alpha=content and content.alpha,
-                settings=self.settings(job) | {"step": step},
-                **encoding,
-            )
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        io.save_image(
+            path,
+            self.finish(job, image),
+            alpha=content and content.alpha,
+            settings=self.settings(job) | {"step": step},
+            **encoding,
+        )
 
     def lay_out(self, image: Array) -> Array:
         """Spreads the rows of an image over all devices, if the studio does that."""

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import importlib.util
+import io
 import itertools
 import re
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from jaxstyle._common import files
-from jaxstyle.image.contact_sheet import Cell, draw_page
+from jaxstyle.image.contact_sheet import Cell, draw_page, save_page
 from jaxstyle.sweep.manifest import Entry
 
 _CELL = 192
@@ -48,8 +49,7 @@ def write(output: Path, entries: Sequence[Entry]) -> None:
         old.unlink()
     for i, page in enumerate(_pages(_arrange(entries, varied)), 1):
         path = output / ("contact_sheet.png" if i == 1 else f"contact_sheet-{i}.png")
-        with files.atomic_write(path) as partial:
-            _draw(page, output, list(varied)).save(partial)
+        save_page(path, _draw(page, output, list(varied)))
     done = [entry for entry in entries if entry["status"] == "done"]
     if done and importlib.util.find_spec("matplotlib") is not None:
         _plot(output, done, varied)
@@ -177,5 +177,6 @@ def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) 
         axes.plot(steps, losses, linewidth=1, label=_label(entry, list(varied)))
     if varied and len(entries) <= _NAMED_CURVES:
         axes.legend(fontsize="small")
-    with files.atomic_write(output / "losses.png") as partial:
-        figure.savefig(partial, dpi=150)
+    curves = io.BytesIO()  # in memory, because a full disk would cut it in silence
+    figure.savefig(curves, format="png", dpi=150)
+    files.write_bytes(output / "losses.png", curves.getvalue())

@@ -190,7 +190,7 @@ def draw_sheet(path: Path, names: list[str], rows: list[tuple[list[jax.Array], l
             row.append(contact_sheet.Cell(Image.fromarray(small.round().astype(np.uint8)), [line]))
         cells.append(row)
     heads = ["photograph", "painting", *names]
-    contact_sheet.draw_page(heads, [""] * len(cells), cells, _COLUMN).save(path, quality=90)
+    contact_sheet.save_page(path, contact_sheet.draw_page(heads, [""] * len(cells), cells, _COLUMN))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -235,10 +235,10 @@ class Distillation:
                     for what, layers in found.items()
                     for layer, error in layers.items()
                 })  # fmt: skip
-                with files.atomic_write(checkpoint) as partial:
-                    partial.write_bytes(
-                        flax.serialization.to_bytes({"state": self.state, "pool": self.pool})
-                    )
+                files.write_bytes(
+                    checkpoint,
+                    flax.serialization.to_bytes({"state": self.state, "pool": self.pool}),
+                )
         bar.close()
 
 
@@ -264,8 +264,7 @@ def _cut(path: Path, step: int) -> None:
         return
     header, *rows = path.read_bytes().splitlines(keepends=True)
     kept = [row for row in rows if int(row.partition(b",")[0]) <= step]
-    with files.atomic_write(path) as partial:
-        partial.write_bytes(b"".join([header, *kept]))
+    files.write_bytes(path, b"".join([header, *kept]))
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:

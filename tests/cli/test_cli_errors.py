@@ -93,7 +93,7 @@ def test_files_that_are_no_pictures(refused, kind, status, says):
     for line in (
         f"stylize {name} style.png -o out.png",
         f"stylize content.png {name} -o out.png",
-        f"stylize content.png style.png {name} -o folder",
+        f"stylize {name} style.png {name} -o folder",
         f"texture {name} -o out.png",
         f"reconstruct {name} -o out.png",
         f"{STYLIZE} --settings-from {name}",
@@ -118,7 +118,7 @@ def test_tiny_and_thin_pictures(refused, size):
 def test_sizes_too_small_for_the_layers(refused):
     deep = {"content_layers": "relu1_1", "style_layers": "relu5_1", "padding": "zero"}
     refused(STYLIZE, "content.png", "relu5_1", "16×16", "larger --size", size=15, **deep)
-    refused(STYLIZE, "style.png", "relu5_1", "larger --size", style_size=15, **deep)
+    refused(STYLIZE, "style.png", "relu5_1", "larger --style-size", style_size=15, **deep)
     del deep["content_layers"]
     refused(TEXTURE, "--output-size 40x15", "relu5_1", output_size="40x15", **deep)
     refused(RECONSTRUCT, "content.png", "pool5", "32×32", layer="pool5", padding="zero")
@@ -271,8 +271,50 @@ def test_words_in_a_name_are_no_lack_of_memory(refused):
 
 def test_missing_masks_are_found_before_a_network_is_wanted(refused):
     for options in ({"keep": "lost.png"}, {"regions": "lost.png;rest"}):
-        refused(STYLIZE, "lost.png: no such file", network=None, no_download=True, **options)
-        refused(STYLIZE, "lost.png: no such file", dry_run=True, **options)
+        says = f"--{next(iter(options))} lost.png: no such file"
+        refused(STYLIZE, says, network=None, no_download=True, **options)
+        refused(STYLIZE, says, dry_run=True, **options)
+
+
+def test_what_is_wrong_with_a_file_names_the_option_that_named_it(refused):
+    Path("text.png").write_text("This is a text, not a picture.")
+    Image.new("RGB", (1, 1)).save("tiny.png")
+    for option, value in (
+        ("keep", "{}"),
+        ("regions", "{};rest"),
+        ("regions", "rest;style.png,style={}"),
+        ("regions", "rest;style.png,style-mask={}"),
+        ("mix", "{}=0.5"),
+        ("fine_style", "{}"),
+        ("init", "{}"),
+    ):
+        name = option.replace("_", "-")
+        given = {option: value.format("text.png")}
+        refused(STYLIZE, f"--{name} text.png: not an image", status=1, **given)
+        given = {option: value.format("lost.png")}
+        refused(STYLIZE, f"error: --{name} lost.png: no such file", **given)
+        if value in ("{}=0.5", "rest;style.png,style={}"):
+            given = {option: value.format("tiny.png")}
+            refused(STYLIZE, f"--{name} tiny.png: an image of 1×1 pixels is too small", **given)
+    refused(STYLIZE, "error: style.png: ", "use a larger --style-size", style_size=1)
+    refused(STYLIZE, "error: style.png: ", "use a larger --style-scale", style_scale=0.01)
+    refused(STYLIZE, "error: content.png: ", "use a larger --size", size=1, style_size=32)
+
+
+@pytest.mark.parametrize("option", ["output", "trace", "animate", "keep", "init", "network", "mix"])
+def test_a_name_that_is_too_long_is_one_line(refused, option):
+    for name in ("n" * 300 + ".png", f"{'n' * 300}/a.png"):
+        value = {"mix": f"{name}=0.5", "animate": f"{name}.gif"}.get(option, name)
+        refused(STYLIZE, name, **{option: value})
+
+
+def test_a_name_that_becomes_too_long_is_found_at_once(refused):
+    name = "n" * 250 + ".png"
+    os.link("content.png", name)
+    refused(f"stylize {name} style.png content.png -o folder", "--style.png: this name is too long")
+    name += "x" * 50
+    for line in (f"stylize {name} style.png -o out.png", f"sweep {name} -o folder"):
+        refused(line, name)
 
 
 def test_settings_that_cannot_be_used(refused, cli):

@@ -53,6 +53,37 @@ def test_a_folder_with_one_photograph_is_a_grid_of_one(cli):
     assert os.listdir("made") == ["a--style.png"]
 
 
+@pytest.fixture
+def holiday(cli):
+    """A folder of photographs, of which some are broken."""
+    folder = Path("holiday[1]")
+    folder.mkdir()
+    write_picture(folder / "a.png", 3)
+    write_picture(folder / "z.png", 4)
+    (folder / "b.jpg").write_text("This is a text, not a picture.")
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes()[:2000])
+    (folder / "d.png").symlink_to("nowhere.png")
+    (folder / ".hidden.png").write_text("left over")
+    (folder / "folder.png").mkdir()
+    return folder
+
+
+BROKEN = ["b.jpg: not an image", "c.png: damaged or incomplete", "d.png: no such file"]
+
+
+@pytest.mark.parametrize("given", ["holiday[1]", "holiday[1]/*.*"])
+def test_broken_pictures_are_told_at_the_end_and_the_others_are_made(cli, holiday, given):
+    ran = cli(f"stylize {given} style.png content.png -o made")
+    assert ran.status == 1
+    lines = ran.err.splitlines()
+    assert len(lines) == len(BROKEN)
+    for line, says in zip(lines, BROKEN, strict=True):
+        assert line.startswith(f"jaxstyle: error: {holiday}/{says}")
+    assert sorted(os.listdir("made")) == [
+        f"{c}--{s}.png" for c in "az" for s in ("content", "style")
+    ]
+
+
 def test_a_plan_without_a_run(cli):
     ran = done(cli(STYLIZE, dry_run=True, json=True))
     facts = json.loads(ran.out)

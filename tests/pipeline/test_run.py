@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from helpers.command_line import pixels, rows
+from helpers.disks import BLOCK
 
 from jaxstyle.pipeline.job import Batch, group, make_job
 from jaxstyle.pipeline.options import check_options
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("compile_faster", "folder")
 class Watcher:
     """Notes what it is told, and fails or interrupts where it should."""
 
-    every = None
+    every, needed = None, False
 
     def __init__(self, error=None, at=None):
         self.told, self._error, self._at = [], error, at
@@ -65,7 +66,7 @@ def test_sinks_hear_of_the_start_of_each_step_and_of_the_end(batch):
     assert outcome.seconds > 0
 
 
-def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch):
+def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch, caplog):
     studio, jobs = batch()
     full = OSError(28, "No space left on device", "film.gif")
     early, late, watcher = Watcher(full, at=1), Watcher(full, at="end"), Watcher()
@@ -76,6 +77,32 @@ def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch):
     assert watcher.told == [0, 1, 2, 3, "end"]
     assert early.told == [0, 1]  # dropped, and not asked again
     assert [(each.sink, each.error) for each in outcome.failures] == [(early, full), (late, full)]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "film.gif" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(("blocks", "kept"), [(1, 0), (3, 1), (5, 3)])
+def test_what_is_written_on_the_way_leaves_room_for_the_picture(batch, small_disk, blocks, kept):
+    folder = small_disk(blocks * BLOCK)  # each picture takes one
+    studio, jobs = batch(steps=4)
+    jobs = jobs._replace(jobs=[jobs.jobs[0]._replace(output=folder / "made.png")])
+    way, snapshot = PicturesOnTheWay(studio, 1), SnapshotFile(folder / "s", 1, dict)
+    (outcome,) = run_batch(studio, jobs, lambda _: [PictureFile(studio), way, snapshot])
+    assert pixels(folder / "made.png").shape == (21, 32, 3)
+    dropped = {snapshot, way} if kept < 3 else {snapshot}
+    assert {failure.sink for failure in outcome.failures} == dropped
+    steps = [f"made-{step:06d}.png" for step in range(1, 1 + kept)]
+    assert sorted(path.name for path in folder.iterdir()) == [*steps, "made.png"]
+
+
+def test_a_warning_is_no_failure_of_the_picture_itself(batch, caplog):
+    studio, jobs = batch()
+    full = OSError(28, "No space left on device", "made-style.png")
+    picture = WhenDone(PictureFile(studio))
+    studio.save = Mock(side_effect=full)
+    (outcome,) = run_batch(studio, jobs, lambda _: [picture])
+    assert [failure.error for failure in outcome.failures] == [full]
+    assert caplog.messages == []
 
 
 def test_an_interrupt_hands_the_last_picture_to_the_sinks(batch):
