@@ -33,10 +33,9 @@ from jaxstyle.networks.catalogue import (
     shipped,
     valid_names,
 )
+from jaxstyle.networks.collect import TITLES, Params
 from jaxstyle.networks.layouts import (
-    TITLES,
     Metadata,
-    Params,
     check_params,
     convert,
     convert_any,
