@@ -46,7 +46,7 @@ def read_hdf5(path: Path) -> dict[str, Stored]:
 
     arrays: dict[str, Stored] = {}
     with refusing(path, "HDF5"), h5py.File(path, "r") as file:
-        for name, data in _data_sets(file):
+        for name, data in _data_sets(file, "", {file}):
             key = _key(name)
             # A second array of the same name stays under its path and is reported as extra.
             key = name if key in arrays else key
@@ -63,28 +63,25 @@ def _key(name: str) -> str:
     return f"{block[0]}/{'bias' if part[1].startswith('b') else 'kernel'}"
 
 
-def _data_sets(file: Any) -> Iterator[tuple[str, Any]]:
+def _data_sets(group: Any, path: str, found: set[Any]) -> Iterator[tuple[str, Any]]:
     """Yields the path of each data set and the data set, and refuses all that leads elsewhere."""
     import h5py
 
-    groups, found = [("", file)], {file}
-    while groups:
-        path, group = groups.pop(0)
-        for name in group:
-            place = f"{path}{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{shown(place)} is a link to another place; a network has none")
-            item = group.get(name)
-            if item in found:  # groups can contain each other in a circle
-                continue
-            found.add(item)
-            if len(found) > _MAX_OBJECTS:
-                raise ValueError(f"it has more than {_MAX_OBJECTS:,} groups and data sets")
-            if isinstance(item, h5py.Group):
-                groups.append((f"{place}/", item))
-            elif isinstance(item, h5py.Dataset):
-                _check_place(item, place)
-                yield place, item
+    for name in group:
+        place = f"{path}{name}"
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{shown(place)} is a link to another place; a network has none")
+        item = group.get(name)
+        if item in found:  # groups can contain each other in a circle
+            continue
+        found.add(item)
+        if len(found) > _MAX_OBJECTS:
+            raise ValueError(f"it has more than {_MAX_OBJECTS:,} groups and data sets")
+        if isinstance(item, h5py.Group):
+            yield from _data_sets(item, f"{place}/", found)
+        elif isinstance(item, h5py.Dataset):
+            _check_place(item, place)
+            yield place, item
 
 
 def _check_place(data: Any, name: str) -> None:

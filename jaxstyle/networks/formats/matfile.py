@@ -29,7 +29,7 @@ _DTYPES = {
 _CODECS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 # All of VGG-19, fully connected layers included, unpacks to 575 MB, in some ten thousand elements.
 _MAX_UNPACKED = 640 * 10**6
-_MAX_ELEMENTS = 10**6
+_MAX_ELEMENTS = 200_000
 _MAX_TEXT = 2**20
 _MAX_RANK, _MAX_FIELDS = 32, 1000
 

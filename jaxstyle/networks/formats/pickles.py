@@ -15,8 +15,9 @@ from jaxstyle._common.reading import Bounded
 from jaxstyle.networks.formats.stored import shown
 from jaxstyle.networks.formats.tensors import DTYPES, Name, Tensor
 
-# VGG-19's pickle takes 4 kB.
+# VGG-19's pickle takes 4 kB and some thousand instructions.
 MAX_PICKLE = 2**20
+_MAX_STEPS = 100_000
 
 
 def as_key(value: Any) -> str | int:
@@ -88,7 +89,9 @@ def interpret(file: IO[bytes], persistent: Callable[[Any], Any] | None = None) -
         return items
 
     bounded: Any = Bounded(file, MAX_PICKLE)
-    for opcode, argument, _ in pickletools.genops(bounded):
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(bounded)):
+        if step > _MAX_STEPS:
+            raise ValueError(f"its pickle takes more than {_MAX_STEPS:,} instructions")
         match opcode.name:
             case "PROTO" | "FRAME":
                 pass

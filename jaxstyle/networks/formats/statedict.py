@@ -8,6 +8,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -72,14 +73,15 @@ def _read_zip(path: Path, file: IO[bytes]) -> Any:
                 storage = Storage(kind, numel)
                 # Compressed members are refused: unpacked, one may be far larger than the file.
                 if member.compress_type or member.file_size != storage.nbytes:
-                    raise ValueError(f"storage {shown(str(key))} has not {storage.nbytes} bytes")
+                    raise ValueError(
+                        f"storage {shown(str(key))} is packed, not {storage.nbytes} bytes"
+                    )
                 storage.load = _member(path, member.filename)
                 storage.big_endian = big_endian
                 storages[key] = storage
             return storages[key]
 
-        with archive.open(index[0]) as pickle:
-            return interpret(pickle, persistent)
+        return interpret(BytesIO(_start(archive, index[0], MAX_PICKLE + 1)), persistent)
 
 
 def _start(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
