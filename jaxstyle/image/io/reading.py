@@ -22,6 +22,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INT
 
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
+from jaxstyle.image.io.density import check_density
 
 MAX_PIXELS = 300_000_000  # decoding takes up to 20 bytes of memory per pixel
 
@@ -196,6 +197,7 @@ def _opened(path: StrPath, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             image = Image.open(file, formats=_READABLE)
             if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+            check_density(image.width * image.height, status.st_size)
             yield image
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
