@@ -69,6 +69,8 @@ class Bounded:
 
     def seek(self, place: int, whence: int = os.SEEK_SET, /) -> int:
         """Moves to another place, which costs nothing."""
+        if whence == os.SEEK_SET and place < 0:
+            raise ValueError(f"it leads to byte {place}")
         return self._file.seek(place, whence)
 
     def seekable(self) -> bool:

@@ -10,7 +10,6 @@ from PIL import Image
 from jaxstyle.errors import FileFormatError
 from jaxstyle.image.io import load_picture
 
-
 # 16383 × 16383 pixels of one colour, without loss.
 WEBP = bytes.fromhex(
     "52494646 1e000000 57454250 5650384c 11000000 2ffebfff 0f0750b2 2257a6ff 8188e87f 0000"
