@@ -1,15 +1,14 @@
 """Downloads published networks into the user's cache, converted and verified.
 
-Each network has a list of sources. If a source fails in a way that may pass, it is tried again;
-after that, the next source is tried. A downloaded file is checked against its published checksum
-and converted to our own format, and only then gets its name. A file in the cache is therefore
-always whole.
+Each network has a list of sources. If a source fails in a way that may pass, it is tried again,
+from where the transfer broke off; after that, the next source is tried. A downloaded file is
+checked against its published checksum and converted to our own format, and only then gets its name.
+A file in the cache is therefore always whole.
 """
 
 import contextlib
 import hashlib
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,11 +18,10 @@ from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import SOURCES, Source, cache
 from jaxstyle.networks.layouts import convert
 from jaxstyle.networks.save import save_params
+from jaxstyle.networks.transfer import Transfer, TransferError
 
 # Seconds before the first retry; each later one waits twice as long.
 _BACKOFF = 0.5
-# Some servers say with a status in the 400s that they are busy.
-_BUSY = (408, 425, 429)
 _PREFIX = ".fetch-"
 _STALE = 24 * 3600.0
 
@@ -78,7 +76,7 @@ def fetch(
                 try:
                     _download(source, raw, name, progress, timeout, retries)
                     params, metadata = convert(raw, source.layout)
-                except (_FailedError, FileFormatError) as error:
+                except (TransferError, FileFormatError) as error:
                     failures.append(f"{source.url}: {error}".replace(f"{raw}: ", ""))
                     continue
                 target = folder / f"{name}.safetensors"
@@ -89,81 +87,24 @@ def fetch(
     raise DownloadError(f"{name} could not be downloaded: {'; '.join(failures) or 'no sources'}")
 
 
-class _FailedError(Exception):
-    """An attempt at a source failed; at most `retries` further ones are worth making."""
-
-    def __init__(self, reason: str, retries: float):
-        super().__init__(reason)
-        self.retries = retries
-
-
 def _download(
     source: Source, target: Path, label: str, progress: bool, timeout: float, retries: int
 ) -> None:
     """Downloads and verifies one file, with as many retries as the failures are worth."""
+    transfer = Transfer(source.url, target, source.size, label, progress, timeout)
     attempt = 0
     while True:
         try:
-            _transfer(source.url, target, label, progress, timeout)
-            return _verify(target, source.known_hash)
-        except _FailedError as error:
+            transfer.attempt()
+            _verify(target, source.known_hash)
+            return
+        except TransferError as error:
             if attempt >= min(retries, error.retries):
                 count = f" ({attempt + 1} attempts)" if attempt else ""
-                raise _FailedError(f"{error}{count}", 0) from error
-        time.sleep(_BACKOFF * 2**attempt)
+                raise TransferError(f"{error}{count}", 0) from error
+            wait = max(error.wait, _BACKOFF * 2**attempt)
+        time.sleep(wait)
         attempt += 1
-
-
-def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float) -> None:
-    import pooch
-    import requests
-    from tqdm import tqdm
-
-    class Bar(tqdm):  # type: ignore[misc]
-        def __bool__(self) -> bool:  # pooch asks before the length is known; tqdm would raise
-            return True
-
-    many = float("inf")
-    # A server accepts a connection soon; a firewall that drops packets never answers.
-    limits = (min(timeout, 10.0), timeout)
-    bar = Bar(desc=label, unit="B", unit_scale=True, file=sys.stderr, disable=not progress)
-    try:
-        with bar:
-            chunk = 2**16
-            pooch.HTTPDownloader(bar if progress else False, chunk, timeout=limits)(
-                url, str(target), None
-            )
-    except requests.HTTPError as error:
-        reply = error.response
-        status = reply.status_code if reply is not None else 0
-        reason = f"HTTP {status} {reply.reason if reply is not None else ''}".strip()
-        raise _FailedError(reason, many if status >= 500 or status in _BUSY else 0) from error
-    except requests.ConnectTimeout as error:
-        # The operating system has retried it already.
-        raise _FailedError(f"no connection within {limits[0]:g} s", 0) from error
-    except requests.Timeout as error:
-        raise _FailedError(f"no answer for {timeout:g} s", many) from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        raise _FailedError("the connection broke during the transfer", many) from error
-    except requests.ConnectionError as error:
-        # A server that falls silent in the middle of a file is a ConnectionError, not a Timeout.
-        silent = "timed out" in str(error)
-        reason = f"no answer for {timeout:g} s" if silent else _innermost(error)
-        # Without a network, the error should not take long to appear.
-        unknown_host = "resolve" in str(error)
-        raise _FailedError(reason, 1 if unknown_host else many) from error
-    except (requests.RequestException, ValueError) as error:
-        raise _FailedError(_innermost(error), 0) from error
-
-
-def _innermost(error: BaseException) -> str:
-    """Returns what the operating system said, from inside the errors of requests."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror.lower()
-        inner = inner.__cause__ or inner.__context__
-    return " ".join(str(error).split())[:200]
 
 
 def _verify(path: Path, known_hash: str) -> None:
@@ -171,10 +112,10 @@ def _verify(path: Path, known_hash: str) -> None:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, algorithm or "sha256").hexdigest()
     if digest != expected.lower():
-        raise _FailedError(
-            f"wrong checksum: {algorithm} {digest} instead of {expected}, in "
-            f"{path.stat().st_size} bytes",
-            1,
+        size = path.stat().st_size
+        path.unlink()  # what came is not worth going on with
+        raise TransferError(
+            f"wrong checksum: {algorithm} {digest} instead of {expected}, in {size} bytes", 1
         )
 
 

@@ -33,15 +33,16 @@ from jaxstyle.networks.catalogue import (
     shipped,
     valid_names,
 )
+from jaxstyle.networks.collect import TITLES, Params
+from jaxstyle.networks.formats.stored import refusing, shown
 from jaxstyle.networks.layouts import (
-    TITLES,
     Metadata,
-    Params,
     check_params,
     convert,
     convert_any,
     network_name,
     sha256,
+    widths,
 )
 from jaxstyle.networks.save import save_params
 from jaxstyle.networks.vgg import normalize_params, rescale_params
@@ -268,9 +269,9 @@ def _locate(
         path = Path(name_or_path)
         if path.is_dir():
             raise IsADirectoryError(f"{path}: this is a folder; name a file in it")
-        if not path.is_file() and (path.suffix or len(path.parts) > 1):
+        if not path.exists() and (path.suffix or len(path.parts) > 1):
             raise FileNotFoundError(f"{path}: no such file; {valid_names()}")
-        if not path.is_file():
+        if not path.exists():
             raise ValueError(f"no network is called {str(path)!r}; {valid_names()}")
         return path.stem, path, ""
     name = name_or_path
@@ -340,9 +341,16 @@ def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Param
         )
     means = published_activation_means()
     scales = {}
-    for name, channels in json.loads(metadata["channels"]).items():
-        mean = means[name][jnp.asarray(channels)]
-        scales[name] = jnp.where(mean > 0, 1 / mean, 1.0)
+    with refusing(path, "a distilled network"):
+        taught = json.loads(metadata["channels"])
+        for name in widths(params):
+            channels, mean = taught[name], means[name]
+            if len(channels) != len(params[name]["bias"]) or not set(channels) <= {
+                *range(len(mean))
+            }:
+                raise ValueError(f"{shown(name)} does not come from so many channels of VGG-19")
+            mean = mean[jnp.asarray(channels)]
+            scales[name] = jnp.where(mean > 0, 1 / mean, 1.0)
     return rescale_params(params, scales)
 
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import io
 from jaxstyle.networks.load import Network
 from jaxstyle.pipeline.options import option_texts, parse_options, picture_options
 
-# Characters of a network's metadata that a picture keeps at most.
+# Characters of a network's metadata that a picture keeps at most, and of a picture's settings that
+# a message shows.
 _LONGEST = 200
 
 
@@ -47,22 +49,27 @@ def read_options(path: str, command: str) -> dict[str, Any]:
       UsageError: if another command made it.
     """
     settings = io.read_settings(path)
-    if settings.get("command") != command:
+    made_by, options = settings.get("command"), settings.get("options")
+    if not isinstance(made_by, str) or not isinstance(options, dict):
+        raise FileFormatError(f"{path}: its settings name no options; give another picture")
+    if made_by != command:
         raise UsageError(
-            f"{path}: was made by jaxstyle {settings.get('command')}; "
+            f"{path}: was made by jaxstyle {_shown(made_by)}; "
             f"give a picture made by jaxstyle {command}"
         )
-    options = settings.get("options")
-    if not isinstance(options, dict):
-        raise FileFormatError(f"{path}: its settings name no options; give another picture")
     for name in options:
         # A picture from elsewhere must not choose which files are written.
         if name not in picture_options(command):
             raise FileFormatError(
-                f"{path}: its settings name {name!r}, which does not shape a picture; "
+                f"{path}: its settings name {_shown(name)}, which does not shape a picture; "
                 "give a picture that jaxstyle wrote"
             )
     try:
         return parse_options(command, {name: str(value) for name, value in options.items()})
     except OptionError as error:
-        raise FileFormatError(f"{path}: its settings do not fit: {error}") from None
+        raise FileFormatError(f"{path}: its settings do not fit: {_shown(str(error))}") from None
+
+
+def _shown(text: str) -> str:
+    """Returns a text from a picture as a message can show it."""
+    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

@@ -195,7 +195,7 @@ class SnapshotFile:
         self._settings = lambda: made_by
         if not self._path.exists():
             return None
-        progress, rows = load_snapshot(self._path, forms, made_by)
+        progress, rows = load_snapshot(self._path, forms, made_by, track.num_steps)
         track.go_on(progress, rows)
         return progress
 

@@ -144,7 +144,10 @@ def test_a_damaged_snapshot_is_refused(cli):
     Path("out.png.snapshot").write_bytes(b"PK\x03\x04 not really")
     ran = cli(STYLIZE, resume=True)
     assert ran.status == 1
-    assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin again" in ran.err
+    assert (
+        "out.png.snapshot: no snapshot of jaxstyle's that fits this run; remove it to begin again"
+        in ran.err
+    )
 
 
 @pytest.mark.parametrize(

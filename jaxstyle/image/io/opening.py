@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
 from jaxstyle.image.io.chunks import Colours, separate
+from jaxstyle.image.io.density import check_density
 
 # A list of our own, because some of Pillow's readers start other programs (EPS runs Ghostscript).
 READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
@@ -48,6 +49,7 @@ def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile
             image = Image.open(source, formats=_formats(file))
             if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+            check_density(image.width * image.height, status.st_size)
             yield image, colours
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
