@@ -2,17 +2,16 @@
 
 import contextlib
 import functools
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from tqdm import tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError, UsageError, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
@@ -105,17 +104,12 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         )
     ]
     if "dry-run" in arguments:
-        print_plan(studio.plan(batches), "json" in arguments)
-        return 0
+        return print_plan(studio.plan(batches), "json" in arguments)
     outcomes: list[Outcome] = []
-    bar = tqdm(
-        total=sum(job.recipe.num_steps for job in jobs),
-        desc=jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
-        unit="step",
-        file=sys.stderr,
-        # None: silent where stderr is not a terminal.
-        disable=True if "quiet" in arguments else None,
-        dynamic_ncols=True,
+    bar = progress_bar(
+        sum(job.recipe.num_steps for job in jobs),
+        jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
+        quiet="quiet" in arguments,
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     try:
@@ -132,7 +126,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
     failures = [failure.error for outcome in outcomes for failure in outcome.failures]
     for error in failures[1:]:
-        print(f"jaxstyle: error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
     if failures:
         raise failures[0]
     return 0 if all(outcome.track.finite for outcome in outcomes) else 1
@@ -212,10 +206,9 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
     if not track.finite:
         step = track.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"
-        print(
-            f"jaxstyle: error: {job.output}: the loss is not finite after step {step}; {where}; "
-            "try smaller weights, another --solver or another --network",
-            file=sys.stderr,
+        complain(
+            f"error: {job.output}: the loss is not finite after step {step}; {where}; "
+            "try smaller weights, another --solver or another --network"
         )
         if not step:
             return
@@ -234,11 +227,10 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
             "device": jax.devices()[0].device_kind,
             **studio.settings(job),
         }
-        print(json.dumps(summary), flush=True)
+        say_json(summary)
     elif "quiet" not in arguments:
-        print(
+        say(
             f"{job.output}: {width}×{height} pixels, {track.good_steps} steps in "
             f"{outcome.seconds:.0f} s with {studio.suited(job)[1].name}, "
-            f"{describe(track.summary())}",
-            flush=True,
+            f"{describe(track.summary())}"
         )

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxstyle._common.terminal import Stream
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import SOURCES, Source, cache
 from jaxstyle.networks.layouts import convert
@@ -126,7 +127,7 @@ def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float
     many = float("inf")
     # A server accepts a connection soon; a firewall that drops packets never answers.
     limits = (min(timeout, 10.0), timeout)
-    bar = Bar(desc=label, unit="B", unit_scale=True, file=sys.stderr, disable=not progress)
+    bar = Bar(desc=label, unit="B", unit_scale=True, file=Stream(sys.stderr), disable=not progress)
     try:
         with bar:
             chunk = 2**16

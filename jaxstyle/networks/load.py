@@ -8,7 +8,6 @@ Its functions use the disk, and `load_network` uses the internet unless it is to
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxstyle._common.terminal import watched
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import (
     COMPACT,
@@ -311,7 +311,7 @@ def _obtain(
     else:
         from jaxstyle.networks.download import fetch
 
-        show = sys.stderr.isatty() if progress is None else progress
+        show = watched() if progress is None else progress
         # With a fallback at hand, nobody wants to wait for an address that is blocked.
         retries = 1 if has_fallback else 3
         _log.info("%s is not on this machine: downloading it", base(name))

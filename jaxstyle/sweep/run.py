@@ -3,15 +3,14 @@
 import contextlib
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from tqdm import tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.terminal import progress_bar
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.networks.layouts import sha256
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
@@ -300,11 +299,8 @@ def _run(
     if failures:
         manifest.append(record, failures)
     made = len(failures)
-    with tqdm(
-        total=sum(len(batch.jobs) * batch.program.num_steps for batch in batches),
-        desc=record.parent.name, unit="step", file=sys.stderr,
-        disable=True if quiet else None, dynamic_ncols=True,
-    ) as bar:  # fmt: skip
+    steps = sum(len(batch.jobs) * batch.program.num_steps for batch in batches)
+    with progress_bar(steps, record.parent.name, quiet=quiet) as bar:
         for batch in batches:
             entries = _run_batch(studio, batch, wanted, bar)
             manifest.append(record, entries)
