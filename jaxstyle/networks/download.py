@@ -6,8 +6,11 @@ and converted to our own format, and only then gets its name. A file in the cach
 always whole.
 """
 
+import atexit
 import contextlib
+import functools
 import hashlib
+import logging
 import shutil
 import sys
 import tempfile
@@ -21,6 +24,7 @@ from jaxstyle.networks.catalogue import SOURCES, Source, cache
 from jaxstyle.networks.layouts import convert
 from jaxstyle.networks.save import save_params
 
+_log = logging.getLogger("jaxstyle")
 # Seconds before the first retry; each later one waits twice as long.
 _BACKOFF = 0.5
 # Some servers say with a status in the 400s that they are busy.
@@ -67,7 +71,11 @@ def fetch(
             raise ValueError(f"name should be one of {', '.join(SOURCES)}, got {name!r}")
         sources = SOURCES[name]
     folder = Path(directory) if directory is not None else cache()
-    failures = []
+    if folder is None:
+        raise DownloadError(
+            f"{name}: there is no home to keep it in; set XDG_CACHE_HOME to a folder"
+        )
+    failures, disk = [], None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder)
@@ -86,8 +94,52 @@ def fetch(
                 save_params(target, params, metadata | {"source": source.url})
                 return target
     except OSError as error:
+        disk = error
         failures.append(f"{error.filename or folder}: {error.strerror or error}")
-    raise DownloadError(f"{name} could not be downloaded: {'; '.join(failures) or 'no sources'}")
+    reasons = "; ".join(failures) or "no sources"
+    raise DownloadError(f"{name} could not be downloaded: {reasons}") from disk
+
+
+def fetch_for_use(name: str, *, progress: bool, retries: int) -> Path:
+    """Downloads a network into the cache, or for this process alone where nothing can be kept.
+
+    Args:
+      name: as for `fetch`.
+      progress: as for `fetch`.
+      retries: as for `fetch`.
+
+    Returns:
+      The path of `<name>.safetensors`.
+
+    Raises:
+      DownloadError: as for `fetch`.
+    """
+    folder = cache()
+    reason = "there is no home folder"
+    if folder is not None:
+        try:
+            return fetch(name, directory=folder, progress=progress, retries=retries)
+        except DownloadError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            reason = f"{folder}: {error.__cause__.strerror or error.__cause__}"
+    _log.warning(
+        "%s is downloaded for this run alone, because it cannot be kept (%s); "
+        "set XDG_CACHE_HOME to a folder that can be written",
+        name,
+        reason,
+    )
+    kept = _folder_of_this_process() / f"{name}.safetensors"
+    if kept.is_file():
+        return kept
+    return fetch(name, directory=kept.parent, progress=progress, retries=retries)
+
+
+@functools.cache
+def _folder_of_this_process() -> Path:
+    folder = tempfile.mkdtemp(prefix="jaxstyle-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 class _FailedError(Exception):
