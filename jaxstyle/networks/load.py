@@ -239,7 +239,9 @@ def verify(path: str | Path) -> Verification:
             known_as = source.url.rpartition("/")[2]
     folder = shipped()
     manifest = folder / "manifest.json"
-    entries = json.loads(manifest.read_text())["files"] if manifest.is_file() else []
+    entries = (
+        json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else []
+    )
     for entry in entries:
         if entry["sha256"] == digest:
             known_as = entry["name"]

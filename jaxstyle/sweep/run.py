@@ -198,7 +198,7 @@ def _todo(planned: dict[str, _Planned], output: Path, retry_failed: bool) -> set
 
 def _report(output: Path, planned: dict[str, _Planned]) -> list[Entry]:
     """Writes what people look at; returns the entries of the jobs that ended, in their order."""
-    with (output / ".lock-report").open("a+") as file, manifest.locked(file):
+    with (output / ".lock-report").open("a+b") as file, manifest.locked(file):
         entries = manifest.read(output / "manifest.jsonl")
         mine = [entries[name] for name in planned if name in entries]
         report.write(output, mine)
@@ -361,7 +361,7 @@ def _reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _remove_what_was_killed(output: Path) -> Iterator[None]:
     """Removes files that a killed process left half-written, unless another is at work."""
-    with (output / ".lock").open("a+") as lock:
+    with (output / ".lock").open("a+b") as lock:
         if manifest.lock(lock, wait=False):
             for folder in (output, output / "pictures", output / "traces"):
                 for partial in folder.glob(f"{files.PARTIAL}*"):

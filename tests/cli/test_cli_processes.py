@@ -74,7 +74,7 @@ def test_nobody_reads_the_output(cli, network, line):
 def test_nobody_reads_the_summary_of_a_picture(cli, monkeypatch):
     reader, writer = os.pipe()
     os.close(reader)
-    with open(writer, "w") as stdout:
+    with open(writer, "w", encoding="utf-8") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         assert cli(STYLIZE)[::2] == (0, "")
     assert Path("out.png").exists()
@@ -83,7 +83,7 @@ def test_nobody_reads_the_summary_of_a_picture(cli, monkeypatch):
 def test_progress_bar_in_a_terminal(cli, monkeypatch):
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
-    with open(end, "w") as stderr:
+    with open(end, "w", encoding="utf-8") as stderr:
         monkeypatch.setattr(sys, "stderr", stderr)
         assert "9 steps" in cli(STYLIZE, steps=9).out
     shown = b""

@@ -74,7 +74,7 @@ def test_a_stream_that_takes_nothing_ends_nothing(stream, monkeypatch):
 def test_what_waits_for_a_full_disk_is_gone_at_exit():
     code = "from jaxstyle._common.terminal import *; import sys\n"
     code += "with safe_streams(): print('x' * 100000)\nprint('y')"
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
         )

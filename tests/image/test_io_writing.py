@@ -170,7 +170,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
     path.write_text("old")
 
     def save(self, target, *_, **__):
-        Path(target).write_text("half a")
+        Path(target).write_text("half a", encoding="utf-8")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", save)
