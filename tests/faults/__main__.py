@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .frame import CASES, print_table
+from .frame import CASES, HEADINGS, print_table
 
 
 def main() -> int:
@@ -27,8 +27,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300, help="what counts as hanging")
     options = parser.parse_args()
     packages = {"before": options.package.resolve()} if options.package else {}
-    packages["now"] = Path(__file__).resolve().parents[1]
+    packages["now"] = Path(__file__).resolve().parents[2]
+    for package in packages.values():
+        if not (package / "jaxstyle").is_dir():
+            parser.error(f"{package} is no checkout")
     chosen = [each for each in CASES if options.only in f"{each.heading} {each.name}"]
+    chosen.sort(key=lambda each: HEADINGS.index(each.heading))
     return 0 if print_table(packages, chosen, options.seconds, sys.stdout) else 1
 
 

@@ -7,9 +7,8 @@ import zlib
 
 from PIL import Image
 
-from .frame import QUICK, SWEEP, Place, SkippedError, case
+from .frame import FAILS, QUICK, SWEEP, Place, SkippedError, case
 
-FAILS = "Fails where it should not"
 ODD = b"caf\xe9.png"  # Latin-1: no UTF-8, but a name like any other
 
 

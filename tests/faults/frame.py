@@ -25,6 +25,11 @@ steps = 6
 content-layers = "relu2_1"
 style-layers = "relu1_1"
 """
+SILENT, FAILS, LET_IN = HEADINGS = (
+    "Lost or wrong in silence",
+    "Fails where it should not",
+    "Must not be let in",
+)
 _PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 

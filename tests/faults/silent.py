@@ -7,9 +7,7 @@ import sys
 import numpy as np
 from PIL import Image
 
-from .frame import QUICK, Place, case
-
-SILENT = "Lost or wrong in silence"
+from .frame import QUICK, SILENT, Place, case
 
 
 # ---- Disks ---------------------------------------------------------------------------------------

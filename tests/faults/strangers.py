@@ -10,9 +10,7 @@ import numpy as np
 
 from tests.helpers import network_files
 
-from .frame import Place, case
-
-LET_IN = "Must not be let in"
+from .frame import LET_IN, Place, case
 
 
 def refused(place: Place, line: str, *, naming: str) -> None:
