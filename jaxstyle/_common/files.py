@@ -46,7 +46,7 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
       >>> import tempfile
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     with atomic_write(folder + "/trace.csv") as temporary:
-      ...         _ = temporary.write_text("step,loss")
+      ...         _ = temporary.write_text("step,loss", encoding="utf-8")
       ...     os.listdir(folder)
       ['trace.csv']
     """

@@ -1,17 +1,20 @@
 """The `jaxstyle` command: pictures from files to files.
 
 The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage and 130 when it
-was interrupted. An error is one line on stderr that says what is wrong and what would be right.
+was interrupted. An error is one line on stderr that says what is wrong and what would be right. A
+report that cannot be printed changes none of this, unless printing was all that was asked for.
 """
 
 import errno
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jaxstyle._common.terminal import open_standard_descriptors, safe_streams
+from jaxstyle._common.text import printable
+from jaxstyle.cli.printing import answered, complain, complain_of
 from jaxstyle.errors import DownloadError, FileFormatError, UsageError, spelled
 
 # The command line or the environment names something that is not there or not allowed.
@@ -27,6 +30,7 @@ _USAGE = (
 
 def command() -> int:
     """Runs the command as a process of its own, in huge pages and with compiled programs kept."""
+    open_standard_descriptors()
     return main(own_process=True)
 
 
@@ -39,23 +43,26 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         see `jaxstyle.pages` and `jaxstyle.cli.programs`.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    with safe_streams() as (stdout, _):
+        status = _status(argv, own_process)
+        stdout.flush()
+        complain_of(stdout)
+    return status
+
+
+def _status(argv: list[str], own_process: bool) -> int:
+    """Runs the command; says what ended it, if anything did."""
     try:
-        try:
-            return _run(argv, own_process)
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here, where a reader that has gone can be dealt with
+        return _run(argv, own_process)
+    except SystemExit:  # argparse has printed the help or the version
+        return answered()
     except KeyboardInterrupt as error:
-        _complain(str(error) or "interrupted; nothing was written")
+        complain(str(error) or "interrupted; nothing was written")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone; what Python would flush at exit has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
-        _complain(f"error: {_describe(error)}")
+        complain(f"error: {_describe(error)}")
         return 2 if _is_usage(error) else 1
 
 
@@ -64,7 +71,9 @@ def _run(argv: list[str], own_process: bool) -> int:
     from jaxstyle.cli import demo, networks, pictures, sweeps
     from jaxstyle.cli.parser import build_parser
 
-    logging.basicConfig(format="jaxstyle: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("jaxstyle: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("jaxstyle").setLevel(logging.INFO)
     runs: dict[str, Callable[[dict[str, Any]], int]] = {
         "demo": demo.demo,
@@ -112,5 +121,7 @@ def _describe(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {text[:300]} (a bug; --debug shows where){kept}"
 
 
-def _complain(message: str) -> None:
-    print(f"jaxstyle: {message}", file=sys.stderr)
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the record as a line that a terminal can be given."""
+        return printable(super().format(record))

@@ -2,18 +2,17 @@
 
 import contextlib
 import functools
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import FileFormatError, OptionError, UsageError, spelled, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
@@ -109,17 +108,13 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         )
     ]
     if "dry-run" in arguments:
-        print_plan(studio.plan(batches), "json" in arguments)
-        return _report_unmade(unmade)
+        status = print_plan(studio.plan(batches), "json" in arguments)
+        return max(status, _report_unmade(unmade))
     outcomes: list[Outcome] = []
-    bar = tqdm(
-        total=sum(job.recipe.num_steps for job in jobs),
-        desc=jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
-        unit="step",
-        file=sys.stderr,
-        # None: silent where stderr is not a terminal.
-        disable=True if "quiet" in arguments else None,
-        dynamic_ncols=True,
+    bar = progress_bar(
+        sum(job.recipe.num_steps for job in jobs),
+        jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
+        quiet="quiet" in arguments,
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     try:
@@ -167,7 +162,7 @@ def _readable(studio: Studio, jobs: list[Job]) -> tuple[list[Job], list[Exceptio
 def _report_unmade(errors: list[Exception]) -> int:
     """Prints why pictures were not made; returns the exit status."""
     for error in errors:
-        print(f"jaxstyle: error: {spelled(error, lambda name: f'--{name}')}", file=sys.stderr)
+        complain(f"error: {spelled(error, lambda name: f'--{name}')}")
     return 1 if errors else 0
 
 
@@ -245,10 +240,9 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
     if not track.finite:
         step = track.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"
-        print(
-            f"jaxstyle: error: {job.output}: the loss is not finite after step {step}; {where}; "
-            "try smaller weights, another --solver or another --network",
-            file=sys.stderr,
+        complain(
+            f"error: {job.output}: the loss is not finite after step {step}; {where}; "
+            "try smaller weights, another --solver or another --network"
         )
         if not step:
             return
@@ -267,11 +261,10 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
             "device": jax.devices()[0].device_kind,
             **studio.settings(job),
         }
-        print(json.dumps(summary), flush=True)
+        say_json(summary)
     elif "quiet" not in arguments:
-        print(
+        say(
             f"{job.output}: {width}×{height} pixels, {track.good_steps} steps in "
             f"{outcome.seconds:.0f} s with {studio.suited(job)[1].name}, "
-            f"{describe(track.summary())}",
-            flush=True,
+            f"{describe(track.summary())}"
         )

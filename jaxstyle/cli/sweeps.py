@@ -1,7 +1,5 @@
 """`jaxstyle sweep`: many settings, from a description to a folder."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import jax
 
 from jaxstyle._common import files
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.sweep import read_spec, run_sweep
@@ -35,25 +34,24 @@ def sweep(arguments: dict[str, Any]) -> int:
     }
     if "dry-run" in arguments:
         facts, errors = plan_sweep(spec, output, **options)
-        print_plan(facts, "json" in arguments)
+        status = print_plan(facts, "json" in arguments)
         if errors:
-            print(f"jaxstyle: {len(errors)} cannot run, the first: {errors[0]}", file=sys.stderr)
-        return 0
+            complain(f"{len(errors)} cannot run, the first: {errors[0]}")
+        return status
     files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
     result = run_sweep(spec, output, **options, quiet="quiet" in arguments)
     if "json" in arguments:
-        print(json.dumps({"output": str(output), **result._asdict()}))
+        say_json({"output": str(output), **result._asdict()})
     elif "quiet" not in arguments:
         missing = f", {result.missing} to do" if result.missing else ""
-        print(
+        say(
             f"{output}: {result.done} done, {result.failed} failed{missing}; {result.made} in this "
             f"run; look at {output / 'contact_sheet.png'}"
         )
     if result.failed:
-        print(
-            f"jaxstyle: error: {output}: {result.failed} failed, see {output / 'summary.csv'}; "
-            "--retry-failed runs them again",
-            file=sys.stderr,
+        complain(
+            f"error: {output}: {result.failed} failed, see {output / 'summary.csv'}; "
+            "--retry-failed runs them again"
         )
     return 1 if result.failed else 0
 

@@ -148,10 +148,10 @@ def find_params(name: str) -> Path | None:
     """
     if name not in FILES:
         raise ValueError(f"no network is called {name!r}; {valid_names()}")
-    places = [shipped(), cache()]
+    places = [place for place in (shipped(), cache()) if place is not None]
     environment = os.environ.get(_ENVIRONMENT)
     if environment:
-        place = Path(environment).expanduser()
+        place = Path(os.path.expanduser(environment))
         if not place.exists():
             raise FileNotFoundError(
                 f"{_ENVIRONMENT}={environment}: no such file or folder; "
@@ -162,7 +162,8 @@ def find_params(name: str) -> Path | None:
         places.insert(0, place)
     files = FILES[name] if name == base(name) else FILES[name] + FILES[base(name)]
     candidates = (place / file for place in places for file in files)
-    return next((path for path in candidates if path.is_file()), None)
+    # Unlike the method of `Path`, this says no where a folder may not even be looked into.
+    return next((path for path in candidates if os.path.isfile(path)), None)
 
 
 def network_status() -> tuple[NetworkStatus, ...]:
@@ -185,15 +186,20 @@ def network_status() -> tuple[NetworkStatus, ...]:
     )
 
 
-def cache() -> Path:
+def cache() -> Path | None:
     """Returns the folder where downloaded parameters are kept; it need not exist.
 
     Returns:
-      The operating system's place for caches, `~/.cache/jaxstyle` on Linux.
+      The operating system's place for caches, `~/.cache/jaxstyle` on Linux. None for a user without
+      a home, such as an unknown one in a container.
     """
     import pooch
 
-    return Path(pooch.os_cache("jaxstyle"))
+    try:
+        folder = Path(pooch.os_cache("jaxstyle"))
+    except RuntimeError:  # platformdirs knows no home
+        return None
+    return folder if folder.is_absolute() else None  # older versions return "~/.cache" as it is
 
 
 def shipped() -> Path:

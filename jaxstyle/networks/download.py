@@ -6,8 +6,11 @@ checked against its published checksum and converted to our own format, and only
 A file in the cache is therefore always whole.
 """
 
+import atexit
 import contextlib
+import functools
 import hashlib
+import logging
 import shutil
 import tempfile
 import time
@@ -20,6 +23,7 @@ from jaxstyle.networks.layouts import convert
 from jaxstyle.networks.save import save_params
 from jaxstyle.networks.transfer import Transfer, TransferError
 
+_log = logging.getLogger("jaxstyle")
 # Seconds before the first retry; each later one waits twice as long.
 _BACKOFF = 0.5
 _PREFIX = ".fetch-"
@@ -64,7 +68,11 @@ def fetch(
             raise ValueError(f"name should be one of {', '.join(SOURCES)}, got {name!r}")
         sources = SOURCES[name]
     folder = Path(directory) if directory is not None else cache()
-    failures = []
+    if folder is None:
+        raise DownloadError(
+            f"{name}: there is no home to keep it in; set XDG_CACHE_HOME to a folder"
+        )
+    failures, disk = [], None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder)
@@ -83,8 +91,52 @@ def fetch(
                 save_params(target, params, metadata | {"source": source.url})
                 return target
     except OSError as error:
+        disk = error
         failures.append(f"{error.filename or folder}: {error.strerror or error}")
-    raise DownloadError(f"{name} could not be downloaded: {'; '.join(failures) or 'no sources'}")
+    reasons = "; ".join(failures) or "no sources"
+    raise DownloadError(f"{name} could not be downloaded: {reasons}") from disk
+
+
+def fetch_for_use(name: str, *, progress: bool, retries: int) -> Path:
+    """Downloads a network into the cache, or for this process alone where nothing can be kept.
+
+    Args:
+      name: as for `fetch`.
+      progress: as for `fetch`.
+      retries: as for `fetch`.
+
+    Returns:
+      The path of `<name>.safetensors`.
+
+    Raises:
+      DownloadError: as for `fetch`.
+    """
+    folder = cache()
+    reason = "there is no home folder"
+    if folder is not None:
+        try:
+            return fetch(name, directory=folder, progress=progress, retries=retries)
+        except DownloadError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            reason = f"{folder}: {error.__cause__.strerror or error.__cause__}"
+    _log.warning(
+        "%s is downloaded for this run alone, because it cannot be kept (%s); "
+        "set XDG_CACHE_HOME to a folder that can be written",
+        name,
+        reason,
+    )
+    kept = _folder_of_this_process() / f"{name}.safetensors"
+    if kept.is_file():
+        return kept
+    return fetch(name, directory=kept.parent, progress=progress, retries=retries)
+
+
+@functools.cache
+def _folder_of_this_process() -> Path:
+    folder = tempfile.mkdtemp(prefix="jaxstyle-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _download(

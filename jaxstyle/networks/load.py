@@ -8,7 +8,6 @@ Its functions use the disk, and `load_network` uses the internet unless it is to
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxstyle._common.terminal import watched
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import (
     COMPACT,
@@ -184,7 +184,14 @@ def load_network(
     # Without images, only Oxford's VGG-19 can be normalised, so nothing can replace it.
     replaceable = not normalized or bool(images)
     name, path, reason = _locate(name_or_path, download, progress, replaceable, fallback)
-    params, metadata = read_params(path)
+    try:
+        params, metadata = read_params(path)
+    except (FileFormatError, PermissionError) as error:
+        if not download or path.parent != cache():
+            raise
+        _log.warning("%s; downloading it again", error)
+        path = _fetch(name, progress)
+        params, metadata = read_params(path)
     if reason:
         metadata = {**metadata, "fallback_reason": reason}
     named = isinstance(name_or_path, str) and name_or_path in FILES
@@ -233,7 +240,9 @@ def verify(path: str | Path) -> Verification:
             known_as = source.url.rpartition("/")[2]
     folder = shipped()
     manifest = folder / "manifest.json"
-    entries = json.loads(manifest.read_text())["files"] if manifest.is_file() else []
+    entries = (
+        json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else []
+    )
     for entry in entries:
         if entry["sha256"] == digest:
             known_as = entry["name"]
@@ -305,31 +314,35 @@ def _obtain(
     if not download:
         reason = (
             f"{name} is not on this machine and downloads are off; run jaxstyle weights fetch "
-            f"{base(name)}, or put its file into {cache()}"
+            f"{base(name)}, or put its file into {cache() or 'a folder that JAXSTYLE_PARAMS names'}"
         )
         if retrained is None or substitute is None:
             raise FileNotFoundError(reason)
     else:
-        from jaxstyle.networks.download import fetch
-
-        show = sys.stderr.isatty() if progress is None else progress
         # With a fallback at hand, nobody wants to wait for an address that is blocked.
         retries = 1 if has_fallback else 3
         _log.info("%s is not on this machine: downloading it", base(name))
         try:
-            return name, fetch(base(name), progress=show, retries=retries), ""
+            return name, _fetch(name, progress, retries), ""
         except DownloadError as error:
             if retrained is None or (has_fallback and substitute is None):
                 raise
             reason = str(error)
         try:
-            substitute = substitute or fetch(retrained, progress=show, retries=retries)
+            substitute = substitute or _fetch(retrained, progress, retries)
         except DownloadError as error:
             raise DownloadError(f"{reason}; {error}") from error
     _log.warning(
         "using torchvision's retrained %s (%s) because %s", TITLES[name], substitute, reason
     )
     return retrained, substitute, reason
+
+
+def _fetch(name: str, progress: bool | None, retries: int = 3) -> Path:
+    from jaxstyle.networks.download import fetch_for_use
+
+    show = watched() if progress is None else progress
+    return fetch_for_use(base(name), progress=show, retries=retries)
 
 
 def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Params:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jaxstyle._common.terminal import Stream
 from jaxstyle._common.text import printable
 
 # Some servers say with a status in the 400s that they are busy.
@@ -122,7 +123,7 @@ class Transfer:
                 initial=done,
                 unit="B",
                 unit_scale=True,
-                file=sys.stderr,
+                file=Stream(sys.stderr),
                 disable=not self._progress,
             ) as bar,
         ):

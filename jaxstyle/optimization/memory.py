@@ -78,6 +78,8 @@ def free_memory(device: jax.Device) -> int | None:
     if sizes:
         return int(sizes["bytes_limit"] - sizes["bytes_in_use"])
     if device.platform == "cpu" and (meminfo := Path("/proc/meminfo")).exists():
-        values = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        values = dict(
+            line.split(":", 1) for line in meminfo.read_text(encoding="utf-8").splitlines()
+        )
         return 1024 * int(values["MemAvailable"].split()[0])
     return None

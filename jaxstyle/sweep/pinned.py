@@ -80,17 +80,17 @@ class Pinned:
     def _read(self) -> dict[str, dict[str, Any]]:
         known: dict[str, dict[str, Any]] = {}
         if self._path.exists():
-            known = json.loads(self._path.read_text())
+            known = json.loads(self._path.read_text(encoding="utf-8"))
         return known
 
     def _pin(self, name: str, new: dict[str, Any]) -> dict[str, Any]:
         """Keeps what is new, unless another process was faster; returns what is kept."""
         if not self._keep:
             return new
-        with (self._path.parent / ".lock-programs").open("a+") as file, manifest.locked(file):
+        with (self._path.parent / ".lock-programs").open("a+b") as file, manifest.locked(file):
             known = self._read()
             if name not in known:
                 known[name] = new
                 with files.atomic_write(self._path) as partial:
-                    partial.write_text(json.dumps(known, indent=2) + "\n")
+                    partial.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
         return known[name]

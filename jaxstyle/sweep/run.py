@@ -3,15 +3,14 @@
 import contextlib
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from tqdm import tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.terminal import progress_bar
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.networks.layouts import sha256
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
@@ -199,7 +198,7 @@ def _todo(planned: dict[str, _Planned], output: Path, retry_failed: bool) -> set
 
 def _report(output: Path, planned: dict[str, _Planned]) -> list[Entry]:
     """Writes what people look at; returns the entries of the jobs that ended, in their order."""
-    with (output / ".lock-report").open("a+") as file, manifest.locked(file):
+    with (output / ".lock-report").open("a+b") as file, manifest.locked(file):
         entries = manifest.read(output / "manifest.jsonl")
         mine = [entries[name] for name in planned if name in entries]
         report.write(output, mine)
@@ -300,11 +299,8 @@ def _run(
     if failures:
         manifest.append(record, failures)
     made = len(failures)
-    with tqdm(
-        total=sum(len(batch.jobs) * batch.program.num_steps for batch in batches),
-        desc=record.parent.name, unit="step", file=sys.stderr,
-        disable=True if quiet else None, dynamic_ncols=True,
-    ) as bar:  # fmt: skip
+    steps = sum(len(batch.jobs) * batch.program.num_steps for batch in batches)
+    with progress_bar(steps, record.parent.name, quiet=quiet) as bar:
         for batch in batches:
             entries = _run_batch(studio, batch, wanted, bar)
             manifest.append(record, entries)
@@ -365,7 +361,7 @@ def _reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _remove_what_was_killed(output: Path) -> Iterator[None]:
     """Removes files that a killed process left half-written, unless another is at work."""
-    with (output / ".lock").open("a+") as lock:
+    with (output / ".lock").open("a+b") as lock:
         if manifest.lock(lock, wait=False):
             for folder in (output, output / "pictures", output / "traces"):
                 for partial in folder.glob(f"{files.PARTIAL}*"):

@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"{parser.prog}: {error}")
     text, failed = report(figures, quick)
-    (arguments.output / "README.md").write_text(text)
+    (arguments.output / "README.md").write_text(text, encoding="utf-8")
     print(text)
     if failed:
         sys.exit("\n".join(["not as the papers say:", *failed]))

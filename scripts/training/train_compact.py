@@ -270,7 +270,7 @@ def _cut(path: Path, step: int) -> None:
 def _append(path: Path, row: Mapping[str, Any]) -> None:
     """Adds a row to a curve."""
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, row)
         if new:
             writer.writeheader()
@@ -285,7 +285,7 @@ def finish(params: vgg.Params, photos: Iterable[Path]) -> dict[str, Any]:
 def add_to_manifest(path: Path) -> None:
     """Writes the file's checksum, source and licence into the manifest beside it."""
     manifest = path.with_name("manifest.json")
-    content = json.loads(manifest.read_text())
+    content = json.loads(manifest.read_text(encoding="utf-8"))
     entry = {
         "name": "compact",
         "file": path.name,
@@ -295,7 +295,7 @@ def add_to_manifest(path: Path) -> None:
     }
     content["files"] = [e for e in content["files"] if e["name"] != entry["name"]] + [entry]
     with files.atomic_write(manifest) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
@@ -306,12 +306,12 @@ def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
     """
     work.mkdir(parents=True, exist_ok=True)
     path = work / "settings.json"
-    before = json.loads(path.read_text()) if path.exists() else settings
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else settings
     changed = [f"{k} was {before.get(k)}" for k, v in settings.items() if before.get(k) != v]
     if changed:
         raise ValueError(f"{work}: begun otherwise ({', '.join(changed)}); use another --work")
     with files.atomic_write(path) as partial:
-        partial.write_text(json.dumps(settings, indent=2) + "\n")
+        partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

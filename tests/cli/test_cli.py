@@ -63,10 +63,11 @@ def test_vgg16_by_its_name(cli, monkeypatch, tmp_path):
     # In a sweep, a layer that the network lacks spoils its own jobs alone.
     Path("sweep.toml").write_text(
         'content = "content.png"\nstyle = "style.png"\n[options]\nnetwork = "vgg16"\n'
-        'size = 32\nsteps = 2\nstyle-layers = ["relu3_4", "relu3_3"]\ncontent-layers = "relu2_1"'
+        'size = 32\nsteps = 2\nstyle-layers = ["relu3_4", "relu3_3"]\ncontent-layers = "relu2_1"',
+        encoding="utf-8",
     )
     assert cli("sweep sweep.toml -o folder").status == 1
-    jobs = map(json.loads, Path("folder/manifest.jsonl").read_text().splitlines())
+    jobs = map(json.loads, Path("folder/manifest.jsonl").read_text(encoding="utf-8").splitlines())
     assert sorted(str(job["error"])[:39] for job in jobs if "status" in job) == [
         "None",
         "network vgg16: unknown layer relu3_4; v",

@@ -140,10 +140,14 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
         'content = "../content.png"\nstyle = "../style.png"\n[options]\n'
         f'network = "{network}"\nsize = 32\nsteps = 2\ncontent-layers = "relu2_1"\n'
         'style-layers = "relu1_1"\nmix = ["../paint.png=0", "../paint.png=0.5"]\n'
-        'keep = "../left.png"\n'
+        'keep = "../left.png"\n',
+        encoding="utf-8",
     )
     done(cli("sweep folder/sweep.toml -o swept"))
-    jobs = [json.loads(line) for line in Path("swept/manifest.jsonl").read_text().splitlines()]
+    jobs = [
+        json.loads(line)
+        for line in Path("swept/manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(jobs) == 2
     assert len({job["loss"] for job in jobs}) == 2
 

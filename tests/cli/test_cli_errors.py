@@ -42,7 +42,7 @@ INF_AND_SUCH = ("-1", "nan", "inf", "-inf", "1e999", "much")
 def refused(cli):
     """Runs a command that must fail, and checks all that every failure has in common."""
     for name in ("out.png", "trace.csv", "net.safetensors"):
-        Path(name).write_text(f"an older {name}")
+        Path(name).write_text(f"an older {name}", encoding="utf-8")
 
     def files():
         return {p: p.is_file() and p.read_bytes() for p in Path().rglob("*")}
@@ -224,7 +224,7 @@ def test_network_files_that_do_not_fit(refused, network):
     good, arrays = network.read_bytes(), load_file(network)
     Path("truncated.safetensors").write_bytes(good[: len(good) // 2])
     Path("empty.safetensors").write_bytes(b"")
-    Path("text.safetensors").write_text("This is no network.")
+    Path("text.safetensors").write_text("This is no network.", encoding="utf-8")
     gone = ("conv1_2.bias", "conv4_3.kernel", "conv5_4.bias")
     save_file({k: v for k, v in arrays.items() if k not in gone}, "incomplete.safetensors")
     save_file({"fc.weight": np.ones((2, 2), np.float32)}, "another.safetensors")
@@ -371,7 +371,7 @@ def test_interrupt_before_the_first_step(cli, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(descent, "descend_resolved", interrupted)
-    Path("out.png").write_text("an older picture")
+    Path("out.png").write_text("an older picture", encoding="utf-8")
     for preset in PRESETS:
         ran = cli(STYLIZE, preset=preset, steps=None, trace="trace.csv")
         message = "jaxstyle: interrupted before the first step; out.png was not written\n"

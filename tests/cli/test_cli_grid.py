@@ -22,7 +22,7 @@ def test_folders_and_patterns_make_a_grid(cli):
         Path(folder).mkdir()
         for i, name in enumerate(names):
             write_picture(f"{folder}/{name}.png", 3 + i)
-    Path("photos/notes.txt").write_text("no picture")
+    Path("photos/notes.txt").write_text("no picture", encoding="utf-8")
     ran = done(cli("stylize photos paintings/*.png -o made", json=True))
     outputs = [json.loads(line)["output"] for line in ran.out.splitlines()]
     assert outputs == [f"made/{c}--{s}.png" for c in "ab" for s in "xy"]

@@ -179,7 +179,7 @@ def test_a_job_that_cannot_be_prepared_leaves_the_others_as_they_were(batch):
     before = {path.name: pixels(path.name) for path in Path().glob("made-*.png")}
     for name in before:
         Path(name).unlink()
-    Path("paint.png").write_text("no picture")
+    Path("paint.png").write_text("no picture", encoding="utf-8")
     studio, jobs = batch("style.png", "paint.png", "other.png")
     outcomes = run_batch(studio, jobs, lambda _: [PictureFile(studio)], tolerant=True)
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]

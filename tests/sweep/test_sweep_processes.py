@@ -69,7 +69,10 @@ def survives(kills: int, count: int, start, network) -> None:
     wanted = alone(count)
     assert run("sweep sweep.toml -o out --quiet") == 0
     assert files_of(Path("out")) == wanted
-    names = [json.loads(x)["id"] for x in Path("out/manifest.jsonl").read_text().splitlines()]
+    names = [
+        json.loads(x)["id"]
+        for x in Path("out/manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(names) == len(set(names)) == count
 
 
