@@ -277,7 +277,7 @@ def test_missing_masks_are_found_before_a_network_is_wanted(refused):
 
 
 def test_what_is_wrong_with_a_file_names_the_option_that_named_it(refused):
-    Path("text.png").write_text("This is a text, not a picture.")
+    Path("text.png").write_text("This is a text, not a picture.", encoding="utf-8")
     Image.new("RGB", (1, 1)).save("tiny.png")
     for option, value in (
         ("keep", "{}"),
