@@ -8,6 +8,7 @@ from jaxstyle.cli import pictures
 from jaxstyle.errors import usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.pixels import side_by_side
+from jaxstyle.pipeline.outputs import Output, check_outputs
 
 
 def demo(arguments: dict[str, Any]) -> int:
@@ -18,6 +19,8 @@ def demo(arguments: dict[str, Any]) -> int:
         for path in (output, beside):
             io.check_output_path(path)
     network = arguments.setdefault("network", "compact")
+    inputs = [samples.LAKE, samples.SWIRLS, Path(network)]
+    check_outputs([Output("output", output), Output("output", beside)], inputs)
     arguments.setdefault("steps", 80)
     arguments.setdefault("size", 320)
     talk = not {"json", "quiet"} & set(arguments)

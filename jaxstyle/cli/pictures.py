@@ -1,5 +1,6 @@
 """`jaxstyle stylize | texture | reconstruct`: from arguments to jobs, and what is said of them."""
 
+import collections
 import contextlib
 import functools
 import json
@@ -20,6 +21,13 @@ from jaxstyle.networks.layouts import sha256
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import picture_options
+from jaxstyle.pipeline.outputs import (
+    Output,
+    check_outputs,
+    check_results_are_not_taken,
+    pictures_on_the_way,
+    snapshot_of,
+)
 from jaxstyle.pipeline.run import Interrupted, Outcome, run_batch
 from jaxstyle.pipeline.sinks import (
     Film,
@@ -46,8 +54,8 @@ def stylize(arguments: Arguments) -> int:
         return _run([make_job("stylize", contents[0], styles[0], output, options)], arguments)
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
+    double, count = collections.Counter(names).most_common(1)[0]
+    if count > 1:
         raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
         raise UsageError(
@@ -59,6 +67,9 @@ def stylize(arguments: Arguments) -> int:
             raise OptionError("{} is for a single picture; give one content and one style", option)
     make = functools.partial(make_job, "stylize", options=options)
     jobs = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
+    check_results_are_not_taken(
+        [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
+    )
     if output.is_dir():
         return _run(jobs, arguments)
     files.check_writable(output)
@@ -96,7 +107,8 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     # Pictures before the network: a wrong file name should not wait for a download.
     for job in jobs:
         studio.check(job)
-    studio.suited(jobs[0])
+    _, network = studio.suited(jobs[0])
+    check_outputs(_outputs(jobs, arguments), [network.path])
     batches = [
         batch
         for program, members in group(studio.shape, jobs).items()
@@ -154,6 +166,23 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
             files.check_writable(arguments["trace"])
         if "animate" in arguments:
             check_animation_path(arguments["animate"])
+    inputs = [path for job in jobs for path in job.files]
+    if "settings-from" in arguments:
+        inputs.append(Path(arguments["settings-from"]))
+    check_outputs(_outputs(jobs, arguments), inputs)
+
+
+def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
+    """Returns the files that a run writes, those on the way only where they may be another."""
+    outputs = [Output("output", job.output) for job in jobs]
+    outputs += [
+        Output(name, Path(arguments[name])) for name in ("trace", "animate") if name in arguments
+    ]
+    if "resume" in arguments:
+        outputs += [Output("resume", snapshot_of(job.output)) for job in jobs]
+    if "save-every" in arguments:
+        outputs += pictures_on_the_way(jobs, arguments["save-every"], outputs)
+    return outputs
 
 
 def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence[Sink]:
@@ -168,9 +197,9 @@ def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence
         often = arguments.get("animate-every", max(1, round(job.recipe.num_steps / 50)))
         sinks.append(Film(studio, Path(arguments["animate"]), often))
     if "resume" in arguments:
-        path = job.output.with_name(f"{job.output.name}.snapshot")
         often = arguments.get("snapshot-every", 50)
-        sinks.append(SnapshotFile(path, often, lambda: _made_by(studio, job)))
+        made_by = functools.partial(_made_by, studio, job)
+        sinks.append(SnapshotFile(snapshot_of(job.output), often, made_by))
     return sinks
 
 
