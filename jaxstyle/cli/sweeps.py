@@ -37,8 +37,11 @@ def sweep(arguments: dict[str, Any]) -> int:
         facts, errors = plan_sweep(spec, output, **options)
         print_plan(facts, "json" in arguments)
         if errors:
-            print(f"jaxstyle: {len(errors)} cannot run, the first: {errors[0]}", file=sys.stderr)
-        return 0
+            print(
+                f"jaxstyle: error: {len(errors)} cannot run, the first: {errors[0]}",
+                file=sys.stderr,
+            )
+        return 1 if errors else 0
     files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
     result = run_sweep(spec, output, **options, quiet="quiet" in arguments)
     if "json" in arguments:

@@ -81,6 +81,10 @@ class Studio:
         method, options = recipe.method.suit(recipe.options, network)
         return recipe._replace(method=method, options=options), network
 
+    def options(self, job: Job) -> dict[str, Any]:
+        """Returns the job's options, as they suit its network where that was found already."""
+        return (self.suited(job)[0] if job.network_key in self._networks else job.recipe).options
+
     def settings(self, job: Job) -> dict[str, Any]:
         """Returns the settings that are kept inside the job's picture."""
         recipe, network = self.suited(job)
