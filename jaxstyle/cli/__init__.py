@@ -80,10 +80,9 @@ def _run(argv: list[str], own_process: bool) -> int:
     command = arguments.pop("command")
     arguments.pop("debug", None)
     if "settings-from" in arguments:
-        from jaxstyle.pipeline.metadata import read_options
+        from jaxstyle.pipeline.metadata import add_options_of
 
-        # What is given wins over what is stored.
-        arguments = read_options(arguments["settings-from"], command) | arguments
+        arguments = add_options_of(arguments["settings-from"], command, arguments)
     if own_process:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs

@@ -205,7 +205,9 @@ def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence
 
 def _made_by(studio: Studio, job: Job) -> dict[str, Any]:
     """Returns what has to be the same for a run to go on."""
-    return studio.settings(job) | {"pictures": [sha256(path) for path in job.files]}
+    settings = studio.settings(job)
+    del settings["given"]  # it does not matter whether a default was typed
+    return settings | {"pictures": [sha256(path) for path in job.files]}
 
 
 def _encoding(arguments: Arguments) -> dict[str, int]:

@@ -88,7 +88,7 @@ class Studio:
     def settings(self, job: Job) -> dict[str, Any]:
         """Returns the settings that are kept inside the job's picture."""
         recipe, network = self.suited(job)
-        return settings_of(recipe.command, recipe.options, job.content, job.style, network)
+        return settings_of(recipe, job.content, job.style, network)
 
     def finish(self, job: Job, image: Array) -> Array:
         """Returns the picture to show of an image that the method has made.

@@ -311,6 +311,10 @@ def test_settings_that_cannot_be_used(refused, cli):
     refused(STYLIZE, "content.png", "no jaxstyle settings", status=1, settings_from="content.png")
     done(cli("texture style.png -o texture.png"))
     refused(STYLIZE, "texture.png", "jaxstyle texture", settings_from="texture.png")
+    done(cli(STYLIZE.replace("out.png", "first.png")))
+    line = "stylize content.png style.png -o new.png"  # which names no network
+    says = "first.png: its settings name a file; to allow that, type --network "
+    refused(line, says, settings_from="first.png", network=None)
     for options, says in (
         (["a list"], "options"),
         (None, "options"),
