@@ -3,10 +3,11 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from jaxstyle._common.in_use import in_use, remove_left
 from jaxstyle.errors import UsageError
 
 StrPath = str | os.PathLike[str]
@@ -43,8 +44,9 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
     target = _output_target(path)
     temporary = _create_beside(target, path)
     try:
-        yield temporary
-        os.replace(temporary, target)
+        with in_use(temporary):
+            yield temporary
+            os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -69,8 +71,9 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
     temporary.mkdir()
     try:
-        yield temporary
-        os.replace(temporary, target)
+        with in_use(temporary):
+            yield temporary
+            os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -105,6 +108,16 @@ def check_writable(path: StrPath) -> None:
     """
     # A real attempt: permissions let the superuser write anywhere, a read-only disk does not.
     _create_beside(_output_target(path), path).unlink()
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Removes the temporary files of processes that were killed.
+
+    Args:
+      folders: those that are about to be written into.
+    """
+    for folder in set(folders):
+        remove_left(folder.glob(PARTIAL + 16 * "[0-9a-f]" + "*"))
 
 
 def find_pictures(given: Sequence[StrPath], root: Path = Path()) -> list[Path]:

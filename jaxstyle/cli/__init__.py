@@ -1,7 +1,8 @@
 """The `jaxstyle` command: pictures from files to files.
 
-The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage and 130 when it
-was interrupted. An error is one line on stderr that says what is wrong and what would be right.
+The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage, and 128 plus the
+signal's number when it was interrupted: 130 by Ctrl-C. An error is one line on stderr that says
+what is wrong and what would be right.
 """
 
 import logging
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jaxstyle._common import interrupts
 from jaxstyle.errors import DownloadError, FileFormatError, OptionError, UsageError
 
 # The command line or the environment names something that is not there or not allowed.
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
                 sys.stdout.flush()  # here, where a reader that has gone can be dealt with
     except KeyboardInterrupt as error:
         _complain(str(error) or "interrupted; nothing was written")
-        return 130
+        return interrupts.status()
     except BrokenPipeError:
         # Whoever read our output has gone; what Python would flush at exit has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,6 +61,8 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
 
 
 def _run(argv: list[str], own_process: bool) -> int:
+    if own_process:
+        interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
     from jaxstyle.cli import demo, networks, pictures, sweeps
     from jaxstyle.cli.parser import build_parser

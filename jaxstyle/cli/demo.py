@@ -31,8 +31,11 @@ def demo(arguments: dict[str, Any]) -> int:
     )
     if status:
         return status
-    row = [io.load_image(path) for path in (samples.LAKE, samples.SWIRLS, output)]
-    io.save_image(beside, side_by_side(row))
+    try:
+        row = [io.load_image(path) for path in (samples.LAKE, samples.SWIRLS, output)]
+        io.save_image(beside, side_by_side(row))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {output} is done") from None
     if talk:
         print(
             f"{beside}: photograph, painting and result\n"

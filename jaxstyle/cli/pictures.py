@@ -28,7 +28,7 @@ from jaxstyle.pipeline.outputs import (
     pictures_on_the_way,
     snapshot_of,
 )
-from jaxstyle.pipeline.run import Interrupted, Outcome, run_batch
+from jaxstyle.pipeline.run import Outcome, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import (
     Film,
     PictureFile,
@@ -119,6 +119,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     if "dry-run" in arguments:
         print_plan(studio.plan(batches), "json" in arguments)
         return 0
+    files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
     outcomes: list[Outcome] = []
     bar = tqdm(
         total=sum(job.recipe.num_steps for job in jobs),
@@ -138,9 +139,8 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
                 bar.clear()
                 for outcome in made:
                     _report(studio, batch, outcome, arguments)
-    except Interrupted as stop:
-        raise KeyboardInterrupt(_interrupted(jobs, outcomes + stop.outcomes)) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        outcomes += interrupted_outcomes(stop)
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
     failures = [failure.error for outcome in outcomes for failure in outcome.failures]
     for error in failures[1:]:
@@ -217,11 +217,15 @@ def _encoding(arguments: Arguments) -> dict[str, int]:
 
 def _interrupted(jobs: list[Job], outcomes: list[Outcome]) -> str:
     """Returns a sentence on what an interrupted run leaves."""
-    tracks = {each.job.output: each.track for each in outcomes if each.track.good_steps}
+    tracks = {each.job.output: each.track for each in outcomes if each.track.kept}
     if len(jobs) == 1:
         output = jobs[0].output
         if output not in tracks:
-            return f"interrupted before the first step; {output} was not written"
+            failed = [failure.error for each in outcomes for failure in each.failures]
+            early = (
+                "" if any(each.track.good_steps for each in outcomes) else " before the first step"
+            )
+            return f"interrupted{early}; {failed[0] if failed else f'{output} was not written'}"
         step = f"step {tracks[output].good_steps} of {tracks[output].num_steps}"
         return f"interrupted; {output} holds {step}"
     steps: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ import fnmatch
 import functools
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -147,7 +148,9 @@ def _identity(path: Path) -> Hashable:
 def _ignores_case(folder: str) -> bool:
     """Tells whether names in a folder that differ in case alone are one file's."""
     try:
-        with tempfile.NamedTemporaryFile(prefix=f"{PARTIAL}case-", dir=folder) as probe:
+        with tempfile.NamedTemporaryFile(
+            prefix=f"{PARTIAL}{secrets.token_hex(8)}", dir=folder
+        ) as probe:
             place, name = os.path.split(probe.name)
             return os.path.exists(os.path.join(place, name.upper()))
     except OSError:  # what is wrong with the folder is found elsewhere

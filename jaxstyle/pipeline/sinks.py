@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from jaxstyle._common import interrupts
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.method import Forms
@@ -69,8 +70,9 @@ class PictureFile:
         if track.good_steps:
             assert track.image is not None
             job = track.job
-            self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
-            track.kept = True
+            with interrupts.held():  # so that it is known whether the file holds this picture
+                self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
+                track.kept = True
 
 
 class PicturesOnTheWay:

@@ -21,15 +21,25 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 @contextlib.contextmanager
 def locked(file: IO[Any]) -> Iterator[None]:
-    """Keeps other processes of this sweep from writing meanwhile."""
-    if not lock(file):
+    """Keeps other processes of this sweep from writing meanwhile, where there are locks.
+
+    Args:
+      file: open for reading and writing: network file systems want that.
+    """
+    if "fcntl" not in globals():
         yield
         return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     try:
         yield
     finally:
         file.flush()
-        fcntl.flock(file, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def append(path: Path, entries: list[Entry]) -> None:
@@ -147,26 +157,3 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 _ALWAYS = ("id", "status", "content", "style", "options", "file", "error")
 _IF_DONE = ("terms", "loss", "steps", "evaluations")
-
-
-def lock(file: IO[Any], *, shared: bool = False, wait: bool = True) -> bool:
-    """Locks a file against other processes, until it is closed.
-
-    Args:
-      file: open for reading and writing: network file systems want that.
-      shared: whether others may hold it likewise.
-      wait: whether to wait for others.
-
-    Returns:
-      Whether the lock was had; False too where there are no locks.
-    """
-    if "fcntl" not in globals():
-        return False
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    try:
-        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if isinstance(error, BlockingIOError) or error.errno in _NO_LOCKS:
-            return False
-        raise
-    return True

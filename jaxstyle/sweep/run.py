@@ -115,7 +115,8 @@ def run_sweep(
     todo = _todo(planned, output, retry_failed)
     for folder in (output / "pictures", output / "traces"):
         folder.mkdir(parents=True, exist_ok=True)
-    with _says_how_to_go_on(output, planned), _remove_what_was_killed(output):
+        files.remove_leftovers([folder, output])
+    with _says_how_to_go_on(output, planned):
         pinned = Pinned(studio, output, width)
         batches, failures = _share(studio, planned, todo, shard, pinned)
         made = _run(studio, batches, failures, _wanted(planned, todo), record, quiet)
@@ -366,15 +367,3 @@ def _says_how_to_go_on(output: Path, planned: dict[str, Planned]) -> Iterator[No
         raise OSError(
             f"{error.filename or output}: {str(error.strerror).lower()}; {state()}"
         ) from error
-
-
-@contextlib.contextmanager
-def _remove_what_was_killed(output: Path) -> Iterator[None]:
-    """Removes files that a killed process left half-written, unless another is at work."""
-    with (output / ".lock").open("a+") as lock:
-        if manifest.lock(lock, wait=False):
-            for folder in (output, output / "pictures", output / "traces"):
-                for partial in folder.glob(f"{files.PARTIAL}*"):
-                    partial.unlink(missing_ok=True)
-        manifest.lock(lock, shared=True)
-        yield
