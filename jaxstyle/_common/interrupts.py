@@ -29,6 +29,21 @@ def status() -> int:
 
 
 @contextlib.contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Puts back the handlers of these signals that a block replaces, as JAX does of SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may set them
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in _NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:  # one that Python does not know
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def held() -> Iterator[None]:
     """Lets a block end before an interrupt is heard. It is for what takes moments, like a write.
 
@@ -36,20 +51,15 @@ def held() -> Iterator[None]:
       >>> with held():
       ...     pass
     """
-    if threading.current_thread() is not threading.main_thread():  # it hears of none
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in _NUMBERS}
     heard: list[int] = []
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _: heard.append(number))
     try:
-        yield
+        with handlers_kept():
+            if threading.current_thread() is threading.main_thread():
+                for number in _NUMBERS:
+                    if callable(signal.getsignal(number)):
+                        signal.signal(number, lambda number, _: heard.append(number))
+            yield
     finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
         for number in heard[:1]:
             signal.raise_signal(number)
 

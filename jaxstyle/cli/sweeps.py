@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxstyle._common import files
+from jaxstyle._common import files, interrupts
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.file_options import exclusive
@@ -71,15 +71,16 @@ def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
         return index, count
     if "shard" in arguments:
         raise exclusive("shard", "distributed")
-    try:
-        jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
-    except ValueError as error:
-        raise OptionError(
-            "{}: {error}; give {}, {} and {}",
-            "distributed", "coordinator", "processes", "process-id", error=error,
-        ) from None  # fmt: skip
-    shard = jax.process_index(), jax.process_count()
-    # All that was wanted is who we are. Left running, the service would end every process when
-    # one is lost.
-    jax.distributed.shutdown()  # type: ignore[no-untyped-call]
+    with interrupts.handlers_kept():
+        try:
+            jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
+        except ValueError as error:
+            raise OptionError(
+                "{}: {error}; give {}, {} and {}",
+                "distributed", "coordinator", "processes", "process-id", error=error,
+            ) from None  # fmt: skip
+        shard = jax.process_index(), jax.process_count()
+        # All that was wanted is who we are. Left running, the service would end every process when
+        # one is lost.
+        jax.distributed.shutdown()  # type: ignore[no-untyped-call]
     return shard

@@ -364,6 +364,5 @@ def _says_how_to_go_on(output: Path, planned: dict[str, Planned]) -> Iterator[No
     except OSError as error:
         if not _is_of_the_disk(error, errno.EIO):
             raise
-        raise OSError(
-            f"{error.filename or output}: {str(error.strerror).lower()}; {state()}"
-        ) from error
+        named = error.strerror and f"{error.filename or output}: {error.strerror.lower()}"
+        raise OSError(f"{named or error}; {state()}") from error

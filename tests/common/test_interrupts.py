@@ -68,11 +68,19 @@ def test_an_error_of_the_block_is_kept_beside_the_interrupt():
     assert isinstance(caught.value.__context__, OSError)
 
 
+def test_handlers_that_a_block_replaces_come_back():
+    interrupts.end_as_by_ctrl_c()
+    with interrupts.handlers_kept():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+
+
 def test_other_threads_hear_of_nothing():
     done = []
 
     def work():
-        with interrupts.held():
+        with interrupts.held(), interrupts.handlers_kept():
             done.append(True)
 
     thread = threading.Thread(target=work)
