@@ -71,7 +71,7 @@ def add_options_of(path: str, command: str, typed: Mapping[str, Any]) -> dict[st
 
 
 def _without_contradictions(
-    command: str, stored: Mapping[str, Any], typed: Mapping[str, Any]
+    command: str, stored: Mapping[str, Any], typed: dict[str, Any]
 ) -> dict[str, Any]:
     """Returns the stored options that can stand beside the typed ones."""
     kept = {name: value for name, value in stored.items() if name not in typed}

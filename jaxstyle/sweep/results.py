@@ -40,7 +40,7 @@ def bad_file(entry: Entry, output: Path) -> Path | None:
     """
     if entry["file"] is None:
         return None
-    picture, trace = output / entry["file"], trace_of(entry, output)
+    picture, trace = output / str(entry["file"]), trace_of(entry, output)
     try:
         with Image.open(picture) as image:
             image.verify()  # reads on to the end, and decodes nothing

@@ -6,7 +6,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 import numpy as np
 
@@ -288,7 +288,9 @@ def _values(
         raise ValueError(f"whole of {name} should be true or false, got {brief(whole)}")
     draws = Draws(low, high, scale == "log", whole)
     count = value.get("count")
-    if not _is_count(count) and (combine != "random" or count is not None):
+    if combine == "random" and count is None:
+        return draws
+    if not _is_count(count):
         raise ValueError(f"{name} needs count, the number of its values, got {brief(count)}")
     if combine == "random":
         return draws
@@ -303,7 +305,7 @@ def _is_number(value: Any) -> bool:
     return number and abs(value) < 1e300  # compared: a whole number may be too large for a float
 
 
-def _is_count(count: Any) -> bool:
+def _is_count(count: Any) -> TypeGuard[int]:
     return isinstance(count, int) and not isinstance(count, bool) and count >= 1
 
 
