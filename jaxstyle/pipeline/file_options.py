@@ -189,7 +189,7 @@ def _parse_region(text: str) -> RegionOption:
         )
     weight = _number(given.get("weight", "1"))
     if not weight > 0:
-        raise ValueError(f"should have a weight greater than 0, got {brief(given['weight'])}")
+        raise ValueError(f"should have a weight greater than 0, got {given['weight'][:40]}")
     return RegionOption(_unquoted(mask), given.get("style"), given.get("style-mask"), weight)
 
 

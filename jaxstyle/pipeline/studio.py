@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle._common import sharding
+from jaxstyle.errors import UsageError
 from jaxstyle.image import io, pixels
 from jaxstyle.networks.load import Network
 from jaxstyle.networks.vgg import Params
@@ -83,7 +84,10 @@ class Studio:
 
     def options(self, job: Job) -> dict[str, Any]:
         """Returns the job's options, as they suit its network where that was found already."""
-        return (self.suited(job)[0] if job.network_key in self._networks else job.recipe).options
+        if job.network_key in self._networks:
+            with contextlib.suppress(UsageError):  # they do not suit it at all
+                return self.suited(job)[0].options
+        return job.recipe.options
 
     def settings(self, job: Job) -> dict[str, Any]:
         """Returns the settings that are kept inside the job's picture."""
