@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from jaxstyle._common.in_use import in_use, remove_left
 from jaxstyle.errors import UsageError
 
 StrPath = str | os.PathLike[str]
@@ -53,7 +54,7 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
     target = _output_target(path)
     temporary = _create_beside(target, path)
     try:
-        with _naming(path):
+        with in_use(temporary), _naming(path):
             yield temporary
             _sync(temporary)
             os.replace(temporary, target)
@@ -96,7 +97,7 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
     try:
-        with _naming(path):
+        with in_use(temporary), _naming(path):
             temporary.mkdir()
             yield temporary
             for file in temporary.iterdir():
@@ -141,6 +142,16 @@ def check_writable(path: StrPath) -> None:
     """
     # A real attempt: permissions let the superuser write anywhere, a read-only disk does not.
     _create_beside(_output_target(path), path).unlink()
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Removes the temporary files of processes that were killed.
+
+    Args:
+      folders: those that are about to be written into.
+    """
+    for folder in set(folders):
+        remove_left(folder.glob(PARTIAL + 16 * "[0-9a-f]" + "*"))
 
 
 def find_pictures(given: Sequence[StrPath], root: Path = Path()) -> list[Path]:

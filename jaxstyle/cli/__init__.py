@@ -1,8 +1,9 @@
 """The `jaxstyle` command: pictures from files to files.
 
-The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage and 130 when it
-was interrupted. An error is one line on stderr that says what is wrong and what would be right. A
-report that cannot be printed changes none of this, unless printing was all that was asked for.
+The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage, and 128 plus the
+signal's number when it was interrupted: 130 by Ctrl-C. An error is one line on stderr that says
+what is wrong and what would be right. A report that cannot be printed changes none of this, unless
+printing was all that was asked for.
 """
 
 import errno
@@ -12,6 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jaxstyle._common import interrupts
 from jaxstyle._common.terminal import open_standard_descriptors, safe_streams
 from jaxstyle._common.text import printable
 from jaxstyle.cli.printing import answered, complain, complain_of
@@ -58,7 +60,7 @@ def _status(argv: list[str], own_process: bool) -> int:
         return answered()
     except KeyboardInterrupt as error:
         complain(str(error) or "interrupted; nothing was written")
-        return 130
+        return interrupts.status()
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
@@ -67,6 +69,8 @@ def _status(argv: list[str], own_process: bool) -> int:
 
 
 def _run(argv: list[str], own_process: bool) -> int:
+    if own_process:
+        interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
     from jaxstyle.cli import demo, networks, pictures, sweeps
     from jaxstyle.cli.parser import build_parser
@@ -90,10 +94,9 @@ def _run(argv: list[str], own_process: bool) -> int:
     command = arguments.pop("command")
     arguments.pop("debug", None)
     if "settings-from" in arguments:
-        from jaxstyle.pipeline.metadata import read_options
+        from jaxstyle.pipeline.metadata import add_options_of
 
-        # What is given wins over what is stored.
-        arguments = read_options(arguments["settings-from"], command) | arguments
+        arguments = add_options_of(arguments["settings-from"], command, arguments)
     if own_process:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs

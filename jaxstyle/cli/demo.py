@@ -9,6 +9,7 @@ from jaxstyle.cli.printing import say
 from jaxstyle.errors import usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.pixels import side_by_side
+from jaxstyle.pipeline.outputs import Output, check_outputs
 
 
 def demo(arguments: dict[str, Any]) -> int:
@@ -19,6 +20,8 @@ def demo(arguments: dict[str, Any]) -> int:
         for path in (output, beside):
             io.check_output_path(path)
     network = arguments.setdefault("network", "compact")
+    inputs = [samples.LAKE, samples.SWIRLS, Path(network)]
+    check_outputs([Output("output", output), Output("output", beside)], inputs)
     arguments.setdefault("steps", 80)
     arguments.setdefault("size", 320)
     talk = not {"json", "quiet"} & set(arguments)
@@ -29,8 +32,11 @@ def demo(arguments: dict[str, Any]) -> int:
     )
     if status:
         return status
-    row = [io.load_image(path) for path in (samples.LAKE, samples.SWIRLS, output)]
-    io.save_image(beside, side_by_side(row))
+    try:
+        row = [io.load_image(path) for path in (samples.LAKE, samples.SWIRLS, output)]
+        io.save_image(beside, side_by_side(row))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {output} is done") from None
     if talk:
         say(f"{beside}: photograph, painting and result")
         print(

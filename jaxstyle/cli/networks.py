@@ -11,6 +11,7 @@ from jaxstyle.cli.printing import answered, say, say_json
 from jaxstyle.errors import OptionError, UsageError, usage_errors
 from jaxstyle.networks import load, vgg
 from jaxstyle.networks.layouts import convert as convert_file
+from jaxstyle.pipeline.outputs import Output, check_outputs
 
 _SIDE = 256
 
@@ -56,13 +57,14 @@ def convert(arguments: dict[str, Any]) -> int:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the file to write should end in .safetensors")
     files.check_writable(output)
+    pictures = files.find_pictures(arguments.get("normalize", ()))
+    check_outputs([Output("output", output)], [Path(arguments["file"]), *pictures])
     params, metadata = convert_file(arguments["file"], arguments.get("layout", "auto"))
     if "normalize" in arguments:
         if metadata["normalized"] == "true":
             raise OptionError(
                 "{file}: is normalised already; leave {} out", "normalize", file=arguments["file"]
             )
-        pictures = files.find_pictures(arguments["normalize"])
         params = vgg.normalize_params(params, map(central_square, pictures))
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
     load.save_params(output, params, metadata)

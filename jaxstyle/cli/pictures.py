@@ -1,5 +1,6 @@
 """`jaxstyle stylize | texture | reconstruct`: from arguments to jobs, and what is said of them."""
 
+import collections
 import contextlib
 import functools
 from collections.abc import Sequence
@@ -20,7 +21,14 @@ from jaxstyle.networks.layouts import sha256
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import picture_options
-from jaxstyle.pipeline.run import Interrupted, Outcome, run_batch
+from jaxstyle.pipeline.outputs import (
+    Output,
+    check_outputs,
+    check_results_are_not_taken,
+    pictures_on_the_way,
+    snapshot_of,
+)
+from jaxstyle.pipeline.run import Outcome, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import (
     Film,
     PictureFile,
@@ -50,8 +58,8 @@ def stylize(arguments: Arguments) -> int:
             raise FileNotFoundError(f"{path}: no such file")
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
+    double, count = collections.Counter(names).most_common(1)[0]
+    if count > 1:
         raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
         raise UsageError(
@@ -63,6 +71,9 @@ def stylize(arguments: Arguments) -> int:
             raise OptionError("{} is for a single picture; give one content and one style", option)
     make = functools.partial(make_job, "stylize", options=options)
     jobs = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
+    check_results_are_not_taken(
+        [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
+    )
     if output.is_dir():
         return _run(jobs, arguments)
     files.check_writable(output)
@@ -99,7 +110,8 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     )
     # Pictures before the network: a wrong file name should not wait for a download.
     jobs, unmade = _readable(studio, jobs)
-    studio.suited(jobs[0])
+    _, network = studio.suited(jobs[0])
+    check_outputs(_outputs(jobs, arguments), [network.path])
     batches = [
         batch
         for program, members in group(studio.shape, jobs).items()
@@ -110,6 +122,7 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
     if "dry-run" in arguments:
         status = print_plan(studio.plan(batches), "json" in arguments)
         return max(status, _report_unmade(unmade))
+    files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
     outcomes: list[Outcome] = []
     bar = progress_bar(
         sum(job.recipe.num_steps for job in jobs),
@@ -126,9 +139,8 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
                 bar.clear()
                 for outcome in made:
                     _report(studio, batch, outcome, arguments)
-    except Interrupted as stop:
-        raise KeyboardInterrupt(_interrupted(jobs, outcomes + stop.outcomes)) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        outcomes += interrupted_outcomes(stop)
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     unwritten = [each.error for each in failures if each.sink.needed]
@@ -182,6 +194,23 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
             files.check_writable(arguments["trace"])
         if "animate" in arguments:
             check_animation_path(arguments["animate"])
+    inputs = [path for job in jobs for path in job.files]
+    if "settings-from" in arguments:
+        inputs.append(Path(arguments["settings-from"]))
+    check_outputs(_outputs(jobs, arguments), inputs)
+
+
+def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
+    """Returns the files that a run writes, those on the way only where they may be another."""
+    outputs = [Output("output", job.output) for job in jobs]
+    outputs += [
+        Output(name, Path(arguments[name])) for name in ("trace", "animate") if name in arguments
+    ]
+    if "resume" in arguments:
+        outputs += [Output("resume", snapshot_of(job.output)) for job in jobs]
+    if "save-every" in arguments:
+        outputs += pictures_on_the_way(jobs, arguments["save-every"], outputs)
+    return outputs
 
 
 def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence[Sink]:
@@ -196,15 +225,17 @@ def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence
         often = arguments.get("animate-every", max(1, round(job.recipe.num_steps / 50)))
         sinks.append(Film(studio, Path(arguments["animate"]), often))
     if "resume" in arguments:
-        path = job.output.with_name(f"{job.output.name}.snapshot")
         often = arguments.get("snapshot-every", 50)
-        sinks.append(SnapshotFile(path, often, lambda: _made_by(studio, job)))
+        made_by = functools.partial(_made_by, studio, job)
+        sinks.append(SnapshotFile(snapshot_of(job.output), often, made_by))
     return sinks
 
 
 def _made_by(studio: Studio, job: Job) -> dict[str, Any]:
     """Returns what has to be the same for a run to go on."""
-    return studio.settings(job) | {"pictures": [sha256(path) for path in job.files]}
+    settings = studio.settings(job)
+    del settings["given"]  # it does not matter whether a default was typed
+    return settings | {"pictures": [sha256(path) for path in job.files]}
 
 
 def _encoding(arguments: Arguments) -> dict[str, int]:
@@ -214,11 +245,15 @@ def _encoding(arguments: Arguments) -> dict[str, int]:
 
 def _interrupted(jobs: list[Job], outcomes: list[Outcome]) -> str:
     """Returns a sentence on what an interrupted run leaves."""
-    tracks = {each.job.output: each.track for each in outcomes if each.track.good_steps}
+    tracks = {each.job.output: each.track for each in outcomes if each.track.kept}
     if len(jobs) == 1:
         output = jobs[0].output
         if output not in tracks:
-            return f"interrupted before the first step; {output} was not written"
+            failed = [failure.error for each in outcomes for failure in each.failures]
+            early = (
+                "" if any(each.track.good_steps for each in outcomes) else " before the first step"
+            )
+            return f"interrupted{early}; {failed[0] if failed else f'{output} was not written'}"
         step = f"step {tracks[output].good_steps} of {tracks[output].num_steps}"
         return f"interrupted; {output} holds {step}"
     steps: dict[str, list[str]] = {}

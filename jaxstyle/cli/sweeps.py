@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from jaxstyle._common import files
+from jaxstyle._common import files, interrupts
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError
@@ -36,8 +36,8 @@ def sweep(arguments: dict[str, Any]) -> int:
         facts, errors = plan_sweep(spec, output, **options)
         status = print_plan(facts, "json" in arguments)
         if errors:
-            complain(f"{len(errors)} cannot run, the first: {errors[0]}")
-        return status
+            complain(f"error: {len(errors)} cannot run, the first: {errors[0]}")
+        return max(status, 1 if errors else 0)
     files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
     result = run_sweep(spec, output, **options, quiet="quiet" in arguments)
     if "json" in arguments:
@@ -66,15 +66,16 @@ def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
         return index, count
     if "shard" in arguments:
         raise exclusive("shard", "distributed")
-    try:
-        jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
-    except ValueError as error:
-        raise OptionError(
-            "{}: {error}; give {}, {} and {}",
-            "distributed", "coordinator", "processes", "process-id", error=error,
-        ) from None  # fmt: skip
-    shard = jax.process_index(), jax.process_count()
-    # All that was wanted is who we are. Left running, the service would end every process when
-    # one is lost.
-    jax.distributed.shutdown()  # type: ignore[no-untyped-call]
+    with interrupts.handlers_kept():
+        try:
+            jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
+        except ValueError as error:
+            raise OptionError(
+                "{}: {error}; give {}, {} and {}",
+                "distributed", "coordinator", "processes", "process-id", error=error,
+            ) from None  # fmt: skip
+        shard = jax.process_index(), jax.process_count()
+        # All that was wanted is who we are. Left running, the service would end every process when
+        # one is lost.
+        jax.distributed.shutdown()  # type: ignore[no-untyped-call]
     return shard

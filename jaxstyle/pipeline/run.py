@@ -4,6 +4,7 @@ The command line, sweeps and the web page all come through here. Whatever ends a
 picture that has a good step is handed to its sinks first.
 """
 
+import contextlib
 import functools
 import logging
 import math
@@ -61,6 +62,13 @@ class Interrupted(KeyboardInterrupt):
         self.outcomes = outcomes
 
 
+def interrupted_outcomes(error: BaseException | None) -> list[Outcome]:
+    """Returns the outcomes of a run that was interrupted, perhaps again while it was ending."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return [] if error is None else error.outcomes
+
+
 def run_batch(
     studio: Studio,
     batch: Batch,
@@ -114,8 +122,10 @@ def run_batch(
         ):
             if not _tell(watched, reports):
                 break
-    except KeyboardInterrupt:
         _close(watched)
+    except KeyboardInterrupt:
+        with contextlib.suppress(KeyboardInterrupt):  # a second one leaves out what is not written
+            _close(watched)
         raise Interrupted(outcomes()) from None
     except Exception as error:
         _close(watched)
@@ -124,7 +134,6 @@ def run_batch(
                 steps = f"step {track.good_steps} of {track.num_steps}"
                 error.add_note(f"{track.job.output} holds {steps}")
         raise
-    _close(watched)
     return outcomes()
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from jaxstyle._common import interrupts
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.method import Forms
+from jaxstyle.pipeline.outputs import picture_on_the_way
 from jaxstyle.pipeline.snapshot import load_snapshot, save_snapshot
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
@@ -74,8 +76,9 @@ class PictureFile:
         if track.good_steps:
             assert track.image is not None
             job = track.job
-            self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
-            track.kept = True
+            with interrupts.held():  # so that it is known whether the file holds this picture
+                self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
+                track.kept = True
 
 
 class PicturesOnTheWay:
@@ -91,8 +94,7 @@ class PicturesOnTheWay:
         """Writes the picture if it is due, and not the last one."""
         due = track.step % self._often == 0 and 0 < track.step < track.num_steps
         if due and track.finite:
-            output = track.job.output
-            path = output.with_name(f"{output.stem}-{track.step:06d}{output.suffix}")
+            path = picture_on_the_way(track.job.output, track.step)
             assert track.image is not None
             self._studio.save(track.job, track.image, track.step, path, **self._encoding)
             _leave_room(path, 2 * path.stat().st_size)  # later pictures may take more

@@ -16,6 +16,7 @@ from PIL import Image
 from jaxstyle._common import files
 from jaxstyle._common.text import printable
 from jaxstyle.image.contact_sheet import Cell, draw_page, save_page
+from jaxstyle.sweep import results
 from jaxstyle.sweep.manifest import Entry
 
 _CELL = 192
@@ -36,6 +37,12 @@ class _Table(NamedTuple):
     columns: list[str]
     rows: list[str]
     cells: list[list[Entry | None]]
+
+
+def files_of(output: Path) -> list[Path]:
+    """Returns the files that `write` writes or removes."""
+    fixed = [output / name for name in ("contact_sheet.png", "losses.png", "summary.csv")]
+    return fixed + list(output.glob("contact_sheet-*.png"))
 
 
 def write(output: Path, entries: Sequence[Entry]) -> None:
@@ -179,9 +186,7 @@ def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) 
     figure = figures.Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
     for entry in entries:
-        with (output / "traces" / f"{entry['id']}.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        steps, losses = ([float(row[name]) for row in rows] for name in ("step", "loss"))
+        steps, losses = results.read_trace(results.trace_of(entry, output))
         axes.plot(steps, losses, linewidth=1, label=_label(entry, list(varied)))
     if varied and len(entries) <= _NAMED_CURVES:
         for text in axes.legend(fontsize="small").get_texts():

@@ -103,7 +103,7 @@ def test_in_a_sweep(cli, network):
 def test_settings_bring_the_colours_back(cli):
     done(cli(STYLIZE, color="luminance"))
     Path("out.png").rename("first.png")
-    replay = {"settings_from": "first.png", "size": None, "steps": None, "network": None}
+    replay = {"settings_from": "first.png", "size": None, "steps": None}
     done(cli(STYLIZE, **replay))
     assert Path("out.png").read_bytes() == Path("first.png").read_bytes()
 

@@ -26,6 +26,7 @@ from helpers.command_line import (
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from jaxstyle.cli import main
 from jaxstyle.image.io import read_settings, save_image
 from jaxstyle.networks import catalogue, download
 from jaxstyle.optimization import descent
@@ -155,6 +156,8 @@ def test_numbers_out_of_range(refused, option):
     for value in (*INF_AND_SUCH, *(["0"] if option == "learning-rate" else [])):
         expected = "should be a number"
         refused(f"{STYLIZE} --{option}={value}", f"--{option}", expected, f"got {value}")
+    if option == "init-noise":  # a standard deviation, of pixels from 0 to 1
+        refused(f"{STYLIZE} --init-noise 5", "should be a number from 0 to 1, got 5")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,9 @@ def test_usage(refused):
     refused("", "COMMAND")
     refused("paint a b", "paint", "stylize", "texture", "reconstruct", "weights")
     refused("stylize content.png", "STYLE", "-o/--output")
-    refused(f"{STYLIZE} --nosuch", "--nosuch", "jaxstyle --help")
+    for line, prog in ((STYLIZE, "jaxstyle stylize"), ("weights list", "jaxstyle weights list")):
+        refused(f"{line} --nosuch", "unknown arguments: --nosuch", f"see {prog} --help")
+    refused("--nosuch weights list", "--nosuch", "see jaxstyle --help")
     refused(f"{TEXTURE} --content-weight 1", "--content-weight")
     refused(f"{STYLIZE} --layer relu1_1", "--layer")
     refused(f"{STYLIZE} --step 9", "--step")  # no abbreviations: a later option could claim them
@@ -193,6 +198,33 @@ def test_usage(refused):
     refused(f"{line} -o new.png", "new.png", "folder")
     refused(f"{line} -o folder --trace trace.csv", "--trace")
     refused("stylize content.png style.png ./style.png -o folder", "content--style.png", "rename")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["stylize", "", "style.png", "-o", "new.png"],  # which would be the folder at hand
+        ["stylize", "content.png", "", "-o", "new.png"],
+        ["stylize", "content.png", "style.png", "-o", ""],
+        ["stylize", "content.png", "style.png", "-o", "folder", "--content", ""],
+        *(
+            ["stylize", "content.png", "style.png", "-o", "new.png", f"--{option}", ""]
+            for option in ("keep", "init", "network", "fine-style", "mix", "regions", "trace")
+        ),
+        ["texture", "", "-o", "new.png"],
+        ["reconstruct", "", "-o", "new.png"],
+        ["sweep", "", "-o", "new"],
+        ["weights", "verify", ""],
+        ["weights", "convert", "content.png", "-o", "new.safetensors", "--normalize", ""],
+    ],
+)
+def test_empty_names(cli, capsys, argv):
+    before = sorted(os.listdir())
+    assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert "should not be empty" in err
+    assert err.count("\n") == 1
+    assert sorted(os.listdir()) == before
 
 
 @pytest.mark.parametrize("option", ["--output", "--trace"])
@@ -321,6 +353,10 @@ def test_settings_that_cannot_be_used(refused, cli):
     refused(STYLIZE, "content.png", "no jaxstyle settings", status=1, settings_from="content.png")
     done(cli("texture style.png -o texture.png"))
     refused(STYLIZE, "texture.png", "jaxstyle texture", settings_from="texture.png")
+    done(cli(STYLIZE.replace("out.png", "first.png")))
+    line = "stylize content.png style.png -o new.png"  # which names no network
+    says = "first.png: its settings name a file; to allow that, type --network "
+    refused(line, says, settings_from="first.png", network=None)
     for options, says in (
         (["a list"], "options"),
         (None, "options"),
@@ -443,7 +479,10 @@ def test_weights_convert_and_verify(cli, refused):
     refused(f"{line} trace.csv", "trace.csv", "not an image", status=1)
     os.link("content.png", "photos/content.png")
     done(cli(f"{line} photos style.png"))
-    refused(line.replace("plain", "unit") + " style.png", "unit.safetensors", "--normalize")
+    refused(
+        "weights convert unit.safetensors -o net.safetensors --normalize style.png",
+        "unit.safetensors: is normalised already; leave --normalize out",
+    )
     report = json.loads(done(cli("weights verify unit.safetensors --json")).out)
     assert (report["normalized"], report["network"], report["layout"]) == (
         True,

@@ -35,23 +35,27 @@ def test_version_in_a_process(network):
 
 
 @pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    signal.SIG_IGN in (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGHUP)),
     reason="interrupts are ignored here, as in a background job of a script",
 )
-def test_interrupt_keeps_the_last_picture(cli, network):
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
+def test_interrupt_keeps_the_last_picture(cli, network, number):
+    Path(".jaxstyle-0123456789abcdef.png").touch()  # left by a run that was killed
     line = f"{STYLIZE} --steps 1000000 --save-every 5 --trace trace.csv"
     with process(line, network, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         for _ in range(600):
             if Path("out-000005.png").exists() or run.poll() is not None:
                 break
             time.sleep(0.1)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         try:
             out, err = run.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             run.kill()
             raise
-    assert run.returncode == 130
+    assert run.returncode == 128 + number
     assert out == ""
     told = re.fullmatch(r"jaxstyle: interrupted; out.png holds step (\d+) of 1000000\n", err)
     step = int(told[1])

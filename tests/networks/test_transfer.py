@@ -208,10 +208,11 @@ def in_seconds(seconds):
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("after", "least", "most"),
-    [("7", 7, 7), (in_seconds(20), 1, 20), (in_seconds(-20), 0, 0), ("soon", 0, 0), ("-3", 0, 0)],
-    ids=range(5),
+    [("7", 7, 7), (20, 1, 20), (-20, 0, 0), ("soon", 0, 0), ("-3", 0, 0)],
 )
 def test_a_busy_server_says_when_to_come_back(status, after, least, most, server, transfer):
+    # A date is counted from now.
+    after = after if isinstance(after, str) else in_seconds(after)
     server.plan = [answering(status, {"Retry-After": after})]
     error = failure(transfer)
     assert least <= error.wait <= most

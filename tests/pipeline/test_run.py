@@ -1,5 +1,6 @@
 """Batches and their sinks: what each is told, and that one that fails costs nothing else."""
 
+import signal
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,7 +11,7 @@ from helpers.disks import BLOCK
 
 from jaxstyle.pipeline.job import Batch, group, make_job
 from jaxstyle.pipeline.options import check_options
-from jaxstyle.pipeline.run import Interrupted, run_batch
+from jaxstyle.pipeline.run import Interrupted, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import PictureFile, PicturesOnTheWay, SnapshotFile, TraceFile, WhenDone
 from jaxstyle.pipeline.studio import Studio
 
@@ -115,6 +116,48 @@ def test_an_interrupt_hands_the_last_picture_to_the_sinks(batch):
     assert [outcome.track.step for outcome in stop.value.outcomes] == [2, 1]
     assert Path("made-style.png").exists()
     assert Path("made-paint.png").exists()
+
+
+def test_a_second_interrupt_leaves_out_what_is_not_written_and_no_more(batch):
+    studio, jobs = batch("style.png", "paint.png")
+
+    def sinks_of(job):
+        again = Watcher(KeyboardInterrupt(), at="end" if "style" in str(job.style) else 2)
+        return [PictureFile(studio), again, TraceFile(job.output.with_suffix(".csv"))]
+
+    with pytest.raises(Interrupted) as stop:
+        run_batch(studio, jobs, sinks_of)
+    kept = {outcome.job.output.name: outcome.track.kept for outcome in stop.value.outcomes}
+    assert kept == {"made-style.png": True, "made-paint.png": False}
+    assert sorted(path.name for path in Path().glob("made*")) == ["made-style.png"]
+
+
+def test_outcomes_are_found_however_often_a_run_is_interrupted():
+    def interrupted_again():
+        try:
+            raise Interrupted(["an outcome"])
+        finally:
+            raise KeyboardInterrupt  # while a progress bar is closed, say
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted_again()
+    assert interrupted_outcomes(caught.value) == ["an outcome"]
+    assert interrupted_outcomes(KeyboardInterrupt()) == []
+
+
+def test_a_picture_is_written_whole_before_an_interrupt_is_heard(batch, monkeypatch):
+    studio, jobs = batch()
+    save = studio.save
+
+    def save_meanwhile(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        save(*arguments, **options)
+
+    monkeypatch.setattr(studio, "save", save_meanwhile)
+    with pytest.raises(Interrupted) as stop:
+        run_batch(studio, jobs, lambda _: [PictureFile(studio), TraceFile(Path("t.csv"))])
+    assert stop.value.outcomes[0].track.kept
+    assert Path("made-style.png").exists()
 
 
 def test_what_is_only_kept_when_done_is_not_kept_before(batch):

@@ -14,7 +14,7 @@ from helpers.command_line import files_of, write_picture, write_toml
 from PIL import Image
 
 from jaxstyle.cli import main
-from jaxstyle.errors import DownloadError
+from jaxstyle.errors import DownloadError, UsageError
 from jaxstyle.image import io
 from jaxstyle.image.io import read_settings
 from jaxstyle.optimization.memory import MemoryPlan
@@ -204,6 +204,13 @@ def test_contradictory_options_fail_alone(describe, folder):
     assert "history is not for solver adam; leave it out" in errors
 
 
+def test_options_that_contradict_each_other_in_every_job_are_found_before(describe, folder):
+    description = describe(options={"solver": "adam", "history": 30, "seed": [0, 1]})
+    with pytest.raises(UsageError, match="no job of the sweep can run: history is not for solver"):
+        run_sweep(description, "out", quiet=True)
+    assert not Path("out").exists()
+
+
 def test_shards_share_the_work(describe, folder):
     description = describe(options={"seed": list(range(7)), "init": "noise"})
     made = [run_sweep(description, "parts", quiet=True, shard=(i, 3)).made for i in range(3)]
@@ -238,7 +245,7 @@ def test_batches_and_networks_do_not_change_under_way(describe, folder, network)
         run_sweep(description, "out", quiet=True)
 
 
-def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
+def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch, capsys):
     memory = MemoryPlan(0, 1)
     monkeypatch.setattr(
         optimise, "plan_memory", lambda *_, **__: memory
@@ -265,6 +272,12 @@ def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
     assert facts == []
     assert len(errors) == 3
     assert all("other.png" in error for error in errors)
+    write_toml(description["options"]["network"])
+    Path("content.png").unlink()
+    assert run("sweep sweep.toml -o new --dry-run") == 1
+    assert (
+        "jaxstyle: error: 4 cannot run, the first: content.png: no such" in capsys.readouterr().err
+    )
 
 
 def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, monkeypatch):
