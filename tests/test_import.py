@@ -119,7 +119,7 @@ def test_rooms_import_each_other_in_one_direction():
         "image": {"_common", "errors"},
         "networks": {"_common", "errors", "image"},
         "losses": {"_common", "errors", "image", "networks"},
-        "solvers": {"image"},
+        "solvers": {"_common", "image"},
         "optimization": {"_common", "errors", "image", "networks", "losses", "solvers"},
         "evaluate": {"_common", "errors", "image", "networks", "losses"},
     }

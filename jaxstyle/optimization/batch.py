@@ -21,7 +21,7 @@ from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import descent, transfer
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import free_memory, plan_memory
-from jaxstyle.solvers import Info, Solver
+from jaxstyle.solvers import Info, SolverLike
 
 # A batch of this width keeps a device busy, and a killed sweep loses no more pictures than that.
 WIDEST = 32
@@ -85,7 +85,7 @@ def stylize_grid(
     noise: ArrayLike | None = None,
     keys: Array | None = None,
     learning_rates: ArrayLike | None = None,
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     num_steps: int = 300,
     width: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -187,7 +187,7 @@ def descend_lanes(
     width: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     num_steps: int = 300,
     every: int = 10,
     resume: Progress | None = None,
@@ -273,7 +273,7 @@ def choose_width(
     shape: tuple[int, int],
     *,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> int:
     """How many lanes to run at once: as many as fit in the free memory, at most 32 a device.

@@ -8,7 +8,7 @@ import jax
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import step
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import SolverLike
 
 
 class MemoryPlan(NamedTuple):
@@ -36,7 +36,7 @@ def plan_memory(
     shape: tuple[int, int],
     *,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
 ) -> MemoryPlan:
     """Returns the bytes that style transfer needs, from the compiler's own analysis; runs nothing.
 

@@ -23,7 +23,7 @@ from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
 from jaxstyle.optimization.descent import Progress, Result
 from jaxstyle.optimization.transfer import Init, OptimizeOptions
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import SolverLike
 
 SMALLEST = 128
 """Longer side of the first of the automatic sizes."""
@@ -104,7 +104,7 @@ def descend_scales(
     width: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     every: int | None = None,
     resume: Progress | None = None,
 ) -> Iterator[tuple[int, BatchProgress]]:
