@@ -20,6 +20,7 @@ from jax import Array
 
 from jaxstyle._common.arrays import default_key
 from jaxstyle._common.checks import check_image, check_key, check_picture
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image.color import luminance, match_color
 from jaxstyle.image.pixels import quantize
 from jaxstyle.losses.features import features
@@ -80,6 +81,7 @@ class Reference(NamedTuple):
     distances: dict[str, Array]
 
 
+@on_any_mesh
 def evaluate(
     params: Any,
     pictures: Mapping[str, Array],
@@ -142,6 +144,7 @@ def baselines(content: Array, style: Array) -> dict[str, Array]:
     return dict(zip(BASELINES, (content, quantize(match_color(content, style))), strict=True))
 
 
+@on_any_mesh
 def compute_reference(
     params: Any,
     content: Array,
@@ -187,6 +190,7 @@ def compute_reference(
     return Reference(luminance(content), targets, sliced, own, distances)
 
 
+@on_any_mesh
 def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec = SPEC) -> Scores:
     """Scores one picture, in one compiled program.
 

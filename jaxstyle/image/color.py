@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle._common.sharding import on_any_mesh
 
 ColorMatch = Literal["cholesky", "pca", "symmetric"]
 
@@ -31,6 +32,7 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 _CONSTANT = 4e-8
 
 
+@on_any_mesh
 def luminance(image: Array) -> Array:
     """Returns the luminance of every pixel.
 
@@ -53,6 +55,7 @@ def luminance(image: Array) -> Array:
     return _luminance(image)
 
 
+@on_any_mesh
 def greyscale(image: Array) -> Array:
     """Removes an image's chroma: every channel becomes the luminance.
 
@@ -69,6 +72,7 @@ def greyscale(image: Array) -> Array:
     return jnp.broadcast_to(luminance(image)[..., None], image.shape)
 
 
+@on_any_mesh
 def with_luminance_of(image: Array, source: Array) -> Array:
     """Gives an image the luminance of another and keeps its chroma.
 
@@ -104,6 +108,7 @@ def with_luminance_of(image: Array, source: Array) -> Array:
     return _with_luminance_of(image, source)
 
 
+@on_any_mesh
 def match_luminance(image: Array, target: Array) -> Array:
     r"""Shifts and scales an image's luminance to the mean and standard deviation of another's.
 
@@ -133,6 +138,7 @@ def match_luminance(image: Array, target: Array) -> Array:
     return _match_luminance(image, target)
 
 
+@on_any_mesh
 def match_color(
     image: Array, target: Array, method: ColorMatch = "cholesky", eps: ArrayLike = 1e-5
 ) -> Array:
@@ -174,6 +180,7 @@ def match_color(
     return _match_color(image, target, to_device(eps), method=method)
 
 
+@on_any_mesh
 def match_histogram(image: Array, target: Array) -> Array:
     """Gives each channel of an image the distribution of the same channel of another.
 

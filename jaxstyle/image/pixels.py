@@ -15,9 +15,11 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_image, check_key, check_shape
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image.spectrum import keep_variance, low_pass, power_law, scale_spectrum
 
 
+@on_any_mesh
 def resize(image: Array, shape: Sequence[int]) -> Array:
     """Resamples an image with an antialiased Lanczos filter.
 

@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_choice, check_key, check_picture
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.losses.spec import LossSpec, check_spec
 from jaxstyle.losses.targets import (
     Mixture,
@@ -52,6 +53,7 @@ class Region(NamedTuple):
     name: str = ""
 
 
+@on_any_mesh
 def guided_targets(
     params: vgg.Params,
     content: Array | None,

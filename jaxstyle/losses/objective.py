@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle._common.checks import check_image, describe
+from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses import functional
 from jaxstyle.losses.features import choose_bands, features, settle
 from jaxstyle.losses.spec import LossSpec, LossWeights, OwnLoss, resolve_weights
@@ -145,6 +146,7 @@ def _own_loss(own: OwnLoss, seen: dict[str, Array], target: Any) -> Array:
     return jnp.asarray(loss, jnp.float32)
 
 
+@on_any_mesh
 def objective_and_gradient(
     image: Array,
     params: Any,
@@ -175,6 +177,7 @@ def objective_and_gradient(
     image = jnp.asarray(image)
     resolved = resolve_weights(weights, spec)
     spec = settle(spec, image)
+    params, resolved = beside((params, resolved), image)
     value, gradient = _value_and_gradient(image, params, targets, resolved, spec=spec)
     return ObjectiveValue(*value), gradient
 

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_key, check_picture
+from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.features import features, settle
 from jaxstyle.losses.spec import LossSpec, check_spec
 from jaxstyle.losses.statistics import get_statistic
@@ -81,6 +82,7 @@ class Targets(NamedTuple):
         return image if self.kept is None else self.kept.over(image)
 
 
+@on_any_mesh
 def compute_targets(
     params: Any,
     content: Array | None,
@@ -148,7 +150,7 @@ def content_targets(params: Any, content: Array | None, spec: LossSpec) -> Targe
 def _measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
     if content is None or not spec.content_layers:
         return {}
-    maps: dict[str, Array] = _features(params, content, settle(spec, content))
+    maps: dict[str, Array] = _features(beside(params, content), content, settle(spec, content))
     return maps
 
 
@@ -188,7 +190,7 @@ def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str
         return {}
     if content is None:
         raise ValueError(f"content is None, but own loss {measured[0]} measures it")
-    own: dict[str, Any] = _own(params, content, spec)
+    own: dict[str, Any] = _own(beside(params, content), content, spec)
     return own
 
 

@@ -22,6 +22,7 @@ from jax import Array
 
 from jaxstyle._common.arrays import is_traced, to_device
 from jaxstyle._common.checks import check_choice, check_image, check_key
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.networks.convolution import (
     Convolution,
     Padding,
@@ -123,6 +124,7 @@ class VGG(nn.Module):
         return {layer: found[layer] for layer in self.layers}
 
 
+@on_any_mesh
 def features(
     params: Params,
     image: Array,

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from jaxstyle import solvers
 from jaxstyle._common.arrays import is_traced, is_tracing, to_device
 from jaxstyle._common.checks import check_amount, check_count, check_image, describe
+from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.features import prepare_params, settle
 from jaxstyle.losses.spec import LossSpec, LossWeights, resolve_weights
 from jaxstyle.losses.targets import Targets
@@ -65,6 +66,7 @@ class Progress(NamedTuple):
     info: Info
 
 
+@on_any_mesh
 def optimize(
     image: Array,
     params: Params,
@@ -215,6 +217,7 @@ def descend_resolved(
     solver = solvers.as_solver(solver)
     spec = settle(spec, image)
     problem = Problem(spec, solver, lanes, sharding_of(image))
+    params, weights = beside((params, weights), image)
     params = prepare_params(params, image.shape[-3:-1], spec)
     arrays = (params, targets, weights)
     per_call = steps_per_call(num_steps)

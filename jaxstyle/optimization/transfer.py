@@ -22,6 +22,7 @@ from jaxstyle._common.checks import (
     check_picture,
     check_shape,
 )
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
 from jaxstyle.losses.targets import compute_targets
@@ -60,6 +61,7 @@ class StylizeOptions(OptimizeOptions, total=False):
     key: Array | None
 
 
+@on_any_mesh
 def stylize(
     params: Params,
     content: Array,
@@ -110,6 +112,7 @@ def stylize(
     return optimize(start, params, targets, spec=spec, **options)
 
 
+@on_any_mesh
 def reconstruct_content(
     params: Params,
     content: Array,
@@ -152,6 +155,7 @@ def reconstruct_content(
     return optimize(start, params, targets, spec=spec, **options)
 
 
+@on_any_mesh
 def synthesize_texture(
     params: Params,
     style: Array,

@@ -19,6 +19,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from jaxstyle._common.arrays import is_traced
 from jaxstyle._common.checks import check_amount, check_kind, describe
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 from jaxstyle.solvers.preconditioning import precondition
@@ -47,12 +48,10 @@ def _known_number(name: str, value: Any) -> float:
     """Returns a solver's setting as a Python number; raises `TypeError` for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    if isinstance(value, np.generic | np.ndarray | Array) and not isinstance(
-        value, jax.core.Tracer
-    ):
-        if np.ndim(value) == 0 and np.issubdtype(value.dtype, np.number):
-            number: float = jax.device_get(value).item()
-            return number
+    known = isinstance(value, np.generic | np.ndarray | Array) and not is_traced(value)
+    if known and value.ndim == 0 and np.issubdtype(value.dtype, np.number):
+        number: float = jax.device_get(value).item()
+        return number
     hint = ""
     if name == "learning_rate" and isinstance(value, Array):
         hint = "; give arrays to the run instead, as in stylize(..., learning_rate=rate)"
@@ -261,14 +260,16 @@ def _from_optax(transformation: optax.GradientTransformation) -> Solver:
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
         inner, loss, gradient, evaluations = state.inner
-        updates, inner = update(
-            gradient,
-            inner,
-            state.image,
-            value=loss,
-            grad=gradient,
-            value_fn=lambda image: objective(image)[0],
-        )
+        # Many of optax's transformations raise a float to the power of a whole number.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, inner = update(
+                gradient,
+                inner,
+                state.image,
+                value=loss,
+                grad=gradient,
+                value_fn=lambda image: objective(image)[0],
+            )
         image = optax.apply_updates(state.image, updates)
         (loss, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image)
         searched = optax.tree.get(inner, "num_linesearch_steps", 0)
