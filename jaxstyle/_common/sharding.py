@@ -41,7 +41,8 @@ def is_placed(tree: Any) -> bool:
     """Tells whether a user has said where to compute: by a default device, a mesh, or arrays."""
     if jax.config.jax_default_device is not None or not get_abstract_mesh().empty:
         return True
-    return any(getattr(leaf, "committed", False) for leaf in jax.tree.leaves(tree))
+    known = (leaf for leaf in jax.tree.leaves(tree) if not isinstance(leaf, jax.core.Tracer))
+    return any(getattr(leaf, "committed", False) for leaf in known)
 
 
 def beside(tree: Any, image: Array) -> Any:

@@ -284,7 +284,7 @@ def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:
 
 def choose_width(
     params: Params,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     *,
     spec: LossSpec = LossSpec(),
     solver: SolverLike | None = None,
