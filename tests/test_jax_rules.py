@@ -118,7 +118,7 @@ def test_a_path_transfers_nothing_by_itself(path):
 def on_two_devices(mode):
     """Runs paths with the second of two devices chosen in some way; prints where results lie."""
     first, second = jax.devices()
-    params, content, style = pictures((8, 8, 3))
+    params, content, style = pictures()
     mesh = jax.make_mesh((2,), ("x",))
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
     context, paths, expected = nullcontext(), ["stylize", "coarse to fine", "grid"], {second}

@@ -102,9 +102,11 @@ def check_amount(value: Any, name: str, *, zero: bool = True) -> None:
         numbers = np.asarray(jax.device_get(value), np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{name} should be a number, got {describe(value)}") from None
-    if not (np.isfinite(numbers).all() and (numbers >= 0 if zero else numbers > 0).all()):
+    if not (numbers >= 0 if zero else numbers > 0).all():
         least = "at least 0" if zero else "greater than 0"
-        raise ValueError(f"{name} should be finite and {least}, got {value}")
+        raise ValueError(f"{name} should be {least}, got {value}")
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} should be finite, got {value}")
 
 
 def describe(value: Any) -> str:
