@@ -20,12 +20,21 @@ BEFORE = """
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 import jaxstyle
-from jaxstyle import LossSpec, LossWeights, OwnLoss, VGGSpec, evaluate, samples, solvers
+from jaxstyle import LossSpec, LossWeights, OwnLoss, VGGSpec, samples, solvers
 params = jaxstyle.load_params("compact")
 content = jaxstyle.load_image(samples.LAKE, size=64)
 style = jaxstyle.load_image(samples.SWIRLS, size=48)
 mask = content[..., 0]
+result = jaxstyle.stylize(params, content, style)
+module = nn.Dense(3)
+"""
+BEFORE_EXAMPLE = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxstyle.networks import vgg
 """
 # `def network(params, image, layers)` stays as short as it is on the page.
 MYPY = [
@@ -55,7 +64,7 @@ def programs():
         thing = getattr(jaxstyle, name)
         if (lines := lines_of(thing.__doc__ or "")) and not hasattr(thing, "__path__"):
             module = sys.modules[getattr(thing, "__module__", thing.__name__)]
-            yield f"doc_{name}", f"{BEFORE}from {module.__name__} import *\n{lines}"
+            yield f"doc_{name}", f"{BEFORE_EXAMPLE}from {module.__name__} import *\n{lines}"
 
 
 @pytest.fixture(scope="module")

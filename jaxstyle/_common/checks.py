@@ -53,7 +53,7 @@ def check_kind(value: Any, kind: type, name: str, example: str) -> None:
         )
 
 
-def check_key(key: Array, name: str) -> Array:
+def check_key(key: Any, name: str) -> Array:
     """Returns a key of either kind; raises `TypeError` for anything else, such as a number."""
     dtype = getattr(key, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
@@ -62,7 +62,8 @@ def check_key(key: Array, name: str) -> Array:
         raise TypeError(
             f"{name} should be a key, got {describe(key)}; write {name}=jax.random.key({seed})"
         )
-    return key
+    valid: Array = key
+    return valid
 
 
 def check_count(value: int, name: str, least: int = 1) -> int:
@@ -78,7 +79,7 @@ def check_count(value: int, name: str, least: int = 1) -> int:
     return count
 
 
-def check_shape(shape: Sequence[int], name: str) -> tuple[int, int]:
+def check_shape(shape: Any, name: str) -> tuple[int, int]:
     """Returns a height and a width; raises unless they are two whole numbers of at least one."""
     if isinstance(shape, str) or not hasattr(shape, "__len__") or len(shape) != 2:
         raise TypeError(f"{name} should be a height and a width, got {describe(shape)}")

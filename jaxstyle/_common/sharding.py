@@ -39,7 +39,8 @@ def everywhere(devices: Sequence[jax.Device]) -> NamedSharding:
 
 def is_placed(tree: Any) -> bool:
     """Tells whether a user has said where to compute: by a default device, a mesh, or arrays."""
-    if jax.config.jax_default_device is not None or not get_abstract_mesh().empty:
+    default = jax.config.jax_default_device  # type: ignore[attr-defined]
+    if default is not None or not get_abstract_mesh().empty:
         return True
     known = (leaf for leaf in jax.tree.leaves(tree) if not isinstance(leaf, jax.core.Tracer))
     return any(getattr(leaf, "committed", False) for leaf in known)
@@ -94,7 +95,7 @@ def _move(tree: Any, mesh: Mesh) -> Any:
         own = _mesh_of(leaf)
         if own is None or own.axis_names != mesh.axis_names:
             return leaf
-        return jax.device_put(leaf, NamedSharding(mesh, leaf.sharding.spec))  # type: ignore[no-untyped-call]
+        return jax.device_put(leaf, NamedSharding(mesh, leaf.sharding.spec))
 
     return jax.tree.map(move, tree)
 

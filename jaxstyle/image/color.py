@@ -52,7 +52,8 @@ def luminance(image: Array) -> Array:
       0.58...
     """
     check_image(image, "image")
-    return _luminance(image)
+    result: Array = _luminance(image)
+    return result
 
 
 @on_any_mesh
@@ -105,7 +106,8 @@ def with_luminance_of(image: Array, source: Array) -> Array:
             f"image and source should have the same shape, got {list(image.shape)} and "
             f"{list(source.shape)}"
         )
-    return _with_luminance_of(image, source)
+    result: Array = _with_luminance_of(image, source)
+    return result
 
 
 @on_any_mesh
@@ -135,7 +137,8 @@ def match_luminance(image: Array, target: Array) -> Array:
     """
     check_image(image, "image")
     check_image(target, "target")
-    return _match_luminance(image, target)
+    result: Array = _match_luminance(image, target)
+    return result
 
 
 @on_any_mesh
@@ -177,7 +180,8 @@ def match_color(
     check_image(image, "image")
     check_image(target, "target")
     check_choice("method", method, get_args(ColorMatch))
-    return _match_color(image, target, to_device(eps), method=method)
+    result: Array = _match_color(image, target, to_device(eps), method=method)
+    return result
 
 
 @on_any_mesh
@@ -206,7 +210,8 @@ def match_histogram(image: Array, target: Array) -> Array:
     """
     check_image(image, "image")
     check_image(target, "target")
-    return _match_histogram(image, target)
+    result: Array = _match_histogram(image, target)
+    return result
 
 
 # What follows is compiled. The functions above check what they are given, because errors from

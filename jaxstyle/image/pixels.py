@@ -68,10 +68,7 @@ def white_noise(
       >>> white_noise(jax.random.key(0), (4, 4)).shape
       (4, 4, 3)
     """
-    size = check_shape(shape, "shape")
-    return _noise(
-        check_key(key, "key"), to_device(mean), to_device(scale), shape=size, natural=False
-    )
+    return _draw(key, shape, mean, scale, natural=False)
 
 
 def natural_noise(
@@ -103,10 +100,15 @@ def natural_noise(
     Reference: Field, "Relations between the statistics of natural images and the response
     properties of cortical cells", JOSA A 1987, for the spectrum.
     """
-    size = check_shape(shape, "shape")
-    return _noise(
-        check_key(key, "key"), to_device(mean), to_device(scale), shape=size, natural=True
-    )
+    return _draw(key, shape, mean, scale, natural=True)
+
+
+def _draw(
+    key: Array, shape: Sequence[int], mean: ArrayLike, scale: ArrayLike, *, natural: bool
+) -> Array:
+    arrays = check_key(key, "key"), to_device(mean), to_device(scale)
+    noise: Array = _noise(*arrays, shape=check_shape(shape, "shape"), natural=natural)
+    return noise
 
 
 @functools.partial(jax.jit, static_argnames=("shape", "natural"))
@@ -133,7 +135,8 @@ def quantize(image: Array) -> Array:
       >>> quantize(jnp.array([-0.2, 0.5, 1.4])).tolist()
       [0.0, 0.501960813999176, 1.0]
     """
-    return _quantize(image)
+    result: Array = _quantize(image)
+    return result
 
 
 @jax.jit

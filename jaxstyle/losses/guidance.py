@@ -189,6 +189,7 @@ def region_masses(
     if not isinstance(spec.network, VGGSpec):
         raise ValueError("guides need VGG's layers; leave your own spec.network out")
     guides = propagate(mask, spec.style_layers, vgg.network_widths(params), mode=mode)
+    masses: dict[str, Array]
     masses, totals = _masses(guides)
     for layer, total in totals.items():
         if not isinstance(total, jax.core.Tracer) and float(total) == 0.0:

@@ -77,8 +77,8 @@ class LossSpec:
     Example:
       >>> LossSpec(style_layers=["relu1_1", "relu2_1"]).style_layers
       ('relu1_1', 'relu2_1')
-      >>> LossSpec(network=VGGSpec(pooling="average")).network.pooling
-      'average'
+      >>> LossSpec(network=VGGSpec(pooling="average")) == LossSpec().with_vgg(pooling="average")
+      True
 
     Reference: Gatys et al., CVPR 2016, section 2; the layers are those of figure 3.
     """

@@ -49,7 +49,8 @@ class Kept(NamedTuple):
 
         Lanes of images take lanes of regions.
         """
-        return _lay_over(self.mask, self.image, image)
+        result: Array = _lay_over(self.mask, self.image, image)
+        return result
 
 
 @jax.jit

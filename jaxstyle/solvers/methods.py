@@ -11,7 +11,7 @@ import inspect
 import itertools
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec
+from typing import Any, NamedTuple, ParamSpec, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -339,16 +339,16 @@ def make_solver(name: str, **options: float) -> Solver:
     return SOLVERS[name](**options)
 
 
-SolverLike = Solver | str | optax.GradientTransformation
+SolverLike: TypeAlias = Solver | str | optax.GradientTransformation
 """What may be given as `solver`: a solver, its name, or an optax transformation."""
 
 
-def as_solver(solver: SolverLike | None) -> Solver:
+def as_solver(solver: Any) -> Solver:
     """Returns the solver that an argument `solver` stands for; `lbfgs()` for None.
 
     Args:
-      solver: a `Solver`; a key of `SOLVERS`, for that solver with its default settings; or an optax
-        gradient transformation.
+      solver: a `SolverLike` or None: a `Solver`; a key of `SOLVERS`, for that solver with its
+        default settings; or an optax gradient transformation.
 
     Returns:
       A `Solver`.

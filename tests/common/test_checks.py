@@ -77,7 +77,7 @@ def test_what_makes_the_parts_says_so_at_once(make, message):
 @pytest.mark.parametrize("rate", [0.0, -0.1, float("nan"), float("inf")])
 def test_a_learning_rate_that_cannot_be_right(rate):
     for make in (solvers.adam, solvers.gradient_descent):
-        with pytest.raises(ValueError, match="learning_rate should be (greater than 0|finite)"):
+        with pytest.raises(ValueError, match=r"learning_rate should be (greater than 0|finite)"):
             make(rate)
 
 
