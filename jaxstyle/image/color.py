@@ -271,7 +271,8 @@ def _match_histogram(image: Array, target: Array) -> Array:
         return wanted[below] + share * (wanted[above] - wanted[below])
 
     channels = image.reshape(-1, 3), target.reshape(-1, 3)
-    return jax.vmap(match, in_axes=1, out_axes=1)(*channels).reshape(image.shape)
+    matched: Array = jax.vmap(match, in_axes=1, out_axes=1)(*channels).reshape(image.shape)
+    return matched
 
 
 def _mean_and_covariance(image: Array, eps: Array) -> tuple[Array, Array]:
