@@ -20,7 +20,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle._common.arrays import is_traced, to_device
+from jaxstyle._common.checks import check_choice, check_image, check_key
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.networks.convolution import (
     Convolution,
     Padding,
@@ -104,7 +106,7 @@ class VGG(nn.Module):
         pool = max_pool if self.pooling == "max" else average_pool
         found: dict[str, Array] = {}
         widths = dict(self.widths)
-        x = image - self.param("mean", _middle_gray, (3,))
+        x = image - self.param("mean", _middle_gray, (3,))[None, None]
         for layer in layer_names(self.widths):
             if len(found) == len(set(self.layers)):
                 break
@@ -122,6 +124,7 @@ class VGG(nn.Module):
         return {layer: found[layer] for layer in self.layers}
 
 
+@on_any_mesh
 def features(
     params: Params,
     image: Array,
@@ -174,8 +177,17 @@ def features(
     check_image(image, "image")
     check_size(image.shape, layers, padding)
     model = VGG(tuple(layers), widths, pooling, padding, convolution, dtype)
-    result: dict[str, Array] = model.apply({"params": params}, image)  # type: ignore[assignment]
+    # Inside a program of the caller's, this is a part of it.
+    apply = _apply if is_traced((params, image)) else _compiled_apply
+    result: dict[str, Array] = apply(params, image, model)
     return result
+
+
+def _apply(params: Params, image: Array, model: VGG) -> Any:
+    return model.apply({"params": params}, image)
+
+
+_compiled_apply = jax.jit(_apply, static_argnums=2)
 
 
 def prepare_params(
@@ -224,7 +236,7 @@ def prepare_params(
     return result
 
 
-def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
+def init_params(key: Array, widths: Sequence[tuple[str, int]] = VGG19_WIDTHS) -> dict[str, Any]:
     """Draws random parameters of a VGG network (He initialisation), for tests and baselines.
 
     Args:
@@ -239,10 +251,16 @@ def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
       >>> params["conv1_2"]["kernel"].shape
       (3, 3, 4, 8)
     """
-    model = VGG(layers=(layer_names(widths)[-1],), widths=widths)
-    side = smallest_side([layer_names(widths)[-1]])
-    params: dict[str, Any] = model.init(key, jnp.zeros((side, side, 3)))["params"]
+    check_key(key, "key")
+    params: dict[str, Any] = _init(key, tuple(widths))
     return params
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _init(key: Array, widths: Widths) -> Any:
+    deepest = layer_names(widths)[-1]
+    side = smallest_side([deepest])
+    return VGG((deepest,), widths).init(key, jnp.zeros((side, side, 3)))["params"]
 
 
 def normalize_params(
@@ -303,7 +321,9 @@ def activation_means(
             positions[i] += (image.shape[0] // shrink) * (image.shape[1] // shrink)
     if totals is None:
         raise ValueError("images is empty; activation means need at least one image")
-    return {c: t / n for c, t, n in zip(convolutions, totals, positions, strict=True)}
+    pairs = zip(totals, positions, strict=True)
+    means = [total / to_device(count, total.dtype) for total, count in pairs]
+    return dict(zip(convolutions, means, strict=True))
 
 
 def rescale_params(params: Params, means: Mapping[str, Array]) -> dict[str, Any]:
@@ -322,16 +342,23 @@ def rescale_params(params: Params, means: Mapping[str, Array]) -> dict[str, Any]
     Raises:
       ValueError: if a convolution has no entry, or one of another width.
     """
-    result: dict[str, Any] = {"mean": jnp.asarray(params["mean"], jnp.float32)}
-    before = jnp.ones(3)
     for name, width in network_widths(params):
         if name not in means or jnp.shape(means[name]) != (width,):
             got = jnp.shape(means[name]) if name in means else "nothing"
             raise ValueError(f"means for {name} should have shape ({width},), got {got}")
+    rescaled: dict[str, Any] = _rescale(dict(params), dict(means))
+    return rescaled
+
+
+@jax.jit
+def _rescale(params: dict[str, Any], means: dict[str, Array]) -> dict[str, Any]:
+    result: dict[str, Any] = {"mean": jnp.asarray(params["mean"], jnp.float32)}
+    before = jnp.ones(3)
+    for name, _ in network_widths(params):
         scale = jnp.asarray(means[name], jnp.float32)
         scale = jnp.where(scale > 0, scale, 1.0)
-        kernel = jnp.asarray(params[name]["kernel"]) * before[:, None] / scale
-        result[name] = {"kernel": kernel, "bias": jnp.asarray(params[name]["bias"]) / scale}
+        kernel = params[name]["kernel"] * before[None, None, :, None] / scale[None, None, None]
+        result[name] = {"kernel": kernel, "bias": params[name]["bias"] / scale}
         before = scale
     return result
 
