@@ -237,7 +237,8 @@ def _match_luminance(image: Array, target: Array) -> Array:
     y, y_target = _luminance(image), _luminance(target)
     scale = jnp.sqrt((jnp.var(y_target) + _CONSTANT) / (jnp.var(y) + _CONSTANT))
     matched = scale * (y - jnp.mean(y)) + jnp.mean(y_target)
-    return image + (matched - y)[..., None]
+    result: Array = image + (matched - y)[..., None]
+    return result
 
 
 @functools.partial(jax.jit, static_argnames="method")

@@ -49,7 +49,7 @@ class BatchProgress(NamedTuple):
 
     Attributes:
       step: steps done.
-      image: `[lanes, H, W, 3]`.
+      image: `[lanes, H, W, 3]`, the best so far.
       info: `Info` of the steps since the last report, the first time also that of the start:
         leaves `[n, lanes]`.
       progress: the descent's own report, from which `descend_lanes` can go on.
@@ -118,8 +118,8 @@ def stylize_grid(
       devices: those over which lanes are spread; all local ones by default.
 
     Returns:
-      `Grid(image, info)`. A lane whose loss is not finite keeps its last good image, and says so
-      in `info.finite`; the others go on.
+      `Grid(image, info)`, with the best image of each lane. A lane whose loss is not finite keeps
+      its own, and says so in `info.finite`; the others go on.
 
     Raises:
       ValueError: if images, settings or an option do not fit.

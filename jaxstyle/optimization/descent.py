@@ -38,11 +38,11 @@ class Result(NamedTuple):
     """The outcome of an optimisation.
 
     Attributes:
-      image: `[H, W, 3]` float32; in [0, 1] within rounding where the weights keep the range,
-        otherwise to be clipped.
-      info: `Info` of the start and of every step: each leaf is `[num_steps + 1]`. Where a loss
-        was not finite, `info.finite` is False from that step on, and `image`, loss and terms stay
-        those of the last good step.
+      image: `[H, W, 3]` float32, the one with the least loss; in [0, 1] within rounding where the
+        weights keep the range, otherwise to be clipped.
+      info: `Info` of the start and of every step: each leaf is `[num_steps + 1]`. Loss and terms
+        are those of the best image so far, so `info.loss[-1]` is the loss of `image`. Where a loss
+        was not finite, `info.finite` is False from that step on, and nothing changes any more.
     """
 
     image: Array
@@ -56,7 +56,8 @@ class Progress(NamedTuple):
 
     Attributes:
       step: steps done.
-      state: the solver's state, with the image. For lanes, every leaf has a leading axis.
+      state: the best image so far, and in `inner` the solver's state. For lanes, every leaf has a
+        leading axis.
       info: `Info` of the steps since the last report, the first time also that of the start:
         leaves `[n]`, for lanes `[n, lanes]`.
     """
@@ -82,8 +83,8 @@ def optimize(
 ) -> Result:
     """Minimises the objective over the pixels of an image.
 
-    A step whose loss is not finite is undone, and the image stays as it was. Under `vmap` the
-    other lanes go on.
+    The image with the least loss is kept, whatever the solver's last step is. After a loss that is
+    not finite nothing changes any more; under `vmap` the other lanes go on.
 
     Args:
       image: `[H, W, 3]`, where to start.
@@ -96,7 +97,7 @@ def optimize(
       learning_rate: replaces the solver's own, for solvers that have one. It is an array, so
         another value compiles nothing.
       num_steps: steps of the solver, at least one; static.
-      callback: is called with the number of steps done, the image and the `Info` of the steps
+      callback: is called with the number of steps done, the best image and the `Info` of the steps
         since the last call (the first time also that of the start). It may raise to stop early.
         It cannot be used inside `jit` or `vmap`.
       callback_every: steps between calls.

@@ -1,4 +1,8 @@
-"""The compiled programs of a descent, for one image or for lanes of images."""
+"""The compiled programs of a descent, for one image or for lanes of images.
+
+What a descent carries is a `State`: its image is the best one so far, and its `inner` is the state
+of the solver, which may be elsewhere.
+"""
 
 import functools
 from collections.abc import Callable
@@ -78,7 +82,7 @@ def start(
     *,
     by_step: bool,
 ) -> tuple[State, Info]:
-    """Starts a descent: returns the solver's state, and the `Info` of the image as it is.
+    """Starts a descent: returns what it carries, and the `Info` of the image as it is.
 
     Args:
       image: `[H, W, 3]`, or lanes `[N, H, W, 3]`.
@@ -89,7 +93,7 @@ def start(
         to be compiled.
 
     Returns:
-      The solver's state and the `Info`.
+      What a descent carries, see `advance`, and the `Info`.
     """
     by_step = by_step and learning_rate is None and problem.solver.begin is not None
     # A step that moves nothing has no derivative, because the norm of its pair is the root of zero.
@@ -112,7 +116,7 @@ def start_forms(
       solver: from `jaxstyle.solvers`.
 
     Returns:
-      The forms of the solver's state and the `Info`.
+      The forms of what it carries, see `advance`, and of the `Info`.
     """
     problem = Problem(spec, solver, False, None)
     arrays = (params, targets, LossWeights().resolve(spec))
@@ -168,6 +172,11 @@ def steps_per_call(num_steps: int) -> int:
     return 1 if jax.default_backend() == "cpu" else 10
 
 
+def _carry(state: State, info: Info) -> tuple[State, Info]:
+    """Returns what a descent carries at its start, where the best image is that of the solver."""
+    return State(state.image, state), info
+
+
 @functools.partial(jax.jit, static_argnames="problem")
 def _start(
     image: Array,
@@ -180,7 +189,7 @@ def _start(
         state, info = problem.solver.init(problem.objective(arrays), image)
         if learning_rate is not None:
             state = solvers.set_learning_rate(state, learning_rate)
-        return state, info
+        return _carry(state, info)
 
     state, info = problem.map(start)(image, arrays, learning_rate)
     return problem.place(state), info
@@ -205,7 +214,7 @@ def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Inf
     value = jax.tree.map(lambda form: jnp.zeros(form.shape, form.dtype), forms)
 
     def rest(image: Array, value: Any) -> tuple[State, Info]:
-        return problem.solver.init(lambda _: value, image)
+        return _carry(*problem.solver.init(lambda _: value, image))
 
     state, info = (jax.vmap(rest) if problem.lanes else rest)(image, value)
     return problem.place(state), info
@@ -213,8 +222,10 @@ def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Inf
 
 @functools.partial(jax.jit, static_argnames="problem")
 def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
-    begin = problem.solver.begin
-    assert begin is not None
+    def begin(state: State) -> tuple[State, Info]:
+        assert problem.solver.begin is not None
+        return _carry(*problem.solver.begin(state.inner))
+
     state, info = (jax.vmap(begin) if problem.lanes else begin)(state)
     return problem.place(state), info
 
@@ -228,11 +239,16 @@ def advance(
     problem: Problem,
     length: int,
 ) -> tuple[State, Info, Info]:
-    """Takes some steps of the solver, and undoes each whose loss is not finite.
+    """Takes some steps of the solver, and keeps the best image.
+
+    A step whose loss is not below the least so far leaves image, loss and terms as they were; the
+    solver itself goes on from where the step led. After a loss that is not finite the image never
+    changes again.
 
     Args:
-      state: the solver's state; for lanes, every leaf has a leading axis.
-      info: the `Info` of the step before.
+      state: the best image, and in `inner` the solver's state; for lanes, every leaf has a leading
+        axis.
+      info: the `Info` of the step before, with the loss and the terms of the best image.
       arrays: the network's parameters, targets and weights.
       problem: what is compiled; static.
       length: how many steps; static.
@@ -243,18 +259,15 @@ def advance(
     """
 
     def step_one(state: State, arrays: Any, info: Info) -> tuple[State, Info]:
-        new_state, new_info = problem.solver.step(problem.objective(arrays), state)
-        good = jnp.isfinite(new_info.loss) & info.finite
-        # After a loss that is not finite, the solver's inner state may be spoilt, but the image
-        # never moves again.
-        image = jnp.where(good, new_state.image, state.image)
-        loss, terms = jax.tree.map(
-            lambda new, old: jnp.where(good, new, old),
-            (new_info.loss, new_info.terms),
-            (info.loss, info.terms),
+        solver_state, new = problem.solver.step(problem.objective(arrays), state.inner)
+        finite = jnp.isfinite(new.loss) & new.finite & info.finite
+        better = finite & (new.loss < info.loss)
+        image, loss, terms = jax.tree.map(
+            lambda new, old: jnp.where(better, new, old),
+            (solver_state.image, new.loss, new.terms),
+            (state.image, info.loss, info.terms),
         )
-        new_info = Info(loss, terms, new_info.evaluations, good)
-        return new_state._replace(image=image), new_info
+        return State(image, solver_state), Info(loss, terms, new.evaluations, finite)
 
     def step(carry: tuple[State, Info], _: None) -> tuple[tuple[State, Info], Info]:
         state, info = problem.map(step_one)(carry[0], arrays, carry[1])

@@ -1,5 +1,6 @@
 """Finds what is wrong with the pictures of a job before a network is wanted."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def _check_sizes(
     shape: tuple[int, int],
     source: tuple[int, int],
     option: str,
-    layers: tuple[str, ...],
+    layers: Sequence[str],
     padding: Padding,
 ) -> None:
     """Raises `OptionError` if a picture is too small, in its file or at the size asked for."""

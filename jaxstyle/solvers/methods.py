@@ -1,15 +1,14 @@
 """Makes solvers from jaxopt's and optax's methods, behind one protocol.
 
 The functions that make solvers are cached: equal settings give the same `Solver`, so its compiled
-programs are reused. This is the only module that uses jaxopt or optax. jaxopt is imported at the
-first use of a solver that needs it.
+programs are reused. This module alone uses optax, and `jaxstyle.solvers.quasi_newton` alone uses
+jaxopt, which is imported at the first use of a solver that needs it.
 """
 
 import functools
-import importlib
 import inspect
 import itertools
-import warnings
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeAlias
 
@@ -23,6 +22,7 @@ from jaxstyle._common.arrays import is_traced
 from jaxstyle._common.checks import check_amount, check_kind, describe
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 from jaxstyle.solvers.preconditioning import precondition
+from jaxstyle.solvers.quasi_newton import guarded_step, searching_step
 
 P = ParamSpec("P")
 
@@ -66,17 +66,22 @@ PRECONDITIONING = 0.35
 
 @_cached
 def lbfgs(
-    history: int = 30, first_step: float = 1 / 255, preconditioning: float = PRECONDITIONING
+    history: int = 30,
+    first_step: float = 1 / 255,
+    preconditioning: float = PRECONDITIONING,
+    max_rise: float = 0.5,
 ) -> Solver:
     """Makes an L-BFGS solver with a step size of one: one evaluation per step, safe under vmap.
 
-    It is `jaxopt.LBFGS` in the coordinates of `precondition`, with two departures that style
+    It is `jaxopt.LBFGS` in the coordinates of `precondition`, with three departures that style
     transfer needs:
 
     - A pair (s, y) with s·y ≤ 0 is dropped, as PyTorch does. jaxopt keeps it, and from a noise
       start this turns the next directions uphill.
     - The first step changes pixels by `first_step` on average. A step of 1/‖g‖₁, as in PyTorch,
       moves pixels by about 1e-8. The first pair is then rounding noise, and the second step leaps.
+    - A step that raises the loss too far is taken back, and the next one is shorter. It costs the
+      evaluation that it took.
 
     Args:
       history: number of pairs (s, y) kept; each takes two images of memory.
@@ -84,13 +89,15 @@ def lbfgs(
         preconditioning.
       preconditioning: how strongly low spatial frequencies are favoured; see `precondition`. 0
         moves plain pixels, as the published systems do.
+      max_rise: how far a step's loss may be above the least one so far, as a fraction of it. 0
+        lets no step raise the loss; infinity takes every step.
 
     Returns:
       A `Solver`.
 
     Raises:
       ValueError: if `history` is less than one, `first_step` is not positive, or `preconditioning`
-        is negative.
+        or `max_rise` is negative.
 
     Example:
       >>> lbfgs(history=10) is lbfgs(10)
@@ -99,24 +106,10 @@ def lbfgs(
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5.
     """
     _check_positive(history=history, first_step=first_step)
-    _check_preconditioning(preconditioning)
-
-    def jaxopt_solver(objective: Objective) -> Any:
-        # jaxopt does no line search if the step size is a function.
-        return _jaxopt_lbfgs(objective, history, stepsize=lambda _: 1.0)
-
-    def step(objective: Objective, state: State) -> tuple[State, Info]:
-        image, inner = jaxopt_solver(objective).update(state.image, state.inner)
-        inner = _drop_pair_without_curvature(inner, before=state.inner)
-        return State(image, inner), _jaxopt_info(inner)
-
-    def begin(state: State) -> tuple[State, Info]:
-        # The step had no gradient, so it moved nothing and its pair was dropped.
-        once = {name: jnp.ones_like(getattr(state.inner, name)) for name in _COUNTS}
-        inner = state.inner._replace(iter_num=jnp.asarray(0), **once)
-        return _begin_jaxopt(state.image, inner, first_step)
-
-    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step, begin)
+    check_amount(preconditioning, "preconditioning")
+    if max_rise != math.inf:
+        check_amount(max_rise, "max_rise")
+    plain = guarded_step(history, first_step, max_rise)
     return precondition(plain, preconditioning)
 
 
@@ -147,16 +140,8 @@ def lbfgs_zoom(
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithms 3.5 and 3.6.
     """
     _check_positive(history=history, first_step=first_step, max_linesearch=max_linesearch)
-    _check_preconditioning(preconditioning)
-
-    def jaxopt_solver(objective: Objective) -> Any:
-        return _jaxopt_lbfgs(objective, history, linesearch="zoom", maxls=max_linesearch)
-
-    def step(objective: Objective, state: State) -> tuple[State, Info]:
-        image, inner = jaxopt_solver(objective).update(state.image, state.inner)
-        return State(image, inner), _jaxopt_info(inner)
-
-    plain = Solver(functools.partial(_init_jaxopt, jaxopt_solver, first_step), step)
+    check_amount(preconditioning, "preconditioning")
+    plain = searching_step(history, first_step, max_linesearch)
     return precondition(plain, preconditioning)
 
 
@@ -376,63 +361,6 @@ def as_solver(solver: Any) -> Solver:
     )
 
 
-@functools.cache
-def _jaxopt() -> Any:
-    with warnings.catch_warnings():
-        # jaxopt warns at import that it is no longer developed; users cannot act on that.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return importlib.import_module("jaxopt")
-
-
-def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
-    # With implicit_diff=False alone, jaxopt unrolls the line search; under vmap that multiplied the
-    # evaluations by 25.
-    return _jaxopt().LBFGS(
-        objective,
-        has_aux=True,
-        history_size=history,
-        implicit_diff=False,
-        unroll=False,
-        **options,
-    )
-
-
-def _init_jaxopt(
-    jaxopt_solver: Callable[[Objective], Any], first_step: float, objective: Objective, image: Array
-) -> tuple[State, Info]:
-    return _begin_jaxopt(image, jaxopt_solver(objective).init_state(image), first_step)
-
-
-def _begin_jaxopt(image: Array, inner: Any, first_step: float) -> tuple[State, Info]:
-    # With an empty history the direction is gamma times the gradient, so gamma sets the first step.
-    size = jnp.mean(jnp.abs(inner.grad))
-    inner = inner._replace(gamma=jnp.where(size > 0, first_step / size, 1.0).astype(image.dtype))
-    return State(image, inner), _jaxopt_info(inner)
-
-
-def _jaxopt_info(inner: Any) -> Info:
-    evaluations = jnp.asarray(inner.num_fun_eval, jnp.int32)
-    return Info(inner.value, inner.aux, evaluations, jnp.isfinite(inner.value))
-
-
-def _drop_pair_without_curvature(inner: Any, before: Any) -> Any:
-    """Forgets the newest pair (s, y) unless s·y > 0 beyond rounding; gamma then stays as before."""
-    slot = before.iter_num % inner.rho_history.shape[0]
-    s, y = inner.s_history[slot], inner.y_history[slot]
-    norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
-    curved = jnp.vdot(s, y) > _ROUNDING * norms
-    return inner._replace(
-        s_history=inner.s_history.at[slot].set(jnp.where(curved, s, 0)),
-        y_history=inner.y_history.at[slot].set(jnp.where(curved, y, 0)),
-        rho_history=inner.rho_history.at[slot].set(jnp.where(curved, inner.rho_history[slot], 0)),
-        gamma=jnp.where(curved, inner.gamma, before.gamma),
-    )
-
-
-_COUNTS = ("num_fun_eval", "num_grad_eval")
-_ROUNDING = float(np.finfo(np.float32).eps)
-
-
 class _FirstGradientState(NamedTuple):
     factor: Array
 
@@ -452,10 +380,6 @@ def _scale_by_first_gradient() -> optax.GradientTransformation:
         return factor * gradient, _FirstGradientState(factor)
 
     return optax.GradientTransformation(init, update)
-
-
-def _check_preconditioning(power: float) -> None:
-    check_amount(power, "preconditioning")
 
 
 def _check_positive(**settings: float) -> None:

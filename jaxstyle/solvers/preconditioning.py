@@ -7,6 +7,7 @@ network hardly sees.
 """
 
 import functools
+from typing import Any
 
 from jax import Array
 
@@ -44,27 +45,34 @@ def precondition(solver: Solver, power: float) -> Solver:
     if power == 0:
         return solver
 
-    def seen_by(objective: Objective, scale: Array) -> Objective:
-        return lambda z: objective(scale_spectrum(z, scale))
+    def seen_by(objective: Objective, shape: tuple[int, ...]) -> Objective:
+        scale = scale_of(shape)
+
+        def of_z(z: Array) -> tuple[Array, Any]:
+            image = scale_spectrum(z, scale)
+            total, terms = objective(image)
+            # The image is kept beside the terms, so that it is not computed again.
+            return total, (terms, image)
+
+        return of_z
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        scale = scale_of(image)
-        return finish(*solver.init(seen_by(objective, scale), scale_spectrum(image, 1 / scale)))
+        z = scale_spectrum(image, 1 / scale_of(image.shape))
+        return finish(*solver.init(seen_by(objective, z.shape), z))
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
-        scale = scale_of(state.image)
-        return finish(*solver.step(seen_by(objective, scale), state.inner))
+        return finish(*solver.step(seen_by(objective, state.image.shape), state.inner))
 
     def begin(state: State) -> tuple[State, Info]:
         assert solver.begin is not None
-        inner, info = solver.begin(state.inner)
-        return State(state.image, inner), info
+        return finish(*solver.begin(state.inner))
 
     def finish(inner: State, info: Info) -> tuple[State, Info]:
-        return State(scale_spectrum(inner.image, scale_of(inner.image)), inner), info
+        terms, image = info.terms
+        return State(image, inner), info._replace(terms=terms)
 
-    def scale_of(image: Array) -> Array:
-        height, width, _ = image.shape
+    def scale_of(shape: tuple[int, ...]) -> Array:
+        height, width, _ = shape
         return keep_variance(power_law((height, width), power), width)
 
     made_by = (precondition, (solver, power))

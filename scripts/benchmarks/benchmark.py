@@ -88,7 +88,7 @@ class Bench:
 
 
 def lbfgs(bench: Bench) -> Iterator[Case]:
-    """Compares the losses of jaxstyle's L-BFGS and of PyTorch's after as many evaluations."""
+    """Compares the least losses of jaxstyle's L-BFGS and of PyTorch's after as many evaluations."""
     from scripts.benchmarks.torch_oracle import Oracle
 
     oracle = Oracle(bench.params, bench.spec, bench.weights)
@@ -102,7 +102,7 @@ def lbfgs(bench: Bench) -> Iterator[Case]:
         )  # fmt: skip
         ours = np.asarray(result.info.loss)
         oracle.set_targets(np.asarray(content), np.asarray(style))
-        theirs = oracle.minimize(np.asarray(start), bench.steps)
+        theirs = np.minimum.accumulate(oracle.minimize(np.asarray(start), bench.steps))
         marks = [n for n in (25, 50, 100, 200, 300, 500) if n <= bench.steps]
         yield {
             "content": content_name,

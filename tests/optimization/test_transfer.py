@@ -103,6 +103,51 @@ def test_a_gradient_through_lbfgs_is_that_of_the_compiled_descent(stylize, pictu
     np.testing.assert_allclose(jax.grad(final_loss)(50.0), compiled, rtol=1e-2)
 
 
+LEAPING = solvers.adam(0.3)
+
+
+def test_the_best_image_is_kept_wherever_the_solver_is(stylize, params, pictures):
+    content, style, _ = pictures
+    targets = jaxstyle.compute_targets(params, content, style, SPEC)
+    seen = []
+
+    def look(step, image, info):
+        seen.append((image, info.loss[-1]))
+
+    result = stylize(content, style, solver=LEAPING, callback=look, callback_every=1)
+    for image, loss in [*seen, (result.image, result.info.loss[-1])]:
+        value = jaxstyle.objective(image, params, targets, spec=SPEC)
+        np.testing.assert_allclose(value.total, loss, rtol=1e-4)
+    np.testing.assert_allclose(sum(result.info.terms.values()), result.info.loss, rtol=1e-5)
+    falls = np.diff(result.info.loss)
+    assert np.all(falls <= 0)
+    assert np.any(falls == 0), "this rate is meant to be too high"
+
+
+def test_a_descent_resumed_has_the_best_image_and_the_solver_s_own(params, pictures):
+    content, style, _ = pictures
+    targets = jaxstyle.compute_targets(params, content, style, SPEC)
+    run = functools.partial(
+        jaxstyle.descend, content, params, targets, spec=SPEC, solver=LEAPING, num_steps=6, every=2
+    )
+    *_, halfway, last = run()
+    assert jnp.any(halfway.state.image != halfway.state.inner.image)
+    [again] = run(resume=halfway)
+    for ours, theirs in zip(
+        jax.tree.leaves(again.state), jax.tree.leaves(last.state), strict=True
+    ):  # fmt: skip
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("solver", [solvers.lbfgs(), solvers.adam()])
+def test_a_start_that_fits_already_stays(stylize, pictures, solver):
+    """Its loss and gradient are rounding noise, which no solver may follow."""
+    content, *_ = pictures
+    result = stylize(content, content, solver=solver)
+    assert float(result.info.loss[-1]) <= float(result.info.loss[0]) < 1e-6
+    np.testing.assert_allclose(result.image, content, atol=1e-6)
+
+
 def test_equal_keys_give_equal_pictures(stylize, pictures):
     content, style, _ = pictures
     first, again, other = (

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers.descents import rosenbrock, run
+from helpers.descents import compiled_step, rosenbrock, run
 
 from jaxstyle import solvers
-from jaxstyle.solvers import methods
+from jaxstyle.solvers import quasi_newton
 
 SHAPE = (4, 4, 3)
 
@@ -20,6 +20,18 @@ def hilltop(image):
     """Concave around 0, with minima at ±1: near 0 every pair has s·y < 0."""
     value = jnp.sum(jnp.square(jnp.square(image) - 1.0))
     return value, {}
+
+
+def wall(image):
+    """A slope that hardly curves, then a wall, of which the slope says nothing."""
+    value = jnp.sum(jnp.exp(30.0 * (image - 1.0)) - image + 0.01 * image**2)
+    return value, {"value": value}
+
+
+def cliff(image):
+    """A slope that ends where the logarithm does; its minimum is at 2/3."""
+    value = jnp.sum(-3.0 * image - jnp.log(1.0 - image))
+    return value, {"value": value}
 
 
 def start(seed=0):
@@ -94,7 +106,7 @@ def test_the_fixed_step_crosses_regions_without_curvature():
 
 
 def test_without_the_guard_the_fixed_step_stays_on_the_hilltop(monkeypatch):
-    monkeypatch.setattr(methods, "_drop_pair_without_curvature", lambda inner, before: inner)
+    monkeypatch.setattr(quasi_newton, "drop_pair_without_curvature", lambda memory, before: memory)
     image = jnp.linspace(0.02, 0.05, 48).reshape(SHAPE)
     # Another history is another program: this one is compiled without the guard.
     _, _, losses = run(solvers.lbfgs(history=6), hilltop, image, 80)
@@ -105,18 +117,19 @@ def test_a_pair_without_curvature_is_forgotten_and_gamma_kept():
     solver = solvers.lbfgs(history=3, preconditioning=0)
     before, _ = solver.init(hilltop, jnp.full(SHAPE, 0.02))
     after, _ = solver.step(hilltop, before)
-    assert not jnp.any(after.inner.s_history)
-    assert not jnp.any(after.inner.y_history)
-    assert not jnp.any(after.inner.rho_history)
-    assert after.inner.gamma == before.inner.gamma
+    memory = after.inner.memory
+    assert not jnp.any(memory.s_history)
+    assert not jnp.any(memory.y_history)
+    assert not jnp.any(memory.rho_history)
+    assert memory.gamma == before.inner.memory.gamma
 
 
 def test_a_pair_with_curvature_is_kept():
     solver = solvers.lbfgs(history=3, preconditioning=0)
     before, _ = solver.init(rosenbrock, start())
     after, _ = solver.step(rosenbrock, before)
-    np.testing.assert_array_equal(after.inner.s_history[0], after.image - before.image)
-    assert after.inner.rho_history[0] > 0
+    np.testing.assert_array_equal(after.inner.memory.s_history[0], after.image - before.image)
+    assert after.inner.memory.rho_history[0] > 0
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
@@ -147,6 +160,72 @@ def test_the_fixed_step_does_not_leap_on_a_steep_objective():
 
     _, _, losses = run(solvers.lbfgs(), steep, start(), 10)
     assert losses.max() == losses[0]
+
+
+@pytest.mark.parametrize(("objective", "minimum"), [(wall, -40.5), (cliff, -43.2666)])
+def test_a_step_that_raises_the_loss_too_far_is_taken_back(objective, minimum):
+    """On the wall the loss leaps, over the cliff it is no number; below zero it may be too."""
+    solver, image = solvers.lbfgs(preconditioning=0), jnp.linspace(-0.6, 0.1, 48).reshape(SHAPE)
+    state, info = solver.init(objective, image)
+    step, losses, taken_back = compiled_step(solver, objective), [info.loss], 0
+    for number in range(1, 41):
+        before = state
+        state, info = step(state)
+        if state.inner.memory.stepsize < 1:
+            taken_back += 1
+            np.testing.assert_array_equal(state.image, before.image)
+            assert info.loss == losses[-1]
+        losses.append(info.loss)
+        assert int(info.evaluations) == number + 1
+        assert bool(info.finite)
+    least = np.minimum.accumulate(losses)
+    assert 1 <= taken_back <= 12
+    assert np.all(losses[1:] <= least[:-1] + 0.5 * np.abs(least[:-1]))
+    assert losses[-1] == pytest.approx(minimum, rel=0.15)
+
+
+def test_a_solver_that_takes_every_step_goes_up_the_wall():
+    image = jnp.linspace(-0.6, 0.1, 48).reshape(SHAPE)
+    _, _, losses = run(solvers.lbfgs(preconditioning=0, max_rise=float("inf")), wall, image, 40)
+    assert losses.max() == np.inf
+
+
+def test_steps_that_lower_the_loss_are_the_same_with_the_guard_and_without():
+    def bowl(image):
+        return jnp.sum(jnp.linspace(1.0, 9.0, 48).reshape(SHAPE) * image**2), {}
+
+    (guarded, _, _), (taking, _, _) = (
+        run(solvers.lbfgs(max_rise=rise), bowl, start(), 12) for rise in (0.5, float("inf"))
+    )
+    np.testing.assert_array_equal(guarded.image, taking.image)
+
+
+def test_a_lane_that_leaps_leaves_the_others_alone():
+    solver = solvers.lbfgs(preconditioning=0)
+    images = jnp.stack([jnp.linspace(-0.6, 0.1, 48).reshape(SHAPE), jnp.full(SHAPE, 0.88)])
+
+    def losses(image):
+        state, _ = solver.init(wall, image)
+        return jax.lax.scan(lambda state, _: step(state), state, length=12)[1]
+
+    def step(state):
+        state, info = solver.step(wall, state)
+        return state, (info.loss, info.evaluations)
+
+    together, alone = jax.jit(jax.vmap(losses))(images), jax.jit(losses)
+    for lane, image in enumerate(images):
+        loss, evaluations = alone(image)
+        np.testing.assert_allclose(together[0][lane], loss, rtol=1e-3)
+        np.testing.assert_array_equal(together[1][lane], evaluations)
+
+
+def test_a_gradient_that_is_no_number_is_said_to_be_so():
+    def edge(image):
+        return jnp.sum(jnp.sqrt(image)), {}  # its slope at zero is infinite
+
+    state, info, _ = run(solvers.lbfgs(preconditioning=0), edge, jnp.zeros(SHAPE), 1)
+    assert not bool(info.finite)
+    np.testing.assert_array_equal(state.image, 0.0)
 
 
 def test_a_start_at_a_stationary_point_stays_finite():
@@ -183,6 +262,7 @@ def test_equal_settings_give_one_solver_however_they_are_spelled():
         (lambda: solvers.lbfgs(history=0), "history should be greater than 0, got 0"),
         (lambda: solvers.lbfgs(first_step=float("nan")), "first_step should be greater than 0"),
         (lambda: solvers.lbfgs(preconditioning=-1), "preconditioning should be at least 0"),
+        (lambda: solvers.lbfgs(max_rise=float("nan")), "max_rise should be at least 0, got nan"),
         (lambda: solvers.lbfgs_zoom(preconditioning=float("nan")), "preconditioning should be at"),
         (lambda: solvers.adam(learning_rate=-1.0), "learning_rate should be greater than 0"),
     ],

@@ -1,0 +1,160 @@
+"""jaxopt's L-BFGS as this package runs it: with a guarded step of one, or with a line search."""
+
+import functools
+import importlib
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxstyle.solvers.base import Info, Objective, Solver, State
+
+
+class _Guarded(NamedTuple):
+    """What the guarded step carries beside the image.
+
+    Attributes:
+      memory: jaxopt's state: the pairs, the loss and gradient at the image, the next step's size.
+      least: scalar, the least loss so far.
+    """
+
+    memory: Any
+    least: Array
+
+
+def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
+    """Makes L-BFGS with a step size of one, which takes a step back that raises the loss too far.
+
+    The step that is taken back costs its evaluation and no more. Its pair stays in the memory: it
+    says how much the loss curves along the way, so the next step from the same image is shorter.
+
+    Args:
+      history: number of pairs (s, y) kept.
+      first_step: mean absolute change of an entry of the image in the first step.
+      max_rise: how far the loss may be above the least one so far, as a fraction of it.
+
+    Returns:
+      A `Solver`. Where a step is taken back, `Info` has the loss and the terms of the image kept.
+    """
+
+    def init(objective: Objective, image: Array) -> tuple[State, Info]:
+        return start(image, _jaxopt_lbfgs(objective, history, stepsize=_ONE).init_state(image))
+
+    def step(objective: Objective, state: State) -> tuple[State, Info]:
+        before, least = state.inner
+        # jaxopt does no line search if the step size is a function.
+        jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=lambda _: before.stepsize)
+        image, trial = jaxopt_solver.update(state.image, before)
+        memory = drop_pair_without_curvature(trial, before)
+        limit = least + max_rise * jnp.maximum(jnp.abs(least), _TINY)
+        # Without a gradient nothing moves, and there is nothing to take back.
+        taken_back = jnp.any(image != state.image) & ~(trial.value <= limit)
+
+        def keep(old: Any, new: Any) -> Any:
+            return jax.tree.map(lambda old, new: jnp.where(taken_back, old, new), old, new)
+
+        memory = memory._replace(
+            stepsize=keep(_SHORTER * before.stepsize, jnp.ones_like(before.stepsize)),
+            **{name: keep(getattr(before, name), getattr(trial, name)) for name in _AT_THE_IMAGE},
+        )
+        # From a gradient that is not finite, no shorter step leads anywhere.
+        finite = jnp.isfinite(jnp.sum(image))
+        guarded = _Guarded(memory, jnp.minimum(least, memory.value))
+        return State(keep(state.image, image), guarded), _info(memory, finite)
+
+    def begin(state: State) -> tuple[State, Info]:
+        # The step had no gradient, so it moved nothing and its pair was dropped.
+        memory = state.inner.memory
+        once = {name: jnp.ones_like(getattr(memory, name)) for name in _COUNTS}
+        return start(state.image, memory._replace(iter_num=jnp.asarray(0), **once))
+
+    def start(image: Array, memory: Any) -> tuple[State, Info]:
+        memory = _scale_first_step(memory, first_step)
+        return State(image, _Guarded(memory, memory.value)), _info(memory)
+
+    return Solver(init, step, begin)
+
+
+def searching_step(history: int, first_step: float, max_linesearch: int) -> Solver:
+    """Makes L-BFGS with jaxopt's zoom line search.
+
+    Args:
+      history: number of pairs (s, y) kept.
+      first_step: mean absolute change of an entry of the image at the first trial point.
+      max_linesearch: the most evaluations in one search.
+
+    Returns:
+      A `Solver`.
+    """
+
+    def jaxopt_solver(objective: Objective) -> Any:
+        return _jaxopt_lbfgs(objective, history, linesearch="zoom", maxls=max_linesearch)
+
+    def init(objective: Objective, image: Array) -> tuple[State, Info]:
+        memory = _scale_first_step(jaxopt_solver(objective).init_state(image), first_step)
+        return State(image, memory), _info(memory)
+
+    def step(objective: Objective, state: State) -> tuple[State, Info]:
+        image, memory = jaxopt_solver(objective).update(state.image, state.inner)
+        return State(image, memory), _info(memory)
+
+    return Solver(init, step)
+
+
+def drop_pair_without_curvature(memory: Any, before: Any) -> Any:
+    """Forgets the newest pair (s, y) unless s·y > 0 beyond rounding; gamma then stays as before."""
+    slot = before.iter_num % memory.rho_history.shape[0]
+    s, y = memory.s_history[slot], memory.y_history[slot]
+    norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
+    curved = jnp.vdot(s, y) > _ROUNDING * norms
+    return memory._replace(
+        s_history=memory.s_history.at[slot].set(jnp.where(curved, s, 0)),
+        y_history=memory.y_history.at[slot].set(jnp.where(curved, y, 0)),
+        rho_history=memory.rho_history.at[slot].set(jnp.where(curved, memory.rho_history[slot], 0)),
+        gamma=jnp.where(curved, memory.gamma, before.gamma),
+    )
+
+
+@functools.cache
+def _jaxopt() -> Any:
+    with warnings.catch_warnings():
+        # jaxopt warns at import that it is no longer developed; users cannot act on that.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return importlib.import_module("jaxopt")
+
+
+def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
+    # With implicit_diff=False alone, jaxopt unrolls the line search; under vmap that multiplied the
+    # evaluations by 25.
+    return _jaxopt().LBFGS(
+        objective,
+        has_aux=True,
+        history_size=history,
+        implicit_diff=False,
+        unroll=False,
+        **options,
+    )
+
+
+def _scale_first_step(memory: Any, first_step: float) -> Any:
+    # With an empty history the direction is gamma times the gradient, so gamma sets the first step.
+    size = jnp.mean(jnp.abs(memory.grad))
+    gamma = jnp.where(size > 0, first_step / size, 1.0).astype(memory.grad.dtype)
+    return memory._replace(gamma=gamma)
+
+
+def _info(memory: Any, finite: Array | bool = True) -> Info:
+    evaluations = jnp.asarray(memory.num_fun_eval, jnp.int32)
+    return Info(memory.value, memory.aux, evaluations, jnp.isfinite(memory.value) & finite)
+
+
+_ONE: Callable[[Any], float] = lambda _: 1.0  # noqa: E731
+_SHORTER = 0.25
+_AT_THE_IMAGE = ("value", "grad", "aux", "error")
+_COUNTS = ("num_fun_eval", "num_grad_eval")
+_ROUNDING = float(np.finfo(np.float32).eps)
+_TINY = float(np.finfo(np.float32).tiny)
