@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ SILENT, FAILS, LET_IN = HEADINGS = (
     "Fails where it should not",
     "Must not be let in",
 )
+# What a program may take before it is told that there is no more; a quick run needs far less.
+_MOST_MEMORY = 6 * 2**30
 _PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 
@@ -94,6 +97,7 @@ class Place:
             env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=_limit_memory,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
         )
 
@@ -167,6 +171,10 @@ class Place:
                 process.kill()
                 raise subprocess.TimeoutExpired(process.args, self.seconds)
             time.sleep(0.02)
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
 
 
 class Case(NamedTuple):

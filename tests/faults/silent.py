@@ -123,10 +123,11 @@ def transparent_mask(place: Place) -> None:
 
 @case(SILENT, "no step is far above the best loss so far (a style like an engraving)")
 def engraving(place: Place) -> None:
-    rows, columns = np.mgrid[:96, :96]
-    stripes = np.where((rows + columns) % 6 < 1 + 4 * columns / 96, 0, 255).astype(np.uint8)
+    stripes = np.zeros((96, 128), np.uint8)
+    stripes[(np.arange(96) // 4) % 2 == 1] = 255
     Image.fromarray(stripes).save(place.path("s.png"))
-    line = "stylize p.png s.png -o o.png --network compact --size 96 --steps 40 --trace t.csv"
+    lake = place.package / "jaxstyle" / "samples" / "lake.png"
+    line = f"stylize {lake} s.png -o o.png --network compact --size 96 --steps 40 --trace t.csv"
     ran = place.cli(*line.split())
     assert ran.status == 0, ran.err
     lines = place.path("t.csv").read_text(encoding="utf-8").splitlines()
@@ -165,7 +166,7 @@ def terminated(place: Place) -> None:
 def left_over(place: Place) -> None:
     code = (
         "import os; from jaxstyle._common import files\n"
-        "files.atomic_write('o.png').__enter__(); os._exit(9)"
+        "with files.atomic_write('o.png'): os._exit(9)"
     )
     assert place.run(sys.executable, "-c", code).status == 9
     assert place.stylize("p.png", "s.png", "-o", "o.png").status == 0
