@@ -97,13 +97,14 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
     try:
-        with in_use(temporary), _naming(path):
+        with _naming(path):
             temporary.mkdir()
-            yield temporary
-            for file in temporary.iterdir():
-                _sync(file)
-            _sync_folder(temporary)
-            os.replace(temporary, target)
+            with in_use(temporary):
+                yield temporary
+                for file in temporary.iterdir():
+                    _sync(file)
+                _sync_folder(temporary)
+                os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

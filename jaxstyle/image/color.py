@@ -236,9 +236,8 @@ def _with_luminance_of(image: Array, source: Array) -> Array:
 def _match_luminance(image: Array, target: Array) -> Array:
     y, y_target = _luminance(image), _luminance(target)
     scale = jnp.sqrt((jnp.var(y_target) + _CONSTANT) / (jnp.var(y) + _CONSTANT))
-    matched = scale * (y - jnp.mean(y)) + jnp.mean(y_target)
-    result: Array = image + (matched - y)[..., None]
-    return result
+    change: Array = scale * (y - jnp.mean(y)) + jnp.mean(y_target) - y
+    return image + change[..., None]
 
 
 @functools.partial(jax.jit, static_argnames="method")

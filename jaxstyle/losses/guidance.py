@@ -243,7 +243,7 @@ def propagate(
     if jnp.ndim(mask) != 2:
         raise ValueError(f"mask should have shape [H, W], got {list(jnp.shape(mask))}")
     guides: dict[str, Array] = _propagate(to_device(mask), tuple(layers), tuple(widths), mode)
-    return guides
+    return {layer: guides[layer] for layer in layers}  # a program sorts what it returns
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
@@ -258,7 +258,7 @@ def _propagate(
             guide = _shrink(guide, mode)
         if layer in layers:
             found[layer] = guide
-    return {layer: found[layer] for layer in layers}
+    return found
 
 
 def _widen(guide: Array, mode: str) -> Array:

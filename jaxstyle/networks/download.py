@@ -21,7 +21,7 @@ from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import SOURCES, Source, cache
 from jaxstyle.networks.layouts import convert
 from jaxstyle.networks.save import save_params
-from jaxstyle.networks.transfer import Transfer, TransferError
+from jaxstyle.networks.transport import Transfer, TransferError
 
 _log = logging.getLogger("jaxstyle")
 # Seconds before the first retry; each later one waits twice as long.

@@ -180,7 +180,7 @@ def features(
     # Inside a program of the caller's, this is a part of it.
     apply = _apply if is_traced((params, image)) else _compiled_apply
     result: dict[str, Array] = apply(params, image, model)
-    return result
+    return {layer: result[layer] for layer in layers}  # a program sorts what it returns
 
 
 def _apply(params: Params, image: Array, model: VGG) -> Any:

@@ -251,6 +251,7 @@ def initial_image(
       ValueError: if `init` is unknown, names an image that there is not, or has another shape.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> content = jnp.ones((4, 4, 3))
       >>> initial_image("content", (4, 4), {}, content=content, noise=0.1).shape
       (4, 4, 3)

@@ -94,7 +94,7 @@ def test_traced_options_compile_once_and_static_ones_once_each(describe, compila
 
 
 def test_learning_rates_are_traced(describe, compilations, folder):
-    options = {"solver": "adam", "learning-rate": [0.01, 0.02, 0.03], "size": 28}
+    options = {"solver": "adam", "learning-rate": [0.001, 0.002, 0.003], "size": 28}
     run_sweep(describe(options=options), "out", quiet=True)
     assert len([name for name in compilations if "advance" in name]) == 1
     losses = [e["loss"] for e in manifest.read(folder / "out/manifest.jsonl").values()]

@@ -11,7 +11,7 @@ from helpers.server import Server
 from jaxstyle.errors import DownloadError
 from jaxstyle.networks import catalogue, download
 from jaxstyle.networks.catalogue import Source
-from jaxstyle.networks.transfer import Transfer, TransferError
+from jaxstyle.networks.transport import Transfer, TransferError
 
 BODY = bytes(range(256)) * 1000
 
