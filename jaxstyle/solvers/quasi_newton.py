@@ -29,8 +29,10 @@ class _Guarded(NamedTuple):
 def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
     """Makes L-BFGS with a step size of one, which takes a step back that raises the loss too far.
 
-    The step that is taken back costs its evaluation and no more. Its pair stays in the memory: it
-    says how much the loss curves along the way, so the next step from the same image is shorter.
+    The step that is taken back costs its evaluation and no more. The next one goes the same way, a
+    quarter as far. After a step that stands, the next may be twice as long, up to one. The pair of
+    a step taken back is forgotten: where the loss is a thousand times as high, it curves so much
+    that the memory would allow only tiny steps from then on.
 
     Args:
       history: number of pairs (s, y) kept.
@@ -49,7 +51,6 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
         # jaxopt does no line search if the step size is a function.
         jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=lambda _: before.stepsize)
         image, trial = jaxopt_solver.update(state.image, before)
-        memory = drop_pair_without_curvature(trial, before)
         limit = least + max_rise * jnp.maximum(jnp.abs(least), _TINY)
         # Without a gradient nothing moves, and there is nothing to take back.
         taken_back = jnp.any(image != state.image) & ~(trial.value <= limit)
@@ -57,8 +58,9 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
         def keep(old: Any, new: Any) -> Any:
             return jax.tree.map(lambda old, new: jnp.where(taken_back, old, new), old, new)
 
+        memory = _settle_pair(trial, before, taken_back)
         memory = memory._replace(
-            stepsize=keep(_SHORTER * before.stepsize, jnp.ones_like(before.stepsize)),
+            stepsize=keep(before.stepsize * _SHORTER, jnp.minimum(before.stepsize * _LONGER, 1.0)),
             **{name: keep(getattr(before, name), getattr(trial, name)) for name in _AT_THE_IMAGE},
         )
         # From a gradient that is not finite, no shorter step leads anywhere.
@@ -105,18 +107,31 @@ def searching_step(history: int, first_step: float, max_linesearch: int) -> Solv
     return Solver(init, step)
 
 
-def drop_pair_without_curvature(memory: Any, before: Any) -> Any:
-    """Forgets the newest pair (s, y) unless s·y > 0 beyond rounding; gamma then stays as before."""
-    slot = before.iter_num % memory.rho_history.shape[0]
-    s, y = memory.s_history[slot], memory.y_history[slot]
-    norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
-    curved = jnp.vdot(s, y) > _ROUNDING * norms
-    return memory._replace(
-        s_history=memory.s_history.at[slot].set(jnp.where(curved, s, 0)),
-        y_history=memory.y_history.at[slot].set(jnp.where(curved, y, 0)),
-        rho_history=memory.rho_history.at[slot].set(jnp.where(curved, memory.rho_history[slot], 0)),
-        gamma=jnp.where(curved, memory.gamma, before.gamma),
+def _settle_pair(trial: Any, before: Any, taken_back: Array) -> Any:
+    """Returns a trial's memory, without its pair (s, y) if that has no curvature or is taken back.
+
+    gamma then stays as before.
+    """
+    slot = before.iter_num % before.rho_history.shape[0]
+    curved = has_curvature(trial.s_history[slot], trial.y_history[slot])
+
+    def settle(new: Array, old: Array) -> Array:
+        pair = jnp.where(curved, new[slot], 0)
+        return new.at[slot].set(jnp.where(taken_back, old[slot], pair))
+
+    return trial._replace(
+        iter_num=jnp.where(taken_back, before.iter_num, trial.iter_num),
+        s_history=settle(trial.s_history, before.s_history),
+        y_history=settle(trial.y_history, before.y_history),
+        rho_history=settle(trial.rho_history, before.rho_history),
+        gamma=jnp.where(curved & ~taken_back, trial.gamma, before.gamma),
     )
+
+
+def has_curvature(s: Array, y: Array) -> Array:
+    """Tells whether s·y > 0 beyond rounding."""
+    norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
+    return jnp.vdot(s, y) > _ROUNDING * norms
 
 
 @functools.cache
@@ -153,7 +168,7 @@ def _info(memory: Any, finite: Array | bool = True) -> Info:
 
 
 _ONE: Callable[[Any], float] = lambda _: 1.0  # noqa: E731
-_SHORTER = 0.25
+_SHORTER, _LONGER = 0.25, 2.0
 _AT_THE_IMAGE = ("value", "grad", "aux", "error")
 _COUNTS = ("num_fun_eval", "num_grad_eval")
 _ROUNDING = float(np.finfo(np.float32).eps)

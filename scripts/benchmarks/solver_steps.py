@@ -114,7 +114,7 @@ class Runs:
             goal, losses = np.min(taking), []
             for loss in self._losses(self._guarded, arrays, start, int(PATIENCE * steps)):
                 losses.append(loss)
-                if loss <= goal and len(losses) > min(steps, 60):
+                if loss <= goal and len(losses) > steps:
                     break
             guarded = np.array(losses)
         case["guarded"] = {

@@ -106,7 +106,7 @@ def test_the_fixed_step_crosses_regions_without_curvature():
 
 
 def test_without_the_guard_the_fixed_step_stays_on_the_hilltop(monkeypatch):
-    monkeypatch.setattr(quasi_newton, "drop_pair_without_curvature", lambda memory, before: memory)
+    monkeypatch.setattr(quasi_newton, "has_curvature", lambda s, y: True)
     image = jnp.linspace(0.02, 0.05, 48).reshape(SHAPE)
     # Another history is another program: this one is compiled without the guard.
     _, _, losses = run(solvers.lbfgs(history=6), hilltop, image, 80)
@@ -171,7 +171,7 @@ def test_a_step_that_raises_the_loss_too_far_is_taken_back(objective, minimum):
     for number in range(1, 41):
         before = state
         state, info = step(state)
-        if state.inner.memory.stepsize < 1:
+        if state.inner.memory.stepsize < before.inner.memory.stepsize:
             taken_back += 1
             np.testing.assert_array_equal(state.image, before.image)
             assert info.loss == losses[-1]
