@@ -34,8 +34,9 @@ from jaxstyle.losses.targets import (
     compute_targets,
     mix_styles,
 )
+from jaxstyle.networks.rescaling import normalize_params
 from jaxstyle.networks.spec import VGGSpec
-from jaxstyle.networks.vgg import features, init_params, normalize_params
+from jaxstyle.networks.vgg import features, init_params
 from jaxstyle.optimization import presets
 from jaxstyle.optimization.batch import Grid, stylize_grid
 from jaxstyle.optimization.descent import Result, descend, optimize

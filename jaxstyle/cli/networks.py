@@ -9,7 +9,7 @@ from jaxstyle._common import files
 from jaxstyle._common.terminal import watched
 from jaxstyle.cli.printing import answered, say, say_json
 from jaxstyle.errors import OptionError, UsageError, usage_errors
-from jaxstyle.networks import load, vgg
+from jaxstyle.networks import load, rescaling
 from jaxstyle.networks.layouts import convert as convert_file
 from jaxstyle.pipeline.outputs import Output, check_outputs
 
@@ -65,7 +65,7 @@ def convert(arguments: dict[str, Any]) -> int:
             raise OptionError(
                 "{file}: is normalised already; leave {} out", "normalize", file=arguments["file"]
             )
-        params = vgg.normalize_params(params, map(central_square, pictures))
+        params = rescaling.normalize_params(params, map(central_square, pictures))
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
     load.save_params(output, params, metadata)
     say(f"{output}: {metadata['network']}, layout {metadata['layout']}")

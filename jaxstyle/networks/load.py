@@ -44,8 +44,8 @@ from jaxstyle.networks.layouts import (
     sha256,
     widths,
 )
+from jaxstyle.networks.rescaling import normalize_params, rescale_params
 from jaxstyle.networks.save import save_params
-from jaxstyle.networks.vgg import normalize_params, rescale_params
 
 __all__ = [
     "Network",

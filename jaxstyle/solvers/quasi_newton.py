@@ -131,7 +131,8 @@ def _settle_pair(trial: Any, before: Any, taken_back: Array) -> Any:
 def has_curvature(s: Array, y: Array) -> Array:
     """Tells whether s·y > 0 beyond rounding."""
     norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
-    return jnp.vdot(s, y) > _ROUNDING * norms
+    curved: Array = jnp.vdot(s, y) > _ROUNDING * norms
+    return curved
 
 
 @functools.cache

@@ -26,7 +26,7 @@ import jaxstyle
 from jaxstyle import evaluate
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import contact_sheet, pixels
-from jaxstyle.networks import vgg
+from jaxstyle.networks import rescaling, vgg
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.presets import Preset, get_preset
@@ -102,8 +102,8 @@ def random_network(shape: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
 
 def rescale_by_layer(params: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
     """Returns the network with a mean activation of one in each layer, over some pictures."""
-    means = vgg.activation_means(params, squares)
-    return vgg.rescale_params(
+    means = rescaling.activation_means(params, squares)
+    return rescaling.rescale_params(
         params, {name: jnp.full_like(mean, mean.mean()) for name, mean in means.items()}
     )
 

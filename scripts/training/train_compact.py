@@ -47,7 +47,7 @@ from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli.networks import central_square
 from jaxstyle.losses import functional
 from jaxstyle.losses.spec import LossSpec
-from jaxstyle.networks import load, vgg
+from jaxstyle.networks import load, rescaling, vgg
 from jaxstyle.networks.catalogue import shipped
 from jaxstyle.networks.convolution import Convolution
 from jaxstyle.networks.layouts import sha256
@@ -279,7 +279,7 @@ def _append(path: Path, row: Mapping[str, Any]) -> None:
 
 def finish(params: vgg.Params, photos: Iterable[Path]) -> dict[str, Any]:
     """Returns the network as it ships, with mean activations of one over some photographs."""
-    return vgg.normalize_params(params, map(central_square, photos))
+    return rescaling.normalize_params(params, map(central_square, photos))
 
 
 def add_to_manifest(path: Path) -> None:

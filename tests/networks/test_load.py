@@ -26,7 +26,8 @@ from jaxstyle.networks.load import (
     save_params,
     verify,
 )
-from jaxstyle.networks.vgg import activation_means, features
+from jaxstyle.networks.rescaling import activation_means
+from jaxstyle.networks.vgg import features
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxstyle import LossSpec
 from jaxstyle.cli.networks import central_square
-from jaxstyle.networks import load, vgg
+from jaxstyle.networks import load, rescaling, vgg
 from jaxstyle.networks.layouts import sha256
 from scripts.training import narrowing, train_compact, training_pictures
 
@@ -228,7 +228,7 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
 def test_the_finished_network_has_unit_mean_activations(found, data):
     photo = data / "photos" / "0.jpg"
     params = train_compact.finish(found.params, [photo])
-    for mean in vgg.activation_means(params, [central_square(photo)]).values():
+    for mean in rescaling.activation_means(params, [central_square(photo)]).values():
         np.testing.assert_allclose(mean[mean > 0], 1, rtol=0.01)
 
 
