@@ -34,14 +34,21 @@ from jaxstyle.losses.targets import (
     compute_targets,
     mix_styles,
 )
+from jaxstyle.networks.rescaling import normalize_params
 from jaxstyle.networks.spec import VGGSpec
-from jaxstyle.networks.vgg import features, init_params, normalize_params
+from jaxstyle.networks.vgg import features, init_params
 from jaxstyle.optimization import presets
 from jaxstyle.optimization.batch import Grid, stylize_grid
 from jaxstyle.optimization.descent import Result, descend, optimize
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.multiscale import make_scales, stylize_coarse_to_fine
-from jaxstyle.optimization.transfer import reconstruct_content, stylize, synthesize_texture
+from jaxstyle.optimization.transfer import (
+    OptimizeOptions,
+    StylizeOptions,
+    reconstruct_content,
+    stylize,
+    synthesize_texture,
+)
 
 if TYPE_CHECKING:
     from jaxstyle.image.io import load_image, save_image
@@ -54,7 +61,8 @@ _LAZY = {
     "load_params": "jaxstyle.networks.load",
 }
 
-# Modules that users import by short names, wherever they live; as `os.path` is one.
+# Modules that users import by short names, wherever they live; as `os.path` is one. A stub of the
+# same name tells type checkers.
 for _module in (animation, color, pages, presets, statistics):
     _name = "pages" if _module is pages else _module.__name__.rpartition(".")[2]
     sys.modules[f"jaxstyle.{_name}"] = _module
@@ -67,11 +75,14 @@ __all__ = [
     "MemoryPlan",
     "Mixture",
     "ObjectiveValue",
+    "OptimizeOptions",
     "OwnLoss",
     "Region",
     "Result",
+    "StylizeOptions",
     "Targets",
     "VGGSpec",
+    "animation",
     "blend_styles",
     "color",
     "compute_targets",
@@ -89,13 +100,16 @@ __all__ = [
     "objective",
     "objective_and_gradient",
     "optimize",
+    "pages",
     "plan_memory",
+    "presets",
     "quantize",
     "reconstruct_content",
     "resize",
     "save_image",
     "shard_rows",
     "solvers",
+    "statistics",
     "style_loss",
     "stylize",
     "stylize_coarse_to_fine",

@@ -52,6 +52,38 @@ class DownloadError(OSError):
 
 
 @contextlib.contextmanager
+def naming(option: str | None) -> Iterator[None]:
+    """Notes in an error of a file which option named the file; see `spelled`.
+
+    Args:
+      option: its name, or None where the file was not named by an option.
+    """
+    try:
+        yield
+    except (OSError, FileFormatError, UsageError) as error:
+        if option is not None and option not in getattr(error, "options", ()):
+            error.__dict__["named_by"] = option
+        raise
+
+
+def spelled(error: Exception, spell: Callable[[str], str]) -> str:
+    """Returns the message of an error, which begins with the option that named the file.
+
+    Args:
+      error: the error.
+      spell: returns an option as its user writes it.
+    """
+    if isinstance(error, OptionError):
+        text = error.spelled(spell)
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{error.filename}: {error.strerror.lower()}"
+    else:
+        text = str(error)
+    option = error.__dict__.get("named_by")
+    return text if option is None else f"{spell(option)} {text}"
+
+
+@contextlib.contextmanager
 def usage_errors(option: str | None = None) -> Iterator[None]:
     """Turns a plain `ValueError` into a `UsageError`.
 

@@ -18,12 +18,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle._common.checks import check_image
+from jaxstyle._common.arrays import default_key
+from jaxstyle._common.checks import check_image, check_key, check_picture
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image.color import luminance, match_color
 from jaxstyle.image.pixels import quantize
 from jaxstyle.losses.features import features
 from jaxstyle.losses.objective import objective
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
 from jaxstyle.losses.statistics import Quantiles, get_statistic
 from jaxstyle.losses.targets import Targets, compute_targets
 from jaxstyle.networks.spec import VGGSpec
@@ -79,6 +81,7 @@ class Reference(NamedTuple):
     distances: dict[str, Array]
 
 
+@on_any_mesh
 def evaluate(
     params: Any,
     pictures: Mapping[str, Array],
@@ -141,6 +144,7 @@ def baselines(content: Array, style: Array) -> dict[str, Array]:
     return dict(zip(BASELINES, (content, quantize(match_color(content, style))), strict=True))
 
 
+@on_any_mesh
 def compute_reference(
     params: Any,
     content: Array,
@@ -175,16 +179,18 @@ def compute_reference(
       >>> score(params, content, reference, spec=spec).style_left["relu1_1"].item()
       1.0
     """
-    check_image(content, "content")
+    check_spec(spec)
+    check_picture(content, "content")
     _check_large_enough(content.shape)
     targets = compute_targets(params, content, style, spec)
-    key = jax.random.key(0) if key is None else key
+    key = default_key() if key is None else check_key(key, "key")
     sliced = _measure_sliced(params, style, key, spec=spec, layers=tuple(withheld))
     losses, distances = _measure(params, content, targets, sliced, spec=spec)
     own = {layer: losses[f"style/{layer}"] for layer in spec.style_layers}
     return Reference(luminance(content), targets, sliced, own, distances)
 
 
+@on_any_mesh
 def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec = SPEC) -> Scores:
     """Scores one picture, in one compiled program.
 
@@ -200,7 +206,8 @@ def score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec =
     Raises:
       ValueError: if the picture is not as large as the content image.
     """
-    check_image(picture, "picture")
+    check_spec(spec)
+    check_picture(picture, "picture")
     if picture.shape[:2] != reference.luminance.shape:
         (height, width), (h, w) = picture.shape[:2], reference.luminance.shape
         raise ValueError(
@@ -317,7 +324,7 @@ def _measure_sliced(
 
 def _window_means(maps: Array) -> Array:
     """Averages `[n, 1, H, W]` under a Gaussian window where it fits: `[n, 1, H − 10, W − 10]`."""
-    offsets = jnp.arange(_WINDOW) - _WINDOW // 2
+    offsets = jnp.arange(_WINDOW, dtype=jnp.float32) - _WINDOW // 2
     window = jnp.exp(-(offsets**2) / (2 * _SIGMA**2))
     window = window / jnp.sum(window)
     for shape in ((_WINDOW, 1), (1, _WINDOW)):

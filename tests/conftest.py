@@ -1,5 +1,6 @@
 """Fixtures that several test modules use."""
 
+import contextlib
 import gc
 import importlib.metadata
 import os
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from helpers import disks
 from helpers.command_line import COMMANDS, LAYERS, Ran, write_network, write_picture
 
 from jaxstyle.cli import main
@@ -42,6 +44,13 @@ def compile_faster():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a disk with so many bytes of room, and returns its folder."""
+    with contextlib.ExitStack() as mounted:
+        yield lambda room: mounted.enter_context(disks.small_disk(tmp_path / "disk", room))
 
 
 @pytest.fixture

@@ -213,6 +213,7 @@ def judge(place, *line):
     script.main([*line, f"--content={place}/photo.png", f"--style={place}/painting.png"])
 
 
+@pytest.mark.slow
 def test_the_script_prints_a_line_for_each_picture_below_the_baselines(place, capsys):
     pictures = [str(place / "picture.png"), str(place / "other.png")]
     judge(place, *pictures)

@@ -7,6 +7,7 @@ from jaxstyle import load_image, samples
 from scripts.reproduction import draw_samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "draw"),
     [(samples.LAKE, draw_samples.draw_lake), (samples.SWIRLS, draw_samples.draw_swirls)],

@@ -47,6 +47,6 @@ def _worth_asking() -> bool:
     if library != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 35):
         return False
     try:
-        return "[madvise]" in _KERNEL.read_text()
+        return "[madvise]" in _KERNEL.read_text(encoding="utf-8")
     except OSError:
         return False

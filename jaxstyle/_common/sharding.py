@@ -4,14 +4,21 @@ The compiler lays out everything that is computed from such an array in the same
 `jaxstyle.stylize` and `jaxstyle.stylize_grid` need no extra code.
 """
 
-from collections.abc import Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, get_abstract_mesh
 
+from jaxstyle._common.arrays import is_tracing
 from jaxstyle._common.checks import check_image
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def over(axis: str, devices: Sequence[jax.Device]) -> NamedSharding:
@@ -23,6 +30,80 @@ def over(axis: str, devices: Sequence[jax.Device]) -> NamedSharding:
     """
     mesh = Mesh(np.array(devices), (axis,))
     return NamedSharding(mesh, PartitionSpec(axis))  # type: ignore[no-untyped-call]
+
+
+def everywhere(devices: Sequence[jax.Device]) -> NamedSharding:
+    """Returns a sharding that puts a copy of an array on every device."""
+    return NamedSharding(Mesh(np.array(devices), ("copies",)), PartitionSpec())  # type: ignore[no-untyped-call]
+
+
+def is_placed(tree: Any) -> bool:
+    """Tells whether a user has said where to compute: by a default device, a mesh, or arrays."""
+    default = jax.config.jax_default_device  # type: ignore[attr-defined]
+    if default is not None or not get_abstract_mesh().empty:
+        return True
+    known = (leaf for leaf in jax.tree.leaves(tree) if not isinstance(leaf, jax.core.Tracer))
+    return any(getattr(leaf, "committed", False) for leaf in known)
+
+
+def beside(tree: Any, image: Array) -> Any:
+    """Copies what all rows share to every device of an image whose rows are spread."""
+    if not splits_rows(image):
+        return tree
+    return jax.device_put(tree, NamedSharding(image.sharding.mesh, PartitionSpec()))  # type: ignore[attr-defined, no-untyped-call]
+
+
+def on_any_mesh(function: Callable[P, R]) -> Callable[P, R]:
+    """Lets a function take arrays on meshes with explicit axes, such as `jax.make_mesh` makes.
+
+    There every reshape of a spread axis would have to say how its result lies. The function runs
+    with automatic axes on the same devices, where the compiler decides, and its results are given
+    explicit axes again. No array moves. Inside `jit`, `jax.sharding.auto_axes` does the same.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        mesh = _explicit_mesh((args, kwargs))
+        if mesh is None:
+            return function(*args, **kwargs)
+        automatic = Mesh(mesh.devices, mesh.axis_names)
+        args, kwargs = _move((args, kwargs), automatic)
+        within = not get_abstract_mesh().empty
+        with jax.set_mesh(automatic) if within else contextlib.nullcontext():
+            result = function(*args, **kwargs)
+        moved: R = _move(result, mesh)
+        return moved
+
+    return run
+
+
+def _explicit_mesh(tree: Any) -> Mesh | None:
+    """Returns the mesh with explicit axes that arrays, or the context, lie on; None when traced."""
+    leaves = jax.tree.leaves(tree)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return None
+    meshes = [mesh for leaf in leaves if (mesh := _mesh_of(leaf)) is not None]
+    if AxisType.Explicit in get_abstract_mesh().axis_types and not is_tracing():
+        meshes.append(jax.sharding.get_mesh())
+    return next((mesh for mesh in meshes if AxisType.Explicit in mesh.axis_types), None)
+
+
+def _move(tree: Any, mesh: Mesh) -> Any:
+    """Puts every array that lies on a mesh of the same axes onto this one, with its axes."""
+
+    def move(leaf: Any) -> Any:
+        own = _mesh_of(leaf)
+        if own is None or own.axis_names != mesh.axis_names:
+            return leaf
+        return jax.device_put(leaf, NamedSharding(mesh, leaf.sharding.spec))
+
+    return jax.tree.map(move, tree)
+
+
+def _mesh_of(leaf: Any) -> Mesh | None:
+    sharding = getattr(leaf, "sharding", None)
+    mesh = sharding.mesh if isinstance(sharding, NamedSharding) else None
+    return mesh if isinstance(mesh, Mesh) else None
 
 
 def shard_rows(image: Array, devices: Sequence[jax.Device] | None = None) -> Array:

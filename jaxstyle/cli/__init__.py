@@ -1,17 +1,23 @@
 """The `jaxstyle` command: pictures from files to files.
 
-The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage and 130 when it
-was interrupted. An error is one line on stderr that says what is wrong and what would be right.
+The exit status is 0 when the work is done, 1 when a run failed, 2 for wrong usage, and 128 plus the
+signal's number when it was interrupted: 130 by Ctrl-C. An error is one line on stderr that says
+what is wrong and what would be right. A report that cannot be printed changes none of this, unless
+printing was all that was asked for.
 """
 
+import errno
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxstyle.errors import DownloadError, FileFormatError, OptionError, UsageError
+from jaxstyle._common import interrupts
+from jaxstyle._common.terminal import open_standard_descriptors, safe_streams
+from jaxstyle._common.text import printable
+from jaxstyle.cli.printing import answered, complain, complain_of
+from jaxstyle.errors import DownloadError, FileFormatError, UsageError, spelled
 
 # The command line or the environment names something that is not there or not allowed.
 _USAGE = (
@@ -26,6 +32,7 @@ _USAGE = (
 
 def command() -> int:
     """Runs the command as a process of its own, in huge pages and with compiled programs kept."""
+    open_standard_descriptors()
     return main(own_process=True)
 
 
@@ -38,32 +45,39 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         see `jaxstyle.pages` and `jaxstyle.cli.programs`.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    with safe_streams() as (stdout, _):
+        status = _status(argv, own_process)
+        stdout.flush()
+        complain_of(stdout)
+    return status
+
+
+def _status(argv: list[str], own_process: bool) -> int:
+    """Runs the command; says what ended it, if anything did."""
     try:
-        try:
-            return _run(argv, own_process)
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here, where a reader that has gone can be dealt with
+        return _run(argv, own_process)
+    except SystemExit:  # argparse has printed the help or the version
+        return answered()
     except KeyboardInterrupt as error:
-        _complain(str(error) or "interrupted; nothing was written")
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone; what Python would flush at exit has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        complain(str(error) or "interrupted; nothing was written")
+        return interrupts.status()
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
-        _complain(f"error: {_describe(error)}")
-        return 2 if isinstance(error, _USAGE) and not isinstance(error, DownloadError) else 1
+        complain(f"error: {_describe(error)}")
+        return 2 if _is_usage(error) else 1
 
 
 def _run(argv: list[str], own_process: bool) -> int:
+    if own_process:
+        interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
     from jaxstyle.cli import demo, networks, pictures, sweeps
     from jaxstyle.cli.parser import build_parser
 
-    logging.basicConfig(format="jaxstyle: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("jaxstyle: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("jaxstyle").setLevel(logging.INFO)
     runs: dict[str, Callable[[dict[str, Any]], int]] = {
         "demo": demo.demo,
@@ -80,10 +94,9 @@ def _run(argv: list[str], own_process: bool) -> int:
     command = arguments.pop("command")
     arguments.pop("debug", None)
     if "settings-from" in arguments:
-        from jaxstyle.pipeline.metadata import read_options
+        from jaxstyle.pipeline.metadata import add_options_of
 
-        # What is given wins over what is stored.
-        arguments = read_options(arguments["settings-from"], command) | arguments
+        arguments = add_options_of(arguments["settings-from"], command, arguments)
     if own_process:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
@@ -94,12 +107,16 @@ def _run(argv: list[str], own_process: bool) -> int:
     return runs[command](arguments)
 
 
+def _is_usage(error: Exception) -> bool:
+    """Tells whether what was asked for is wrong, and not what happened on the way."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return True
+    return isinstance(error, _USAGE) and not isinstance(error, DownloadError)
+
+
 def _describe(error: Exception) -> str:
-    text = error.spelled(lambda name: f"--{name}") if isinstance(error, OptionError) else str(error)
-    text = " ".join(text.split())
+    text = " ".join(spelled(error, lambda name: f"--{name}").split())
     kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
@@ -107,5 +124,7 @@ def _describe(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {text[:300]} (a bug; --debug shows where){kept}"
 
 
-def _complain(message: str) -> None:
-    print(f"jaxstyle: {message}", file=sys.stderr)
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the record as a line that a terminal can be given."""
+        return printable(super().format(record))

@@ -1,16 +1,17 @@
 """`jaxstyle weights list | fetch | convert | verify`."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from jax import Array
 
 from jaxstyle._common import files
+from jaxstyle._common.terminal import watched
+from jaxstyle.cli.printing import answered, say, say_json
 from jaxstyle.errors import OptionError, UsageError, usage_errors
-from jaxstyle.networks import load, vgg
+from jaxstyle.networks import load, rescaling
 from jaxstyle.networks.layouts import convert as convert_file
+from jaxstyle.pipeline.outputs import Output, check_outputs
 
 _SIDE = 256
 
@@ -21,18 +22,19 @@ def list_networks(arguments: dict[str, Any]) -> int:
     if arguments.get("json"):
         for network in networks:
             path = None if network.path is None else str(network.path)
-            print(json.dumps(network._asdict() | {"path": path}))
-        return 0
+            say_json(network._asdict() | {"path": path})
+        return answered()
     for network in networks:
-        print(f"{network.name}: {network.description}")
+        say(f"{network.name}: {network.description}")
         if network.path is not None:
-            print(f"  here: {network.path}")
+            say(f"  here: {network.path}")
         elif network.sources:
-            print(f"  not here; jaxstyle weights fetch {network.name} takes it from")
-            print(*(f"    {source}" for source in network.sources), sep="\n")
+            say(f"  not here; jaxstyle weights fetch {network.name} takes it from")
+            for source in network.sources:
+                say(f"    {source}")
         else:
-            print("  not here")
-    return 0
+            say("  not here")
+    return answered()
 
 
 def fetch(arguments: dict[str, Any]) -> int:
@@ -42,10 +44,10 @@ def fetch(arguments: dict[str, Any]) -> int:
     with usage_errors():
         path = download(
             arguments["name"],
-            progress=sys.stderr.isatty(),
+            progress=watched(),
             timeout=arguments.get("timeout", 30.0),
         )
-    print(path)
+    say(str(path))
     return 0
 
 
@@ -55,17 +57,18 @@ def convert(arguments: dict[str, Any]) -> int:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the file to write should end in .safetensors")
     files.check_writable(output)
+    pictures = files.find_pictures(arguments.get("normalize", ()))
+    check_outputs([Output("output", output)], [Path(arguments["file"]), *pictures])
     params, metadata = convert_file(arguments["file"], arguments.get("layout", "auto"))
     if "normalize" in arguments:
         if metadata["normalized"] == "true":
             raise OptionError(
                 "{file}: is normalised already; leave {} out", "normalize", file=arguments["file"]
             )
-        pictures = files.find_pictures(arguments["normalize"])
-        params = vgg.normalize_params(params, map(central_square, pictures))
+        params = rescaling.normalize_params(params, map(central_square, pictures))
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
     load.save_params(output, params, metadata)
-    print(f"{output}: {metadata['network']}, layout {metadata['layout']}")
+    say(f"{output}: {metadata['network']}, layout {metadata['layout']}")
     return 0
 
 
@@ -73,12 +76,12 @@ def verify(arguments: dict[str, Any]) -> int:
     """Prints what a file is, if it is in order."""
     report = load.verify(arguments["file"])
     if arguments.get("json"):
-        print(json.dumps(report._asdict()))
-        return 0
-    print(f"{arguments['file']}: in order")
+        say_json(report._asdict())
+        return answered()
+    say(f"{arguments['file']}: in order")
     for name, value in report._asdict().items():
-        print(f"  {name.replace('_', ' ')}: {value}")
-    return 0
+        say(f"  {name.replace('_', ' ')}: {value}")
+    return answered()
 
 
 def central_square(path: Path) -> Array:

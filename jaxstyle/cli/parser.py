@@ -6,7 +6,7 @@ import importlib.metadata
 from typing import Any, NamedTuple, NoReturn, get_args
 
 from jaxstyle.errors import UsageError
-from jaxstyle.pipeline.kinds import Flag
+from jaxstyle.pipeline.kinds import Flag, Kind
 from jaxstyle.pipeline.options import FETCHABLE, Group, Option, options_of
 
 _WIDTH = 80
@@ -20,6 +20,13 @@ class Parser(argparse.ArgumentParser):
             argparse.RawDescriptionHelpFormatter, width=_WIDTH, max_help_position=27
         )
         super().__init__(allow_abbrev=False, formatter_class=formatter, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Raises `UsageError` for unknown arguments, here where the command is known."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unknown arguments: {' '.join(unknown)}")
+        return known, unknown
 
     def error(self, message: str) -> NoReturn:
         """Raises `UsageError`."""
@@ -170,7 +177,7 @@ def _add(commands: Any, command: _Command) -> None:
     )
     parser.set_defaults(command=command.name)
     for name, metavar, number, text in command.positional:
-        parser.add_argument(name, metavar=metavar, nargs=number, help=text)
+        parser.add_argument(name, metavar=metavar, nargs=number, help=text, type=_not_empty)
     options = options_of(command.name)
     for title in get_args(Group):
         rows = [option for option in options.values() if option.group == title]
@@ -178,11 +185,11 @@ def _add(commands: Any, command: _Command) -> None:
         if command.name == "stylize" and title == "picture":
             group.add_argument(
                 "--content", metavar="CONTENT", action="append", dest="more contents",
-                help="add a photograph, a folder or a pattern",
+                type=_not_empty, help="add a photograph, a folder or a pattern",
             )  # fmt: skip
         if command.name == "weights convert" and title == "output":
             group.add_argument(
-                "--normalize", nargs="+", metavar="IMAGE",
+                "--normalize", nargs="+", metavar="IMAGE", type=_not_empty,
                 help="rescale to unit mean activations over these pictures and folders",
             )  # fmt: skip
         for option in rows:
@@ -204,15 +211,18 @@ def _add_option(group: Any, option: Option) -> None:
     group.add_argument(
         *flags,
         dest=option.name,
-        type=functools.partial(_parse, option),
+        type=functools.partial(_parse, option.kind),
         metavar=option.metavar,
         required=option.name == _REQUIRED and not option.default,
         help=text.replace("%", "%%"),
     )
 
 
-def _parse(option: Option, text: str) -> Any:
+def _parse(kind: Kind, text: str) -> Any:
     try:
-        return option.kind.parse(text)
+        return kind.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+_not_empty = functools.partial(_parse, Kind())

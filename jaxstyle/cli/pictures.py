@@ -1,26 +1,34 @@
 """`jaxstyle stylize | texture | reconstruct`: from arguments to jobs, and what is said of them."""
 
+import collections
 import contextlib
 import functools
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
-from jaxstyle.errors import OptionError, UsageError, usage_errors
+from jaxstyle.cli.printing import complain, say, say_json
+from jaxstyle.errors import FileFormatError, OptionError, UsageError, spelled, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
 from jaxstyle.networks.layouts import sha256
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import picture_options
-from jaxstyle.pipeline.run import Interrupted, Outcome, run_batch
+from jaxstyle.pipeline.outputs import (
+    Output,
+    check_outputs,
+    check_results_are_not_taken,
+    pictures_on_the_way,
+    snapshot_of,
+)
+from jaxstyle.pipeline.run import Outcome, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import (
     Film,
     PictureFile,
@@ -44,10 +52,14 @@ def stylize(arguments: Arguments) -> int:
     named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["styles"])]
     if len(contents) == len(styles) == 1 and named and not output.is_dir():
         return _run([make_job("stylize", contents[0], styles[0], output, options)], arguments)
+    asked = {Path(name) for name in (*given, *arguments["styles"])}
+    for path in (*contents, *styles):
+        if path in asked and not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
+    double, count = collections.Counter(names).most_common(1)[0]
+    if count > 1:
         raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
         raise UsageError(
@@ -59,6 +71,9 @@ def stylize(arguments: Arguments) -> int:
             raise OptionError("{} is for a single picture; give one content and one style", option)
     make = functools.partial(make_job, "stylize", options=options)
     jobs = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
+    check_results_are_not_taken(
+        [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
+    )
     if output.is_dir():
         return _run(jobs, arguments)
     files.check_writable(output)
@@ -94,9 +109,9 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         jobs, download="no-download" not in arguments, split_rows="split-rows" in arguments
     )
     # Pictures before the network: a wrong file name should not wait for a download.
-    for job in jobs:
-        studio.check(job)
-    studio.suited(jobs[0])
+    jobs, unmade = _readable(studio, jobs)
+    _, network = studio.suited(jobs[0])
+    check_outputs(_outputs(jobs, arguments), [network.path])
     batches = [
         batch
         for program, members in group(studio.shape, jobs).items()
@@ -105,37 +120,62 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         )
     ]
     if "dry-run" in arguments:
-        print_plan(studio.plan(batches), "json" in arguments)
-        return 0
+        status = print_plan(studio.plan(batches), "json" in arguments)
+        return max(status, _report_unmade(unmade))
+    files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
     outcomes: list[Outcome] = []
-    bar = tqdm(
-        total=sum(job.recipe.num_steps for job in jobs),
-        desc=jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
-        unit="step",
-        file=sys.stderr,
-        # None: silent where stderr is not a terminal.
-        disable=True if "quiet" in arguments else None,
-        dynamic_ncols=True,
+    bar = progress_bar(
+        sum(job.recipe.num_steps for job in jobs),
+        jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
+        quiet="quiet" in arguments,
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     try:
-        with bar:
+        with bar, logging_redirect_tqdm():
             for batch in batches:
-                made = run_batch(studio, batch, sinks_of)
+                made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1)
                 outcomes += made
+                unmade += [outcome.error for outcome in made if outcome.error is not None]
                 bar.clear()
                 for outcome in made:
                     _report(studio, batch, outcome, arguments)
-    except Interrupted as stop:
-        raise KeyboardInterrupt(_interrupted(jobs, outcomes + stop.outcomes)) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        outcomes += interrupted_outcomes(stop)
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
-    failures = [failure.error for outcome in outcomes for failure in outcome.failures]
-    for error in failures[1:]:
-        print(f"jaxstyle: error: {error}", file=sys.stderr)
-    if failures:
-        raise failures[0]
-    return 0 if all(outcome.track.finite for outcome in outcomes) else 1
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    unwritten = [each.error for each in failures if each.sink.needed]
+    status = _report_unmade([*unmade, *unwritten[1:]])
+    if unwritten:
+        raise unwritten[0]
+    # Snapshots only serve to go on; what else failed was asked for.
+    missing = any(not isinstance(each.sink, SnapshotFile) for each in failures)
+    return 1 if missing or not all(outcome.track.finite for outcome in outcomes) else status
+
+
+def _readable(studio: Studio, jobs: list[Job]) -> tuple[list[Job], list[Exception]]:
+    """Returns the jobs whose pictures can be read, and what is wrong with those of others.
+
+    Raises:
+      OSError, FileFormatError, UsageError: if no job is left.
+    """
+    readable: list[Job] = []
+    errors: dict[str, Exception] = {}
+    for job in jobs:
+        try:
+            studio.check(job)
+            readable.append(job)
+        except (OSError, FileFormatError, UsageError) as error:
+            errors.setdefault(str(error), error)  # a file may be that of many jobs
+    if not readable:
+        raise next(iter(errors.values()))
+    return readable, list(errors.values())
+
+
+def _report_unmade(errors: list[Exception]) -> int:
+    """Prints why pictures were not made; returns the exit status."""
+    for error in errors:
+        complain(f"error: {spelled(error, lambda name: f'--{name}')}")
+    return 1 if errors else 0
 
 
 def _check(jobs: list[Job], arguments: Arguments) -> None:
@@ -154,6 +194,23 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
             files.check_writable(arguments["trace"])
         if "animate" in arguments:
             check_animation_path(arguments["animate"])
+    inputs = [path for job in jobs for path in job.files]
+    if "settings-from" in arguments:
+        inputs.append(Path(arguments["settings-from"]))
+    check_outputs(_outputs(jobs, arguments), inputs)
+
+
+def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
+    """Returns the files that a run writes, those on the way only where they may be another."""
+    outputs = [Output("output", job.output) for job in jobs]
+    outputs += [
+        Output(name, Path(arguments[name])) for name in ("trace", "animate") if name in arguments
+    ]
+    if "resume" in arguments:
+        outputs += [Output("resume", snapshot_of(job.output)) for job in jobs]
+    if "save-every" in arguments:
+        outputs += pictures_on_the_way(jobs, arguments["save-every"], outputs)
+    return outputs
 
 
 def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence[Sink]:
@@ -168,15 +225,17 @@ def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence
         often = arguments.get("animate-every", max(1, round(job.recipe.num_steps / 50)))
         sinks.append(Film(studio, Path(arguments["animate"]), often))
     if "resume" in arguments:
-        path = job.output.with_name(f"{job.output.name}.snapshot")
         often = arguments.get("snapshot-every", 50)
-        sinks.append(SnapshotFile(path, often, lambda: _made_by(studio, job)))
+        made_by = functools.partial(_made_by, studio, job)
+        sinks.append(SnapshotFile(snapshot_of(job.output), often, made_by))
     return sinks
 
 
 def _made_by(studio: Studio, job: Job) -> dict[str, Any]:
     """Returns what has to be the same for a run to go on."""
-    return studio.settings(job) | {"pictures": [sha256(path) for path in job.files]}
+    settings = studio.settings(job)
+    del settings["given"]  # it does not matter whether a default was typed
+    return settings | {"pictures": [sha256(path) for path in job.files]}
 
 
 def _encoding(arguments: Arguments) -> dict[str, int]:
@@ -186,11 +245,15 @@ def _encoding(arguments: Arguments) -> dict[str, int]:
 
 def _interrupted(jobs: list[Job], outcomes: list[Outcome]) -> str:
     """Returns a sentence on what an interrupted run leaves."""
-    tracks = {each.job.output: each.track for each in outcomes if each.track.good_steps}
+    tracks = {each.job.output: each.track for each in outcomes if each.track.kept}
     if len(jobs) == 1:
         output = jobs[0].output
         if output not in tracks:
-            return f"interrupted before the first step; {output} was not written"
+            failed = [failure.error for each in outcomes for failure in each.failures]
+            early = (
+                "" if any(each.track.good_steps for each in outcomes) else " before the first step"
+            )
+            return f"interrupted{early}; {failed[0] if failed else f'{output} was not written'}"
         step = f"step {tracks[output].good_steps} of {tracks[output].num_steps}"
         return f"interrupted; {output} holds {step}"
     steps: dict[str, list[str]] = {}
@@ -212,10 +275,9 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
     if not track.finite:
         step = track.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"
-        print(
-            f"jaxstyle: error: {job.output}: the loss is not finite after step {step}; {where}; "
-            "try smaller weights, another --solver or another --network",
-            file=sys.stderr,
+        complain(
+            f"error: {job.output}: the loss is not finite after step {step}; {where}; "
+            "try smaller weights, another --solver or another --network"
         )
         if not step:
             return
@@ -234,11 +296,10 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
             "device": jax.devices()[0].device_kind,
             **studio.settings(job),
         }
-        print(json.dumps(summary), flush=True)
+        say_json(summary)
     elif "quiet" not in arguments:
-        print(
+        say(
             f"{job.output}: {width}×{height} pixels, {track.good_steps} steps in "
             f"{outcome.seconds:.0f} s with {studio.suited(job)[1].name}, "
-            f"{describe(track.summary())}",
-            flush=True,
+            f"{describe(track.summary())}"
         )

@@ -1,26 +1,31 @@
 """What `--dry-run` prints."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from jaxstyle.cli.printing import answered, say, say_json
 
-def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> None:
+
+def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> int:
     """Prints what would be done, and how much memory it would take.
 
     Args:
       facts: those of each compiled program; see `jaxstyle.pipeline.studio.Studio.plan`.
       as_json: whether to print a line of JSON for each, for other programs to read.
+
+    Returns:
+      The exit status.
     """
     for program in facts:
         if as_json:
-            print(json.dumps(program))
+            say_json(program)
             continue
-        print(
+        say(
             f"{program['pictures']} of {program['width']}×{program['height']} pixels, "
             f"{program['steps']} steps with {program['network']}, {program['lanes']} at once: "
             f"{program['bytes'] / 2**20:.0f} MiB, "
             f"{program['bytes_per_lane'] / 2**20:.0f} MiB for each more"
         )
     if not facts and not as_json:
-        print("nothing to do")
+        say("nothing to do")
+    return answered()

@@ -1,42 +1,126 @@
 """Compiled programs kept between runs of the command, so that the second start is quick."""
 
 import contextlib
+import glob
 import hashlib
 import os
 import platform
+import re
+import warnings
 from pathlib import Path
+from typing import TextIO
 
 import jax
 
+from jaxstyle.cli.printing import complain
 from jaxstyle.networks import catalogue
 
 # Quicker compilations are not worth a file.
 _LEAST_SECONDS = 0.2
+# The bytes of all programs that are kept.
+_LIMIT = 2**28
+# What JAX says of an entry, and the name of the program in it.
+_TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '([^']*)'")
 
 
 def keep_programs() -> None:
     """Lets JAX keep what it compiles in the user's cache, unless it was told where, or not to.
 
     `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` keeps
-    nothing. Where the folder cannot be written, nothing is kept.
+    nothing. Where there is no folder that belongs to this user and can be written, nothing is kept:
+    whoever can write a program there can have it run.
+
+    An entry that cannot be read is removed, and made again. What was not used for longest goes when
+    the folder grows too large.
     """
     if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
-    folder = catalogue.cache() / "programs" / _processor()
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if os.access(folder, os.W_OK):
-        for name, value in (
-            ("jax_compilation_cache_dir", str(folder)),
-            ("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS),
-        ):
-            jax.config.update(name, value)  # type: ignore[no-untyped-call]
+    cache = catalogue.cache()
+    if cache is None:
+        return
+    programs = cache / "programs"
+    folder = programs / _processor()
+    if not (_own(programs) and _own(folder)):
+        return
+    _remove_least_used(programs)
+    for name, value in (
+        ("jax_compilation_cache_dir", str(folder)),
+        ("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS),
+    ):
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]
+    _Mender(folder).listen()
+
+
+class _Mender:
+    """Removes the entries that JAX complains of, in place of its warnings.
+
+    JAX tells of them in no other way, and keeps a damaged entry for ever. After the warning, it
+    compiles the program, and writes it where no entry is in the way.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder, self._told = folder, False
+        self._show = warnings.showwarning
+
+    def listen(self) -> None:
+        """Takes the place of what shows warnings."""
+        # Also those that were shown before, or are not to be shown.
+        warnings.filterwarnings("always", message=_TROUBLE.pattern)
+        warnings.showwarning = self._take
+
+    def _take(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        trouble = _TROUBLE.match(str(message))
+        if trouble is None:
+            self._show(message, category, filename, lineno, file, line)
+            return
+        for entry in self._folder.glob(f"{glob.escape(trouble[2])}-*"):
+            with contextlib.suppress(OSError):  # another process may be removing it
+                entry.unlink()
+        if trouble[1] == "writing" and not self._told:
+            self._told = True
+            reason = str(message).rpartition(": ")[2]
+            complain(f"warning: compiled programs cannot be kept in {self._folder}: {reason}")
+
+
+def _own(folder: Path) -> bool:
+    """Makes a folder for this user alone; returns whether it is, and can be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            return False
+        folder.chmod(0o700)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _remove_least_used(programs: Path) -> None:
+    """Removes the entries that were not used for longest, until the others keep to the limit."""
+    used = []
+    for entry in programs.glob("*/*-cache"):
+        with contextlib.suppress(OSError):  # another process may have removed it
+            status = entry.stat()
+            used.append((max(status.st_atime, status.st_mtime), status.st_size, entry))
+    total = 0
+    for _, size, entry in sorted(used, reverse=True):
+        total += size
+        if total > _LIMIT:
+            with contextlib.suppress(OSError):
+                entry.unlink()
 
 
 def _processor() -> str:
     """A name for this machine's instruction set: a program for another one could not run here."""
     text = platform.machine() + platform.processor()
     with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         text += next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return hashlib.sha256(text.encode()).hexdigest()[:12]

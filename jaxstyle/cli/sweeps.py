@@ -1,14 +1,13 @@
 """`jaxstyle sweep`: many settings, from a description to a folder."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxstyle._common import files
+from jaxstyle._common import files, interrupts
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.sweep import read_spec, run_sweep
@@ -35,25 +34,24 @@ def sweep(arguments: dict[str, Any]) -> int:
     }
     if "dry-run" in arguments:
         facts, errors = plan_sweep(spec, output, **options)
-        print_plan(facts, "json" in arguments)
+        status = print_plan(facts, "json" in arguments)
         if errors:
-            print(f"jaxstyle: {len(errors)} cannot run, the first: {errors[0]}", file=sys.stderr)
-        return 0
+            complain(f"error: {len(errors)} cannot run, the first: {errors[0]}")
+        return max(status, 1 if errors else 0)
     files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
     result = run_sweep(spec, output, **options, quiet="quiet" in arguments)
     if "json" in arguments:
-        print(json.dumps({"output": str(output), **result._asdict()}))
+        say_json({"output": str(output), **result._asdict()})
     elif "quiet" not in arguments:
         missing = f", {result.missing} to do" if result.missing else ""
-        print(
+        say(
             f"{output}: {result.done} done, {result.failed} failed{missing}; {result.made} in this "
             f"run; look at {output / 'contact_sheet.png'}"
         )
     if result.failed:
-        print(
-            f"jaxstyle: error: {output}: {result.failed} failed, see {output / 'summary.csv'}; "
-            "--retry-failed runs them again",
-            file=sys.stderr,
+        complain(
+            f"error: {output}: {result.failed} failed, see {output / 'summary.csv'}; "
+            "--retry-failed runs them again"
         )
     return 1 if result.failed else 0
 
@@ -68,15 +66,16 @@ def _shard(arguments: dict[str, Any]) -> tuple[int, int]:
         return index, count
     if "shard" in arguments:
         raise exclusive("shard", "distributed")
-    try:
-        jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
-    except ValueError as error:
-        raise OptionError(
-            "{}: {error}; give {}, {} and {}",
-            "distributed", "coordinator", "processes", "process-id", error=error,
-        ) from None  # fmt: skip
-    shard = jax.process_index(), jax.process_count()
-    # All that was wanted is who we are. Left running, the service would end every process when
-    # one is lost.
-    jax.distributed.shutdown()  # type: ignore[no-untyped-call]
+    with interrupts.handlers_kept():
+        try:
+            jax.distributed.initialize(**{_DISTRIBUTED[name]: given[name] for name in given})
+        except ValueError as error:
+            raise OptionError(
+                "{}: {error}; give {}, {} and {}",
+                "distributed", "coordinator", "processes", "process-id", error=error,
+            ) from None  # fmt: skip
+        shard = jax.process_index(), jax.process_count()
+        # All that was wanted is who we are. Left running, the service would end every process when
+        # one is lost.
+        jax.distributed.shutdown()  # type: ignore[no-untyped-call]
     return shard

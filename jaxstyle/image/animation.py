@@ -81,6 +81,8 @@ class Animation:
             raise ValueError(f"{path}: no picture was kept; an animation needs at least one")
         from PIL import Image  # here, because this module is imported with the package
 
+        from jaxstyle.image.io.writing import encode
+
         check_animation_path(path)
         pictures = [Image.fromarray(frame) for frame in self.frames]
         size = pictures[-1].size
@@ -89,14 +91,14 @@ class Animation:
         if kind is None:
             with files.atomic_folder(path) as folder:
                 for i, picture in enumerate(pictures):
-                    picture.save(folder / f"{i:04d}.png")
+                    (folder / f"{i:04d}.png").write_bytes(encode(picture, "PNG"))
             return
         durations = [milliseconds] * (len(pictures) - 1) + [_PAUSE]
-        with files.atomic_write(path) as temporary:
-            pictures[0].save(
-                temporary, kind, save_all=True, append_images=pictures[1:], duration=durations,
-                loop=0, **({"quality": 90} if kind == "WEBP" else {}),
-            )  # fmt: skip
+        film = encode(
+            pictures[0], kind, save_all=True, append_images=pictures[1:], duration=durations,
+            loop=0, **({"quality": 90} if kind == "WEBP" else {}),
+        )  # fmt: skip
+        files.write_bytes(path, film)
 
 
 def check_animation_path(path: StrPath) -> None:
@@ -118,7 +120,7 @@ def check_animation_path(path: StrPath) -> None:
 def _kind(path: StrPath) -> str | None:
     """Returns Pillow's name of the format, or None for a folder."""
     extension = Path(path).suffix.lower()
-    if not extension or os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir():
+    if not extension or os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path):
         return None
     if extension not in _KINDS:
         raise ValueError(f"{path}: an animation is a .gif, a .webp or a folder, not {extension}")

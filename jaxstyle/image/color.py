@@ -12,6 +12,7 @@ Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfe
 section 5.
 """
 
+import functools
 from typing import Literal, get_args
 
 import jax
@@ -19,7 +20,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle._common.sharding import on_any_mesh
 
 ColorMatch = Literal["cholesky", "pca", "symmetric"]
 
@@ -29,6 +32,7 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 _CONSTANT = 4e-8
 
 
+@on_any_mesh
 def luminance(image: Array) -> Array:
     """Returns the luminance of every pixel.
 
@@ -48,11 +52,11 @@ def luminance(image: Array) -> Array:
       0.58...
     """
     check_image(image, "image")
-    # Not a matrix product, because accelerators round that more coarsely.
-    red, green, blue = (image[..., i] * weight for i, weight in enumerate(_LUMINANCE))
-    return red + green + blue
+    result: Array = _luminance(image)
+    return result
 
 
+@on_any_mesh
 def greyscale(image: Array) -> Array:
     """Removes an image's chroma: every channel becomes the luminance.
 
@@ -69,6 +73,7 @@ def greyscale(image: Array) -> Array:
     return jnp.broadcast_to(luminance(image)[..., None], image.shape)
 
 
+@on_any_mesh
 def with_luminance_of(image: Array, source: Array) -> Array:
     """Gives an image the luminance of another and keeps its chroma.
 
@@ -101,11 +106,11 @@ def with_luminance_of(image: Array, source: Array) -> Array:
             f"image and source should have the same shape, got {list(image.shape)} and "
             f"{list(source.shape)}"
         )
-    change = luminance(source) - luminance(image)
-    change = jnp.clip(change, -image.min(axis=2), 1.0 - image.max(axis=2))
-    return jnp.clip(image + change[..., None], 0.0, 1.0)  # only rounding can leave the range
+    result: Array = _with_luminance_of(image, source)
+    return result
 
 
+@on_any_mesh
 def match_luminance(image: Array, target: Array) -> Array:
     r"""Shifts and scales an image's luminance to the mean and standard deviation of another's.
 
@@ -130,12 +135,13 @@ def match_luminance(image: Array, target: Array) -> Array:
 
     Reference: Gatys et al., CVPR 2017, section 5.1.
     """
-    y, y_target = luminance(image), luminance(target)
-    scale = jnp.sqrt((jnp.var(y_target) + _CONSTANT) / (jnp.var(y) + _CONSTANT))
-    matched = scale * (y - jnp.mean(y)) + jnp.mean(y_target)
-    return image + (matched - y)[..., None]
+    check_image(image, "image")
+    check_image(target, "target")
+    result: Array = _match_luminance(image, target)
+    return result
 
 
+@on_any_mesh
 def match_color(
     image: Array, target: Array, method: ColorMatch = "cholesky", eps: ArrayLike = 1e-5
 ) -> Array:
@@ -174,21 +180,11 @@ def match_color(
     check_image(image, "image")
     check_image(target, "target")
     check_choice("method", method, get_args(ColorMatch))
-    mean, covariance = _mean_and_covariance(image, eps)
-    mean_t, covariance_t = _mean_and_covariance(target, eps)
-    with jax.default_matmul_precision("highest"):
-        if method == "cholesky":
-            factor, factor_t = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(covariance_t)
-            matrix = jnp.linalg.solve(factor.T, factor_t.T).T
-        else:
-            root = _square_root(covariance)
-            inner = _square_root(covariance_t)
-            if method == "symmetric":
-                inner = jnp.linalg.solve(root, _square_root(root @ covariance_t @ root))
-            matrix = jnp.linalg.solve(root, inner.T).T
-        return jnp.matmul(image - mean, matrix.T) + mean_t
+    result: Array = _match_color(image, target, to_device(eps), method=method)
+    return result
 
 
+@on_any_mesh
 def match_histogram(image: Array, target: Array) -> Array:
     """Gives each channel of an image the distribution of the same channel of another.
 
@@ -214,33 +210,84 @@ def match_histogram(image: Array, target: Array) -> Array:
     """
     check_image(image, "image")
     check_image(target, "target")
+    result: Array = _match_histogram(image, target)
+    return result
 
+
+# What follows is compiled. The functions above check what they are given, because errors from
+# inside a program come with a page about tracebacks.
+
+
+@jax.jit
+def _luminance(image: Array) -> Array:
+    # Not a matrix product, because accelerators round that more coarsely.
+    red, green, blue = (image[..., i] * weight for i, weight in enumerate(_LUMINANCE))
+    return red + green + blue
+
+
+@jax.jit
+def _with_luminance_of(image: Array, source: Array) -> Array:
+    change = _luminance(source) - _luminance(image)
+    change = jnp.clip(change, -image.min(axis=2), 1.0 - image.max(axis=2))
+    return jnp.clip(image + change[..., None], 0.0, 1.0)  # only rounding can leave the range
+
+
+@jax.jit
+def _match_luminance(image: Array, target: Array) -> Array:
+    y, y_target = _luminance(image), _luminance(target)
+    scale = jnp.sqrt((jnp.var(y_target) + _CONSTANT) / (jnp.var(y) + _CONSTANT))
+    change: Array = scale * (y - jnp.mean(y)) + jnp.mean(y_target) - y
+    return image + change[..., None]
+
+
+@functools.partial(jax.jit, static_argnames="method")
+def _match_color(image: Array, target: Array, eps: Array, *, method: ColorMatch) -> Array:
+    mean, covariance = _mean_and_covariance(image, eps)
+    mean_t, covariance_t = _mean_and_covariance(target, eps)
+    with jax.default_matmul_precision("highest"):
+        if method == "cholesky":
+            factor, factor_t = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(covariance_t)
+            matrix = jnp.linalg.solve(factor.T, factor_t.T).T
+        else:
+            root = _square_root(covariance)
+            inner = _square_root(covariance_t)
+            if method == "symmetric":
+                inner = jnp.linalg.solve(root, _square_root(root @ covariance_t @ root))
+            matrix = jnp.linalg.solve(root, inner.T).T
+        return jnp.matmul(image - mean[None, None], matrix.T) + mean_t[None, None]
+
+
+@jax.jit
+def _match_histogram(image: Array, target: Array) -> Array:
     def match(values: Array, wanted: Array) -> Array:
         wanted, ordered = jnp.sort(wanted), jnp.sort(values)
         first, last = (jnp.searchsorted(ordered, values, side) for side in ("left", "right"))
-        rank = (first + last) * (wanted.size / (2 * values.size)) - 0.5
+        middle = (first + last).astype(values.dtype)
+        rank = middle * (wanted.size / (2 * values.size)) - 0.5
         rank = jnp.clip(rank, 0, wanted.size - 1)
         below = jnp.floor(rank).astype(int)
         above = jnp.minimum(below + 1, wanted.size - 1)
-        return wanted[below] + (rank - below) * (wanted[above] - wanted[below])
+        share = rank - below.astype(rank.dtype)
+        return wanted[below] + share * (wanted[above] - wanted[below])
 
     channels = image.reshape(-1, 3), target.reshape(-1, 3)
-    return jax.vmap(match, in_axes=1, out_axes=1)(*channels).reshape(image.shape)
+    matched: Array = jax.vmap(match, in_axes=1, out_axes=1)(*channels).reshape(image.shape)
+    return matched
 
 
-def _mean_and_covariance(image: Array, eps: ArrayLike) -> tuple[Array, Array]:
+def _mean_and_covariance(image: Array, eps: Array) -> tuple[Array, Array]:
     """Returns the mean `[3]` and covariance `[3, 3]` of the colours of all pixels."""
     mean = image.mean(axis=(0, 1))
-    centred = (image - mean).reshape(-1, 3)
+    centred = (image - mean[None, None]).reshape(-1, 3)
     product = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
-    return mean, product / centred.shape[0] + eps * jnp.eye(3)
+    return mean, product / centred.shape[0] + eps * jnp.eye(3, dtype=image.dtype)
 
 
 @jax.custom_jvp
 def _square_root(matrix: Array) -> Array:
     """Returns the square root of a symmetric positive definite matrix."""
     values, vectors = jnp.linalg.eigh(matrix)
-    return jnp.matmul(vectors * jnp.sqrt(jnp.maximum(values, 0.0)), vectors.T)
+    return jnp.matmul(vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None], vectors.T)
 
 
 @_square_root.defjvp
@@ -249,6 +296,6 @@ def _square_root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Arr
     # image. The root R has a derivative everywhere: R dR + dR R = dM.
     (matrix,), (change,) = primals, tangents
     root: Array = _square_root(matrix)
-    identity = jnp.eye(len(matrix))
+    identity = jnp.eye(len(matrix), dtype=matrix.dtype)
     system = jnp.kron(root, identity) + jnp.kron(identity, root)
     return root, jnp.linalg.solve(system, change.ravel()).reshape(matrix.shape)

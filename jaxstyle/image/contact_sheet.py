@@ -1,9 +1,13 @@
-"""Draws pictures with labels on one page."""
+"""Draws pictures with labels on one page, and writes pages."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
+
+from jaxstyle._common import files
+from jaxstyle._common.files import StrPath
+from jaxstyle.image.io.writing import encode, output_kind
 
 _GAP, _TEXT = 8, 13
 
@@ -80,3 +84,18 @@ def draw_page(
                 draw.text((left, top + tall + j * line), text, "black", font)
         top += tall + under + _GAP
     return page
+
+
+def save_page(path: StrPath, page: Image.Image, quality: int = 90) -> None:
+    """Writes a page, which appears under its name only once it is complete.
+
+    Args:
+      path: the file to write, with an extension that `jaxstyle.save_image` takes.
+      page: the page.
+      quality: 1 to 100, for JPEG and WebP.
+
+    Raises:
+      ValueError: for an unknown extension.
+      OSError: if the file cannot be written.
+    """
+    files.write_bytes(path, encode(page, output_kind(path), quality=quality))

@@ -4,18 +4,23 @@ An image is `[H, W, 3]`, float32, RGB (sRGB-encoded) in [0, 1]. Functions clip o
 docstring says so, so that calls chain. Nothing here touches the disk (see `jaxstyle.image.io`).
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.checks import check_image
+from jaxstyle._common.arrays import to_device
+from jaxstyle._common.checks import check_image, check_key, check_shape
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image.spectrum import keep_variance, low_pass, power_law, scale_spectrum
 
 
-def resize(image: Array, shape: tuple[int, int]) -> Array:
+@on_any_mesh
+def resize(image: Array, shape: Sequence[int]) -> Array:
     """Resamples an image with an antialiased Lanczos filter.
 
     Args:
@@ -33,9 +38,7 @@ def resize(image: Array, shape: tuple[int, int]) -> Array:
       (2, 3, 3)
     """
     check_image(image, "image")
-    if min(shape) < 1:
-        raise ValueError(f"shape should be at least 1×1, got {shape[0]}×{shape[1]}")
-    resized = jax.image.resize(image, (*shape, image.shape[2]), "lanczos3")
+    resized = jax.image.resize(image, (*check_shape(shape, "shape"), 3), "lanczos3")
     return jnp.clip(resized, image.min(), image.max())
 
 
@@ -45,7 +48,7 @@ NOISE_SCALE = 60 / 255
 
 def white_noise(
     key: Array,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     *,
     mean: ArrayLike = 0.5,
     scale: ArrayLike = NOISE_SCALE,
@@ -65,12 +68,12 @@ def white_noise(
       >>> white_noise(jax.random.key(0), (4, 4)).shape
       (4, 4, 3)
     """
-    return jnp.asarray(mean, jnp.float32) + scale * jax.random.normal(key, (*shape, 3))
+    return _draw(key, shape, mean, scale, natural=False)
 
 
 def natural_noise(
     key: Array,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     *,
     mean: ArrayLike = 0.5,
     scale: ArrayLike = NOISE_SCALE,
@@ -97,9 +100,26 @@ def natural_noise(
     Reference: Field, "Relations between the statistics of natural images and the response
     properties of cortical cells", JOSA A 1987, for the spectrum.
     """
-    spectrum = keep_variance(power_law(shape, 1.0) * low_pass(shape), shape[1])
-    noise = scale_spectrum(jax.random.normal(key, (*shape, 3)), spectrum)
-    return jnp.asarray(mean, jnp.float32) + scale * noise
+    return _draw(key, shape, mean, scale, natural=True)
+
+
+def _draw(
+    key: Array, shape: Sequence[int], mean: ArrayLike, scale: ArrayLike, *, natural: bool
+) -> Array:
+    arrays = check_key(key, "key"), to_device(mean), to_device(scale)
+    noise: Array = _noise(*arrays, shape=check_shape(shape, "shape"), natural=natural)
+    return noise
+
+
+@functools.partial(jax.jit, static_argnames=("shape", "natural"))
+def _noise(
+    key: Array, mean: Array, scale: Array, *, shape: tuple[int, int], natural: bool
+) -> Array:
+    noise = jax.random.normal(key, (*shape, 3), jnp.float32)
+    if natural:
+        spectrum = keep_variance(power_law(shape, 1.0) * low_pass(shape), shape[1])
+        noise = scale_spectrum(noise, spectrum)
+    return jnp.broadcast_to(mean, noise.shape) + scale * noise
 
 
 def quantize(image: Array) -> Array:
@@ -115,6 +135,12 @@ def quantize(image: Array) -> Array:
       >>> quantize(jnp.array([-0.2, 0.5, 1.4])).tolist()
       [0.0, 0.501960813999176, 1.0]
     """
+    result: Array = _quantize(image)
+    return result
+
+
+@jax.jit
+def _quantize(image: Array) -> Array:
     return jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0
 
 
@@ -141,5 +167,6 @@ def side_by_side(pictures: Sequence[Array], gap: int = 8) -> Array:
     parts = []
     for picture in pictures:
         width = round(picture.shape[1] * height / picture.shape[0])
-        parts += [resize(picture, (height, width)), jnp.ones((height, gap, 3))]
+        white = to_device(np.ones((height, gap, 3)))
+        parts += [resize(picture, (height, width)), white]
     return jnp.concatenate(parts[:-1], axis=1)

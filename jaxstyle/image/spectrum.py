@@ -20,8 +20,9 @@ def scale_spectrum(image: Array, scale: Array) -> Array:
     Returns:
       `[h, w, c]`.
     """
-    spectrum = jnp.fft.rfft2(image, axes=(0, 1)) * scale[..., None]
-    return jnp.fft.irfft2(spectrum, s=image.shape[:2], axes=(0, 1)).astype(image.dtype)
+    spectrum = jnp.fft.rfft2(image, axes=(0, 1))
+    scaled = spectrum * scale[..., None].astype(spectrum.dtype)
+    return jnp.fft.irfft2(scaled, s=image.shape[:2], axes=(0, 1)).astype(image.dtype)
 
 
 def power_law(shape: tuple[int, int], power: float) -> Array:
@@ -68,8 +69,9 @@ def keep_variance(scale: Array, width: int) -> Array:
     columns[0] = 1.0
     if width % 2 == 0:
         columns[-1] = 1.0
-    return scale / jnp.sqrt(jnp.sum(jnp.mean(jnp.square(scale), 0) * columns) / width)
+    total = jnp.sum(jnp.mean(jnp.square(scale), 0) * jnp.asarray(columns, scale.dtype))
+    return scale / jnp.sqrt(total / width)
 
 
 def _frequencies(shape: tuple[int, int]) -> tuple[Array, Array]:
-    return jnp.fft.fftfreq(shape[0])[:, None], jnp.fft.rfftfreq(shape[1])
+    return jnp.fft.fftfreq(shape[0])[:, None], jnp.fft.rfftfreq(shape[1])[None]

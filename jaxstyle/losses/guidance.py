@@ -8,6 +8,7 @@ Reference: Gatys et al., "Controlling Perceptual Factors in Neural Style Transfe
 section 4.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -16,8 +17,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.checks import check_choice, check_image
-from jaxstyle.losses.spec import LossSpec
+from jaxstyle._common.arrays import to_device
+from jaxstyle._common.checks import check_choice, check_key, check_picture
+from jaxstyle._common.sharding import on_any_mesh
+from jaxstyle.losses.spec import LossSpec, check_spec
 from jaxstyle.losses.targets import (
     Mixture,
     Targets,
@@ -50,6 +53,7 @@ class Region(NamedTuple):
     name: str = ""
 
 
+@on_any_mesh
 def guided_targets(
     params: vgg.Params,
     content: Array | None,
@@ -85,13 +89,18 @@ def guided_targets(
       >>> guided_targets(params, content, regions, spec).style["relu2_1"].shape
       (2, 4, 4)
     """
+    check_spec(spec)
+    if key is not None:
+        check_key(key, "key")
+    if content is not None:
+        check_picture(content, "content")
     if not regions:
         raise ValueError("regions is empty; name at least one")
     shape = regions[0].mask.shape if content is None else content.shape[:2]
     styles = []
     for i, region in enumerate(regions):
         name = region.name or str(i)
-        check_image(region.style, f"the style of region {name}")
+        check_picture(region.style, f"the style of region {name}")
         _check_mask(region.mask, shape, f"the mask of region {name}")
         style_mass = None
         if region.style_mask is not None:
@@ -142,7 +151,7 @@ def mix_regions(
         region_masses(mask, params, spec, mode=mode, name=name)
         for mask, name in zip(masks, names, strict=True)
     ]
-    shares = [w * jnp.mean(mask) for w, mask in zip(weights, masks, strict=True)]
+    shares = [to_device(w) * jnp.mean(mask) for w, mask in zip(weights, masks, strict=True)]
     stacked = {layer: jnp.stack([mass[layer] for mass in masses]) for layer in spec.style_layers}
     return mix_styles(styles, shares, stacked)
 
@@ -180,17 +189,23 @@ def region_masses(
     if not isinstance(spec.network, VGGSpec):
         raise ValueError("guides need VGG's layers; leave your own spec.network out")
     guides = propagate(mask, spec.style_layers, vgg.network_widths(params), mode=mode)
-    masses = {}
-    for layer, guide in guides.items():
-        squares = jnp.square(guide)
-        total = jnp.sum(squares)
+    masses: dict[str, Array]
+    masses, totals = _masses(guides)
+    for layer, total in totals.items():
         if not isinstance(total, jax.core.Tracer) and float(total) == 0.0:
             remedy = "use a larger region, layers of earlier blocks, or the mode simple"
             if not float(jnp.max(mask)):
                 remedy = "its mask is black everywhere"
             raise ValueError(f"region {name} is empty at {layer}; {remedy}")
-        masses[layer] = squares / jnp.where(total > 0, total, 1.0)
     return masses
+
+
+@jax.jit
+def _masses(guides: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    squares = {layer: jnp.square(guide) for layer, guide in guides.items()}
+    totals = {layer: jnp.sum(each) for layer, each in squares.items()}
+    masses = {k: squares[k] / jnp.where(totals[k] > 0, totals[k], 1.0) for k in guides}
+    return masses, totals
 
 
 def propagate(
@@ -227,7 +242,14 @@ def propagate(
     vgg.check_layers(layers, widths)
     if jnp.ndim(mask) != 2:
         raise ValueError(f"mask should have shape [H, W], got {list(jnp.shape(mask))}")
-    guide = jnp.asarray(mask, jnp.float32)
+    guides: dict[str, Array] = _propagate(to_device(mask), tuple(layers), tuple(widths), mode)
+    return {layer: guides[layer] for layer in layers}  # a program sorts what it returns
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _propagate(
+    guide: Array, layers: tuple[str, ...], widths: vgg.Widths, mode: GuideMode
+) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for layer in vgg.layer_names(widths):
         if layer.startswith("conv") and mode != "simple":
@@ -236,7 +258,7 @@ def propagate(
             guide = _shrink(guide, mode)
         if layer in layers:
             found[layer] = guide
-    return {layer: found[layer] for layer in layers}
+    return found
 
 
 def _widen(guide: Array, mode: str) -> Array:

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle._common.checks import check_image
+from jaxstyle._common.checks import check_image, describe
+from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses import functional
 from jaxstyle.losses.features import choose_bands, features, settle
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights, OwnLoss, resolve_weights
 from jaxstyle.losses.statistics import Statistic, get_statistic
 from jaxstyle.losses.targets import Targets
 from jaxstyle.networks import vgg
@@ -92,7 +93,8 @@ def objective(
     Reference: Gatys et al., CVPR 2016, eq. 7.
     """
     check_image(image, "image")
-    return objective_of_resolved(image, params, targets, weights.resolve(spec), spec=spec)
+    resolved = resolve_weights(weights, spec)
+    return objective_of_resolved(image, params, targets, resolved, spec=spec)
 
 
 def objective_of_resolved(
@@ -124,10 +126,27 @@ def objective_of_resolved(
     for i, own in enumerate(spec.own_losses):
         weight = cast(Array, weights.own)[i]
         seen = {**{layer: maps[layer] for layer in own.layers}, "image": image}
-        terms[f"own/{own.name}"] = weight * own.function(seen, targets.own.get(own.name))
+        terms[f"own/{own.name}"] = weight * _own_loss(own, seen, targets.own.get(own.name))
     return ObjectiveValue(total=sum(terms.values(), start=jnp.float32(0.0)), terms=terms)
 
 
+def _own_loss(own: OwnLoss, seen: dict[str, Array], target: Any) -> Array:
+    try:
+        loss = own.function(seen, target)
+    except (TypeError, AttributeError) as error:
+        if own.measure is None and "NoneType" in str(error):
+            raise TypeError(
+                f"own loss {own.name} reads its target, which is None without a measure; "
+                f"give OwnLoss a measure ({error})"
+            ) from error
+        raise
+    if jnp.shape(loss) != ():
+        got = describe(loss)
+        raise ValueError(f"own loss {own.name} should return a scalar, got {got}; take its mean")
+    return jnp.asarray(loss, jnp.float32)
+
+
+@on_any_mesh
 def objective_and_gradient(
     image: Array,
     params: Any,
@@ -156,8 +175,10 @@ def objective_and_gradient(
     """
     check_image(image, "image")
     image = jnp.asarray(image)
+    resolved = resolve_weights(weights, spec)
     spec = settle(spec, image)
-    value, gradient = _value_and_gradient(image, params, targets, weights.resolve(spec), spec=spec)
+    params, resolved = beside((params, resolved), image)
+    value, gradient = _value_and_gradient(image, params, targets, resolved, spec=spec)
     return ObjectiveValue(*value), gradient
 
 

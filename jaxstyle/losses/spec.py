@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.checks import check_choice
+from jaxstyle._common.arrays import to_device
+from jaxstyle._common.checks import check_amount, check_choice, check_kind
 from jaxstyle.losses.statistics import StatisticName, get_statistic
 from jaxstyle.networks.spec import VGGSpec
 
@@ -76,17 +77,17 @@ class LossSpec:
     Example:
       >>> LossSpec(style_layers=["relu1_1", "relu2_1"]).style_layers
       ('relu1_1', 'relu2_1')
-      >>> LossSpec(network=VGGSpec(pooling="average")).network.pooling
-      'average'
+      >>> LossSpec(network=VGGSpec(pooling="average")) == LossSpec().with_vgg(pooling="average")
+      True
 
     Reference: Gatys et al., CVPR 2016, section 2; the layers are those of figure 3.
     """
 
-    content_layers: tuple[str, ...] = ("relu4_2",)
-    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    content_layers: Sequence[str] = ("relu4_2",)
+    style_layers: Sequence[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     statistic: StatisticName = "gram"
     total_variation: TotalVariation = "squared"
-    own_losses: tuple[OwnLoss, ...] = ()
+    own_losses: Sequence[OwnLoss] = ()
     network: VGGSpec | Network = VGGSpec()
 
     def __post_init__(self) -> None:
@@ -97,7 +98,11 @@ class LossSpec:
             if len(set(layers)) < len(layers):
                 raise ValueError(f"{name} names a layer twice: {', '.join(layers)}")
             object.__setattr__(self, name, tuple(layers))
+        if isinstance(self.own_losses, OwnLoss):
+            raise TypeError("own_losses should be a sequence of losses; write own_losses=[loss]")
         object.__setattr__(self, "own_losses", tuple(self.own_losses))
+        for own in self.own_losses:
+            check_kind(own, OwnLoss, "each of own_losses", "OwnLoss(name, function)")
         names = [own.name for own in self.own_losses]
         if len(set(names)) < len(names):
             raise ValueError(f"own_losses has two of one name: {', '.join(names)}")
@@ -115,7 +120,7 @@ class LossSpec:
     def layers(self) -> tuple[str, ...]:
         """Every layer that the objective reads, each once."""
         own = tuple(layer for each in self.own_losses for layer in each.layers)
-        return tuple(dict.fromkeys(self.content_layers + self.style_layers + own))
+        return tuple(dict.fromkeys((*self.content_layers, *self.style_layers, *own)))
 
     def with_vgg(self, **changes: Any) -> "LossSpec":
         """Returns the same spec, with VGG computed in another way.
@@ -171,7 +176,9 @@ class LossWeights:
         Raises:
           ValueError: if a number is negative or not finite, or an array or mapping does not fit
             the layers or own losses of `spec`.
+          TypeError: if a weight is not a number.
         """
+        check_spec(spec)
         style = self.style
         if style is None:
             weight = get_statistic(spec.statistic).weight
@@ -189,38 +196,51 @@ class LossWeights:
         )
 
 
+def check_spec(spec: LossSpec) -> None:
+    """Raises `TypeError` unless the argument `spec` is a `LossSpec`."""
+    check_kind(spec, LossSpec, "spec", 'spec=LossSpec(style_layers=["relu1_1"])')
+
+
+def resolve_weights(weights: LossWeights, spec: LossSpec) -> LossWeights:
+    """Returns the argument `weights` resolved, and raises `TypeError` for another kind of thing."""
+    check_kind(weights, LossWeights, "weights", "weights=LossWeights(content=10.0)")
+    return weights.resolve(spec)
+
+
 def _in_block_5(layer: str) -> bool:
     return layer.startswith(("conv5", "relu5", "pool5"))
 
 
-def _per_layer(name: str, weight: LayerWeights, layers: tuple[str, ...]) -> Array:
+def _per_layer(name: str, weight: LayerWeights, layers: Sequence[str]) -> Array:
     if isinstance(weight, Mapping):
         if set(weight) != set(layers):
             raise ValueError(
                 f"{name} weights are given for {', '.join(weight) or 'no layer'}, "
                 f"but the layers are {', '.join(layers) or 'none'}"
             )
-        return jnp.asarray([_weight(f"{name} at {k}", weight[k]) for k in layers], jnp.float32)
-    if jnp.ndim(weight) == 0:
-        return jnp.broadcast_to(_weight(name, weight), (len(layers),))
-    if jnp.shape(weight) != (len(layers),):
+        if not layers:
+            return to_device(np.zeros(0))
+        return jnp.stack([_weight(f"{name} at {k}", weight[k]) for k in layers])
+    checked = _checked(name, weight)
+    if checked.ndim == 0:
+        return jnp.broadcast_to(checked, (len(layers),))
+    if checked.shape != (len(layers),):
         raise ValueError(
             f"{name} weights should be a scalar or of shape ({len(layers)},) for "
-            f"{', '.join(layers)}, got shape {jnp.shape(weight)}"
+            f"{', '.join(layers)}, got shape {checked.shape}"
         )
-    return _checked(name, weight)
+    return checked
 
 
 def _weight(name: str, weight: ArrayLike) -> Array:
-    if jnp.ndim(weight) != 0:
-        raise ValueError(f"the {name} weight should be a scalar, got shape {jnp.shape(weight)}")
-    return _checked(name, weight)
+    checked = _checked(name, weight)
+    if checked.ndim != 0:
+        raise ValueError(f"the {name} weight should be a scalar, got shape {checked.shape}")
+    return checked
 
 
 def _checked(name: str, weight: ArrayLike) -> Array:
     # What is on the device may be traced, and to look at it would wait for it.
     if not isinstance(weight, Array):
-        values = np.asarray(weight, np.float32)
-        if not (np.isfinite(values).all() and (values >= 0).all()):
-            raise ValueError(f"the {name} weight should be finite and not negative, got {weight}")
-    return jnp.asarray(weight, jnp.float32)
+        check_amount(weight, f"the {name} weight")
+    return to_device(weight)

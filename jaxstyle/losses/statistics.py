@@ -139,7 +139,7 @@ def gaussian(features: Array, mass: Array | None = None) -> Gaussian:
     """
     features = features.astype(jnp.float32)
     mean = _mean(features, mass)
-    return Gaussian(mean, functional.gram_matrix(features - mean, mass))
+    return Gaussian(mean, functional.gram_matrix(features - mean[None, None], mass))
 
 
 def wasserstein_distance(a: Gaussian, b: Gaussian) -> Array:
@@ -201,7 +201,7 @@ def _distance(a: Gaussian, b: Gaussian) -> Array:
 
 def _covariance_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
     # Moments about the target's mean, not about zero: if the two means are close, little cancels.
-    away = features.astype(jnp.float32) - target.mean
+    away = features.astype(jnp.float32) - target.mean[None, None]
     return Gaussian(_mean(away, mass), functional.gram_matrix(away, mass))
 
 
@@ -217,7 +217,7 @@ def _gaussian_of_sums(sums: Gaussian, target: Gaussian) -> Gaussian:
 def _moments_measure(features: Array, mass: Array | None, key: Array) -> Gaussian:
     features = features.astype(jnp.float32)
     mean = _mean(features, mass)
-    return Gaussian(mean, _mean(jnp.square(features - mean), mass))
+    return Gaussian(mean, _mean(jnp.square(features - mean[None, None]), mass))
 
 
 def _moments_loss(features: Array, mass: Array | None, target: Gaussian) -> Array:
@@ -225,7 +225,7 @@ def _moments_loss(features: Array, mass: Array | None, target: Gaussian) -> Arra
 
 
 def _moments_sums(features: Array, mass: Array | None, target: Gaussian) -> Gaussian:
-    away = features.astype(jnp.float32) - target.mean
+    away = features.astype(jnp.float32) - target.mean[None, None]
     return Gaussian(_mean(away, mass), _mean(jnp.square(away), mass))
 
 
@@ -278,35 +278,30 @@ def _product(a: Array, b: Array) -> Array:
 
 def _square_root(matrix: Array) -> Array:
     values, vectors = jnp.linalg.eigh(matrix)
-    return _product(vectors * jnp.sqrt(jnp.maximum(values, 0.0)), vectors.T)
+    return _product(vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None], vectors.T)
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def _trace_of_root(matrix: Array) -> Array:
     """Computes the trace of the square root of a positive semi-definite matrix `[c, c]`."""
     return jnp.sum(jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(matrix), 0.0)))
 
 
-def _trace_of_root_forward(matrix: Array) -> tuple[Array, Array]:
+@_trace_of_root.defjvp
+def _trace_of_root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (matrix,), (change,) = primals, tangents
     values, vectors = jnp.linalg.eigh(matrix)
     least = _SMALLEST_EIGENVALUE * jnp.mean(jnp.abs(values)) + 1e-30
     # The slope of the trace is half the inverse root. Eigenvectors have no slope where eigenvalues
     # are equal, as they are at zero for maps with fewer positions than channels, but the trace has.
-    slope = _product(vectors / (2 * jnp.sqrt(jnp.maximum(values, least))), vectors.T)
-    return jnp.sum(jnp.sqrt(jnp.maximum(values, 0.0))), slope
-
-
-def _trace_of_root_backward(slope: Array, cotangent: Array) -> tuple[Array]:
-    return (cotangent * slope,)
-
-
-_trace_of_root.defvjp(_trace_of_root_forward, _trace_of_root_backward)
+    slope = _product(vectors / (2 * jnp.sqrt(jnp.maximum(values, least)))[None], vectors.T)
+    return jnp.sum(jnp.sqrt(jnp.maximum(values, 0.0))), jnp.sum(slope * change)
 
 
 def _sliced_measure(features: Array, mass: Array | None, key: Array) -> Quantiles:
     channels = features.shape[2]
     directions = jax.random.normal(key, (channels, min(channels, NUM_DIRECTIONS)))
-    directions = directions / jnp.linalg.norm(directions, axis=0)
+    directions = directions / jnp.linalg.norm(directions, axis=0, keepdims=True)
     return Quantiles(_quantiles(features, mass, directions), directions)
 
 
@@ -328,8 +323,13 @@ def _quantile_size(target: Quantiles) -> Array:
 def _quantiles(features: Array, mass: Array | None, directions: Array) -> Array:
     """Returns the projections' values at `NUM_QUANTILES` levels, `[NUM_QUANTILES, p]`."""
     values, levels, _ = _sorted(features, mass, directions)
-    wanted = (jnp.arange(NUM_QUANTILES) + 0.5) / NUM_QUANTILES
+    wanted = _levels(NUM_QUANTILES)
     return jax.vmap(lambda x, y: jnp.interp(wanted, x, y), in_axes=1, out_axes=1)(levels, values)
+
+
+def _levels(count: int) -> Array:
+    """Returns the levels in (0, 1) of so many sorted values of equal mass, `[count]`."""
+    return (jnp.arange(count, dtype=jnp.float32) + 0.5) / count
 
 
 def _sorted(features: Array, mass: Array | None, directions: Array) -> tuple[Array, Array, Array]:
@@ -339,7 +339,7 @@ def _sorted(features: Array, mass: Array | None, directions: Array) -> tuple[Arr
         flat = _product(flat, directions)
     if mass is None:
         count = flat.shape[0]
-        levels = jnp.broadcast_to(((jnp.arange(count) + 0.5) / count)[:, None], flat.shape)
+        levels = jnp.broadcast_to(_levels(count)[:, None], flat.shape)
         return jnp.sort(flat, axis=0), levels, jnp.full((1, 1), 1 / count)
     order = jnp.argsort(jax.lax.stop_gradient(flat), axis=0)
     weights = jnp.take_along_axis(jnp.broadcast_to(mass.reshape(-1, 1), flat.shape), order, axis=0)
@@ -354,7 +354,7 @@ def _interpolate(levels: Array, quantiles: Array) -> Array:
     below = jnp.minimum(position.astype(jnp.int32), NUM_QUANTILES - 2)
     low = jnp.take_along_axis(quantiles, below, axis=0)
     high = jnp.take_along_axis(quantiles, below + 1, axis=0)
-    return low + (position - below) * (high - low)
+    return low + (position - below.astype(position.dtype)) * (high - low)
 
 
 def _mean(features: Array, mass: Array | None) -> Array:

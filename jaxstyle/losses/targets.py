@@ -9,10 +9,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.checks import check_image
+from jaxstyle._common.arrays import to_device
+from jaxstyle._common.checks import check_key, check_picture
+from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.features import features, settle
-from jaxstyle.losses.spec import LossSpec
+from jaxstyle.losses.spec import LossSpec, check_spec
 from jaxstyle.losses.statistics import get_statistic
+
+Shares = Sequence[ArrayLike] | Array
+StyleShares = Shares | Mapping[str, Shares]
 
 
 class Mixture(NamedTuple):
@@ -44,8 +49,14 @@ class Kept(NamedTuple):
 
         Lanes of images take lanes of regions.
         """
-        mask = self.mask[..., None]
-        return mask * self.image + (1 - mask) * image
+        result: Array = _lay_over(self.mask, self.image, image)
+        return result
+
+
+@jax.jit
+def _lay_over(mask: Array, upper: Array, lower: Array) -> Array:
+    mask = mask[..., None]
+    return mask * upper + (1 - mask) * lower
 
 
 class Targets(NamedTuple):
@@ -72,6 +83,7 @@ class Targets(NamedTuple):
         return image if self.kept is None else self.kept.over(image)
 
 
+@on_any_mesh
 def compute_targets(
     params: Any,
     content: Array | None,
@@ -106,6 +118,7 @@ def compute_targets(
       >>> compute_targets(params, None, jnp.ones((8, 8, 3)), spec).style["relu1_1"].shape
       (4, 4)
     """
+    check_spec(spec)
     for name, image, layers in (
         ("content", content, spec.content_layers),
         ("style", style, spec.style_layers),
@@ -113,7 +126,9 @@ def compute_targets(
         if layers and image is None:
             raise ValueError(f"{name} is None, but spec has {name} layers: {', '.join(layers)}")
         if image is not None:
-            check_image(image, name)
+            check_picture(image, name)
+    if key is not None:
+        check_key(key, "key")
     style_targets = measure_style(params, style, spec=spec, mass=style_mass, key=key)
     return content_targets(params, content, spec)._replace(style=style_targets)
 
@@ -136,7 +151,7 @@ def content_targets(params: Any, content: Array | None, spec: LossSpec) -> Targe
 def _measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
     if content is None or not spec.content_layers:
         return {}
-    maps: dict[str, Array] = _features(params, content, settle(spec, content))
+    maps: dict[str, Array] = _features(beside(params, content), content, settle(spec, content))
     return maps
 
 
@@ -176,7 +191,7 @@ def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str
         return {}
     if content is None:
         raise ValueError(f"content is None, but own loss {measured[0]} measures it")
-    own: dict[str, Any] = _own(params, content, spec)
+    own: dict[str, Any] = _own(beside(params, content), content, spec)
     return own
 
 
@@ -192,7 +207,7 @@ def _own(params: Any, content: Array, spec: LossSpec) -> dict[str, Any]:
 
 def mix_styles(
     styles: Sequence[Mapping[str, Any]],
-    weights: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]],
+    weights: StyleShares,
     masses: Mapping[str, Array] | None = None,
 ) -> tuple[dict[str, Any], Mixture]:
     """Joins the style targets of several images into one, each with its weight.
@@ -228,7 +243,7 @@ def mix_styles(
 
 def blend_styles(
     styles: Sequence[Mapping[str, Any]],
-    weights: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]],
+    weights: StyleShares,
 ) -> dict[str, Any]:
     """Returns the weighted sum of several style targets, a style between them.
 
@@ -250,19 +265,24 @@ def blend_styles(
     """
     if not styles:
         raise ValueError("styles is empty; a blend needs at least one")
-    by_layer = _weights_by_layer(styles, weights)
+    blended: dict[str, Any] = _blend([dict(s) for s in styles], _weights_by_layer(styles, weights))
+    return blended
+
+
+@jax.jit
+def _blend(styles: list[dict[str, Any]], weights: dict[str, Array]) -> dict[str, Any]:
     return {
         layer: jax.tree.map(
             lambda *leaves, w=w: sum((w[k] * x for k, x in enumerate(leaves)), start=0.0),
             *(style[layer] for style in styles),
         )
-        for layer, w in by_layer.items()
+        for layer, w in weights.items()
     }
 
 
 def _weights_by_layer(
     styles: Sequence[Mapping[str, Any]],
-    weights: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]],
+    weights: StyleShares,
 ) -> dict[str, Array]:
     layers = list(styles[0])
     given = weights if isinstance(weights, Mapping) else dict.fromkeys(layers, weights)
@@ -275,4 +295,4 @@ def _weights_by_layer(
             raise ValueError(
                 f"weights should be {len(styles)} numbers, one a style, got {len(given[layer])}"
             )
-    return {layer: jnp.stack([jnp.float32(w) for w in given[layer]]) for layer in layers}
+    return {layer: jnp.stack([to_device(w) for w in given[layer]]) for layer in layers}

@@ -220,7 +220,7 @@ def read_features(
     check_image(image, "image")
     vgg.check_size(image.shape, wanted, padding)
     pool = max_pool if pooling == "max" else average_pool
-    x = image - params["mean"]
+    x = image - jnp.asarray(params["mean"])[None, None]
     maps: dict[str, Array] = {}
     sums: dict[str, Any] = {}
     for stage in plan_stages(widths, image.shape, wanted, bands):

@@ -64,11 +64,13 @@ class Source(NamedTuple):
       url: the file's address.
       known_hash: algorithm and hexadecimal digest, such as `"sha256:11ae..."`.
       layout: the layout of the file, as `jaxstyle.networks.layouts.convert` takes it.
+      size: the most bytes that the file may have; None if it is not known.
     """
 
     url: str
     known_hash: str
     layout: str = "auto"
+    size: int | None = None
 
 
 SOURCES: dict[str, tuple[Source, ...]] = {
@@ -78,6 +80,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "md5:253f8cb515780f3b799900260a226db6",
             "keras",
+            80_134_624,
         ),
     ),
     TORCHVISION: (
@@ -85,6 +88,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             "https://huggingface.co/timm/vgg19.tv_in1k/resolve/main/model.safetensors",
             "sha256:11aea017b543ff59233749d8f1cf544cda749378f5790d2fedab841fb86b7669",
             "torchvision",
+            574_700_000,  # 143,667,240 values of four bytes, and the header
         ),
     ),
     VGG16: (
@@ -93,6 +97,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "md5:6d6bbae143d832006294945121d1f1fc",
             "keras",
+            58_889_256,
         ),
     ),
     VGG16_TORCHVISION: (
@@ -100,11 +105,13 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             "https://huggingface.co/timm/vgg16.tv_in1k/resolve/main/model.safetensors",
             "sha256:57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8",
             "torchvision",
+            553_500_000,  # 138,357,544 values of four bytes, and the header
         ),
         Source(
             "https://download.pytorch.org/models/vgg16-397923af.pth",
             "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             "torchvision",
+            553_433_881,
         ),
     ),
 }
@@ -141,10 +148,10 @@ def find_params(name: str) -> Path | None:
     """
     if name not in FILES:
         raise ValueError(f"no network is called {name!r}; {valid_names()}")
-    places = [shipped(), cache()]
+    places = [place for place in (shipped(), cache()) if place is not None]
     environment = os.environ.get(_ENVIRONMENT)
     if environment:
-        place = Path(environment).expanduser()
+        place = Path(os.path.expanduser(environment))
         if not place.exists():
             raise FileNotFoundError(
                 f"{_ENVIRONMENT}={environment}: no such file or folder; "
@@ -155,7 +162,8 @@ def find_params(name: str) -> Path | None:
         places.insert(0, place)
     files = FILES[name] if name == base(name) else FILES[name] + FILES[base(name)]
     candidates = (place / file for place in places for file in files)
-    return next((path for path in candidates if path.is_file()), None)
+    # Unlike the method of `Path`, this says no where a folder may not even be looked into.
+    return next((path for path in candidates if os.path.isfile(path)), None)
 
 
 def network_status() -> tuple[NetworkStatus, ...]:
@@ -178,15 +186,20 @@ def network_status() -> tuple[NetworkStatus, ...]:
     )
 
 
-def cache() -> Path:
+def cache() -> Path | None:
     """Returns the folder where downloaded parameters are kept; it need not exist.
 
     Returns:
-      The operating system's place for caches, `~/.cache/jaxstyle` on Linux.
+      The operating system's place for caches, `~/.cache/jaxstyle` on Linux. None for a user without
+      a home, such as an unknown one in a container.
     """
     import pooch
 
-    return Path(pooch.os_cache("jaxstyle"))
+    try:
+        folder = Path(pooch.os_cache("jaxstyle"))
+    except RuntimeError:  # platformdirs knows no home
+        return None
+    return folder if folder.is_absolute() else None  # older versions return "~/.cache" as it is
 
 
 def shipped() -> Path:

@@ -100,11 +100,11 @@ def conv3x3(
     if convolution == "auto":
         convolution = choose_convolution(x, kernel, prepared=transformed is not None)
     if convolution == "direct":
-        return _direct(x, kernel, padding, edges) + bias
+        return _direct(x, kernel, padding, edges) + bias[None, None]
     if convolution == "im2col":
-        return _im2col(x, kernel, padding, edges) + bias
+        return _im2col(x, kernel, padding, edges) + bias[None, None]
     known = transform_kernel(kernel) if transformed is None else jnp.asarray(transformed, dtype)
-    y: Array = _winograd(x, known, padding, edges) + bias
+    y: Array = _winograd(x, known, padding, edges) + bias[None, None]
     return y
 
 

@@ -1,15 +1,17 @@
 """Downloads published networks into the user's cache, converted and verified.
 
-Each network has a list of sources. If a source fails in a way that may pass, it is tried again;
-after that, the next source is tried. A downloaded file is checked against its published checksum
-and converted to our own format, and only then gets its name. A file in the cache is therefore
-always whole.
+Each network has a list of sources. If a source fails in a way that may pass, it is tried again,
+from where the transfer broke off; after that, the next source is tried. A downloaded file is
+checked against its published checksum and converted to our own format, and only then gets its name.
+A file in the cache is therefore always whole.
 """
 
+import atexit
 import contextlib
+import functools
 import hashlib
+import logging
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,11 +21,11 @@ from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import SOURCES, Source, cache
 from jaxstyle.networks.layouts import convert
 from jaxstyle.networks.save import save_params
+from jaxstyle.networks.transport import Transfer, TransferError
 
+_log = logging.getLogger("jaxstyle")
 # Seconds before the first retry; each later one waits twice as long.
 _BACKOFF = 0.5
-# Some servers say with a status in the 400s that they are busy.
-_BUSY = (408, 425, 429)
 _PREFIX = ".fetch-"
 _STALE = 24 * 3600.0
 
@@ -66,7 +68,11 @@ def fetch(
             raise ValueError(f"name should be one of {', '.join(SOURCES)}, got {name!r}")
         sources = SOURCES[name]
     folder = Path(directory) if directory is not None else cache()
-    failures = []
+    if folder is None:
+        raise DownloadError(
+            f"{name}: there is no home to keep it in; set XDG_CACHE_HOME to a folder"
+        )
+    failures, disk = [], None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder)
@@ -78,92 +84,79 @@ def fetch(
                 try:
                     _download(source, raw, name, progress, timeout, retries)
                     params, metadata = convert(raw, source.layout)
-                except (_FailedError, FileFormatError) as error:
+                except (TransferError, FileFormatError) as error:
                     failures.append(f"{source.url}: {error}".replace(f"{raw}: ", ""))
                     continue
                 target = folder / f"{name}.safetensors"
                 save_params(target, params, metadata | {"source": source.url})
                 return target
     except OSError as error:
+        disk = error
         failures.append(f"{error.filename or folder}: {error.strerror or error}")
-    raise DownloadError(f"{name} could not be downloaded: {'; '.join(failures) or 'no sources'}")
+    reasons = "; ".join(failures) or "no sources"
+    raise DownloadError(f"{name} could not be downloaded: {reasons}") from disk
 
 
-class _FailedError(Exception):
-    """An attempt at a source failed; at most `retries` further ones are worth making."""
+def fetch_for_use(name: str, *, progress: bool, retries: int) -> Path:
+    """Downloads a network into the cache, or for this process alone where nothing can be kept.
 
-    def __init__(self, reason: str, retries: float):
-        super().__init__(reason)
-        self.retries = retries
+    Args:
+      name: as for `fetch`.
+      progress: as for `fetch`.
+      retries: as for `fetch`.
+
+    Returns:
+      The path of `<name>.safetensors`.
+
+    Raises:
+      DownloadError: as for `fetch`.
+    """
+    folder = cache()
+    reason = "there is no home folder"
+    if folder is not None:
+        try:
+            return fetch(name, directory=folder, progress=progress, retries=retries)
+        except DownloadError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            reason = f"{folder}: {error.__cause__.strerror or error.__cause__}"
+    _log.warning(
+        "%s is downloaded for this run alone, because it cannot be kept (%s); "
+        "set XDG_CACHE_HOME to a folder that can be written",
+        name,
+        reason,
+    )
+    kept = _folder_of_this_process() / f"{name}.safetensors"
+    if kept.is_file():
+        return kept
+    return fetch(name, directory=kept.parent, progress=progress, retries=retries)
+
+
+@functools.cache
+def _folder_of_this_process() -> Path:
+    folder = tempfile.mkdtemp(prefix="jaxstyle-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _download(
     source: Source, target: Path, label: str, progress: bool, timeout: float, retries: int
 ) -> None:
     """Downloads and verifies one file, with as many retries as the failures are worth."""
+    transfer = Transfer(source.url, target, source.size, label, progress, timeout)
     attempt = 0
     while True:
         try:
-            _transfer(source.url, target, label, progress, timeout)
-            return _verify(target, source.known_hash)
-        except _FailedError as error:
+            transfer.attempt()
+            _verify(target, source.known_hash)
+            return
+        except TransferError as error:
             if attempt >= min(retries, error.retries):
                 count = f" ({attempt + 1} attempts)" if attempt else ""
-                raise _FailedError(f"{error}{count}", 0) from error
-        time.sleep(_BACKOFF * 2**attempt)
+                raise TransferError(f"{error}{count}", 0) from error
+            wait = max(error.wait, _BACKOFF * 2**attempt)
+        time.sleep(wait)
         attempt += 1
-
-
-def _transfer(url: str, target: Path, label: str, progress: bool, timeout: float) -> None:
-    import pooch
-    import requests
-    from tqdm import tqdm
-
-    class Bar(tqdm):  # type: ignore[misc]
-        def __bool__(self) -> bool:  # pooch asks before the length is known; tqdm would raise
-            return True
-
-    many = float("inf")
-    # A server accepts a connection soon; a firewall that drops packets never answers.
-    limits = (min(timeout, 10.0), timeout)
-    bar = Bar(desc=label, unit="B", unit_scale=True, file=sys.stderr, disable=not progress)
-    try:
-        with bar:
-            chunk = 2**16
-            pooch.HTTPDownloader(bar if progress else False, chunk, timeout=limits)(
-                url, str(target), None
-            )
-    except requests.HTTPError as error:
-        reply = error.response
-        status = reply.status_code if reply is not None else 0
-        reason = f"HTTP {status} {reply.reason if reply is not None else ''}".strip()
-        raise _FailedError(reason, many if status >= 500 or status in _BUSY else 0) from error
-    except requests.ConnectTimeout as error:
-        # The operating system has retried it already.
-        raise _FailedError(f"no connection within {limits[0]:g} s", 0) from error
-    except requests.Timeout as error:
-        raise _FailedError(f"no answer for {timeout:g} s", many) from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        raise _FailedError("the connection broke during the transfer", many) from error
-    except requests.ConnectionError as error:
-        # A server that falls silent in the middle of a file is a ConnectionError, not a Timeout.
-        silent = "timed out" in str(error)
-        reason = f"no answer for {timeout:g} s" if silent else _innermost(error)
-        # Without a network, the error should not take long to appear.
-        unknown_host = "resolve" in str(error)
-        raise _FailedError(reason, 1 if unknown_host else many) from error
-    except (requests.RequestException, ValueError) as error:
-        raise _FailedError(_innermost(error), 0) from error
-
-
-def _innermost(error: BaseException) -> str:
-    """Returns what the operating system said, from inside the errors of requests."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror.lower()
-        inner = inner.__cause__ or inner.__context__
-    return " ".join(str(error).split())[:200]
 
 
 def _verify(path: Path, known_hash: str) -> None:
@@ -171,10 +164,10 @@ def _verify(path: Path, known_hash: str) -> None:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, algorithm or "sha256").hexdigest()
     if digest != expected.lower():
-        raise _FailedError(
-            f"wrong checksum: {algorithm} {digest} instead of {expected}, in "
-            f"{path.stat().st_size} bytes",
-            1,
+        size = path.stat().st_size
+        path.unlink()  # what came is not worth going on with
+        raise TransferError(
+            f"wrong checksum: {algorithm} {digest} instead of {expected}, in {size} bytes", 1
         )
 
 

@@ -36,30 +36,22 @@ names.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from jaxstyle.errors import FileFormatError
 from jaxstyle.networks import vgg
-from jaxstyle.networks.formats.containers import in_memory, open_container
-from jaxstyle.networks.formats.stored import Stored, refusing
+from jaxstyle.networks.collect import NETWORKS, Layout, Params, check_finite, collect
+from jaxstyle.networks.formats.containers import open_container
+from jaxstyle.networks.formats.stored import Stored, in_memory, open_network, shown
 
-Params = dict[str, Any]
 Metadata = dict[str, str]
 
-NETWORKS = {"vgg19": dict(vgg.VGG19_WIDTHS), "vgg16": dict(vgg.VGG16_WIDTHS)}
-TITLES = {"vgg19": "VGG-19", "vgg16": "VGG-16"}
 FORMAT = "jaxstyle-params"
 VERSION = "1"
-
-# With this limit, a crafted file can make the reader allocate at most 16 layers of this width.
-_MAX_WIDTH = 2048
-_MAX_LISTED = 32  # extra arrays that a message names, if the file holds another network
 
 # The axes of MatConvNet's kernels, as MATLAB indexes them. Its Caffe importer turns them into
 # height × width × in × out unless an option says not to, and the published file was made without
@@ -68,31 +60,7 @@ _MAX_LISTED = 32  # extra arrays that a message names, if the file holds another
 MATCONVNET_AXES = "hwio"
 
 
-class _Layout(NamedTuple):
-    """How a layout names and stores what the network needs.
-
-    Attributes:
-      containers: the kinds of file that it comes in.
-      name: the key of an array, with `{layer}`, `{block}`, `{index}`, `{number}` and `{part}`.
-      parts: the layout's names for kernel and bias.
-      axes: the order in which a kernel's axes are stored.
-      mean: the mean of the input, RGB in [0, 1]; None where the file holds it.
-      scale: the factor from [0, 1] to the input's range, for each channel.
-      bgr: whether the input's channels are reversed.
-      weights: which training the values come from.
-    """
-
-    containers: tuple[str, ...]
-    name: str
-    parts: tuple[str, str]
-    axes: str
-    mean: tuple[float, float, float] | None
-    scale: tuple[float, float, float]
-    bgr: bool
-    weights: str
-
-
-_CAFFE = _Layout(
+_CAFFE = Layout(
     containers=("Caffe",),
     name="{layer}.{part}",
     parts=("weight", "bias"),
@@ -138,11 +106,6 @@ LAYOUTS = tuple(_LAYOUTS)
 # beginning of their SHA-256, which is part of the names of two. The third is a pruned VGG-16.
 _CAFFE_TRAINED = re.compile("vgg19-d01eb7cb|vgg16-00b39a1b|channel_pruning")
 _CAFFE_TRAINED_SHA256 = ("d01eb7cb", "00b39a1b")
-# What style transfer does not need: fully connected layers under all their names, and leftovers of
-# training.
-_IGNORED = re.compile(
-    r"(^|/)(classifier|pre_logits|head|fc\d?|predictions|flatten|prob|optimizer_weights)([./_]|$)"
-)
 
 
 def convert(path: str | Path, layout: str = "auto") -> tuple[Params, Metadata]:
@@ -193,7 +156,7 @@ def convert_any(path: str | Path, layout: str = "auto") -> tuple[Params, Metadat
     kind, arrays, notes = open_container(path)
     own = notes.get("format") == FORMAT or "conv1_1.kernel" in arrays
     if own and notes.get("version", VERSION) != VERSION:
-        got = _printable(notes["version"])
+        got = shown(notes["version"])
         raise FileFormatError(
             f"{path}: it has version {got} of the format, but this release reads version {VERSION}"
         )
@@ -204,8 +167,8 @@ def convert_any(path: str | Path, layout: str = "auto") -> tuple[Params, Metadat
     if kind not in spec.containers:
         wanted = " or ".join(spec.containers)
         raise FileFormatError(f"{path}: the {layout} layout needs a {wanted} file, this is {kind}")
-    params = _fold(_collect(path, arrays, layout), layout)
-    _check_finite(params, path)
+    params = _fold(collect(path, arrays, layout, spec), layout)
+    check_finite(params, path)
     network = network_name(params)
     metadata = {
         "format": FORMAT,
@@ -262,7 +225,7 @@ def check_params(params: Mapping[str, Any], name: str | Path) -> None:
         parts = value if isinstance(value, Mapping) else {"": value}
         for part, array in parts.items():
             stored[f"{key}.{part}".rstrip(".")] = in_memory(np.asarray(array))
-    _check_finite(_collect(name, stored, "jaxstyle"), name)
+    check_finite(collect(name, stored, "jaxstyle", _LAYOUTS["jaxstyle"]), name)
 
 
 def widths(params: Mapping[str, Any]) -> dict[str, int]:
@@ -298,105 +261,5 @@ def sha256(path: str | Path) -> str:
     Returns:
       64 hexadecimal digits.
     """
-    with Path(path).open("rb") as file:
+    with open_network(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _collect(name: str | Path, arrays: Mapping[str, Stored], layout: str) -> Params:
-    """Reads the arrays, with kernels in the order h, w, in, out; reports all faults at once."""
-    spec = _LAYOUTS[layout]
-    network, names = _nearest(arrays, spec)
-    missing: list[str] = []
-    wrong: list[str] = []
-
-    def check(key: str, *expected: int | None) -> tuple[int, ...]:
-        """Notes what is wrong with one array (None is any size), and returns its shape."""
-        if key not in arrays:
-            missing.append(key)
-            return ()
-        shape = arrays[key].shape
-        pairs = zip(shape, expected, strict=False)
-        fits = len(shape) == len(expected) and all(want in (None, got) for got, want in pairs)
-        if not fits or 0 in shape or max(shape) > _MAX_WIDTH:
-            wrong.append(f"{_printable(key)} is {_dims(shape)} instead of {_dims(expected)}")
-        return shape
-
-    keys: dict[str, tuple[str, str]] = {}
-    before: int | None = 3
-    for layer, (kernel, bias) in names.items():
-        sizes = {"h": 3, "w": 3, "i": before, "o": None}
-        shape = check(kernel, *(sizes[axis] for axis in spec.axes))
-        before = shape[spec.axes.index("o")] if len(shape) == 4 else None
-        check(bias, before)
-        keys |= {kernel: (layer, "kernel"), bias: (layer, "bias")}
-    if spec.mean is None:
-        check("mean", 3)
-        keys["mean"] = ("mean", "")
-    extra = [_printable(key) for key in arrays if key not in keys and not _IGNORED.search(key)]
-    if len(extra) > _MAX_LISTED:
-        extra[_MAX_LISTED:] = [f"{len(extra) - _MAX_LISTED} more"]
-    faults = {"missing": missing, "extra": extra, "misshapen": wrong}
-    if any(faults.values()):
-        listed = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in faults.items() if keys)
-        raise FileFormatError(
-            f"{name}: not {' or '.join(TITLES.values())} in the {layout} layout; "
-            f"for {TITLES[network]}, {listed}"
-        )
-
-    order = [spec.axes.index(axis) for axis in "hwio"]
-    params: Params = {layer: {} for layer in names}
-    with refusing(name, "a network"):
-        for key, (layer, part) in keys.items():
-            values = _floats(arrays[key].read(), key)
-            if part:
-                values = values.transpose(order) if part == "kernel" else values
-                params[layer][part] = np.ascontiguousarray(values)
-            else:
-                params[layer] = values
-    return params
-
-
-def _nearest(arrays: Mapping[str, Stored], spec: _Layout) -> tuple[str, dict[str, tuple[str, str]]]:
-    """Returns the network of which most arrays are there, and its names of kernels and biases."""
-
-    def names(network: str) -> dict[str, tuple[str, str]]:
-        found = {}
-        for place, layer in enumerate(NETWORKS[network]):
-            block = int(layer[4])
-            # In torchvision's `features`, a ReLU follows each convolution, a pool each block.
-            places = {"block": block, "index": layer[6], "number": 2 * place + block - 1}
-            kernel, bias = (spec.name.format(layer=layer, part=p, **places) for p in spec.parts)
-            found[layer] = kernel, bias
-        return found
-
-    def share(network: str) -> tuple[int, float]:
-        keys = [key for pair in names(network).values() for key in pair]
-        count = sum(key in arrays for key in keys)
-        return count, count / len(keys)
-
-    network = max(NETWORKS, key=share)
-    return network, names(network)
-
-
-def _floats(values: NDArray[Any], key: str) -> NDArray[np.float32]:
-    if values.dtype.kind != "f" and values.dtype != ml_dtypes.bfloat16:
-        raise ValueError(f"{key} holds values of type {values.dtype}, not floats")
-    with np.errstate(all="ignore"):
-        return np.array(values, np.float32)
-
-
-def _check_finite(params: Params, name: str | Path) -> None:
-    leaves = {"mean": params["mean"]}
-    for layer in widths(params):
-        leaves |= {f"{layer}.{part}": params[layer][part] for part in ("kernel", "bias")}
-    bad = [key for key, values in leaves.items() if not np.isfinite(values).all()]
-    if bad:
-        raise FileFormatError(f"{name}: not all values are finite in {', '.join(bad)}")
-
-
-def _printable(key: str) -> str:
-    return key if key.isprintable() and len(key) <= 80 else ascii(key[:80])
-
-
-def _dims(shape: Iterable[int | None]) -> str:
-    return "x".join("any" if size is None else str(size) for size in shape) or "a scalar"

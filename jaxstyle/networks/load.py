@@ -8,7 +8,6 @@ Its functions use the disk, and `load_network` uses the internet unless it is to
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxstyle._common.terminal import watched
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import (
     COMPACT,
@@ -33,18 +33,19 @@ from jaxstyle.networks.catalogue import (
     shipped,
     valid_names,
 )
+from jaxstyle.networks.collect import TITLES, Params
+from jaxstyle.networks.formats.stored import refusing, shown
 from jaxstyle.networks.layouts import (
-    TITLES,
     Metadata,
-    Params,
     check_params,
     convert,
     convert_any,
     network_name,
     sha256,
+    widths,
 )
+from jaxstyle.networks.rescaling import normalize_params, rescale_params
 from jaxstyle.networks.save import save_params
-from jaxstyle.networks.vgg import normalize_params, rescale_params
 
 __all__ = [
     "Network",
@@ -183,7 +184,14 @@ def load_network(
     # Without images, only Oxford's VGG-19 can be normalised, so nothing can replace it.
     replaceable = not normalized or bool(images)
     name, path, reason = _locate(name_or_path, download, progress, replaceable, fallback)
-    params, metadata = read_params(path)
+    try:
+        params, metadata = read_params(path)
+    except (FileFormatError, PermissionError) as error:
+        if not download or path.parent != cache():
+            raise
+        _log.warning("%s; downloading it again", error)
+        path = _fetch(name, progress)
+        params, metadata = read_params(path)
     if reason:
         metadata = {**metadata, "fallback_reason": reason}
     named = isinstance(name_or_path, str) and name_or_path in FILES
@@ -232,7 +240,9 @@ def verify(path: str | Path) -> Verification:
             known_as = source.url.rpartition("/")[2]
     folder = shipped()
     manifest = folder / "manifest.json"
-    entries = json.loads(manifest.read_text())["files"] if manifest.is_file() else []
+    entries = (
+        json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else []
+    )
     for entry in entries:
         if entry["sha256"] == digest:
             known_as = entry["name"]
@@ -268,9 +278,9 @@ def _locate(
         path = Path(name_or_path)
         if path.is_dir():
             raise IsADirectoryError(f"{path}: this is a folder; name a file in it")
-        if not path.is_file() and (path.suffix or len(path.parts) > 1):
+        if not path.exists() and (path.suffix or len(path.parts) > 1):
             raise FileNotFoundError(f"{path}: no such file; {valid_names()}")
-        if not path.is_file():
+        if not path.exists():
             raise ValueError(f"no network is called {str(path)!r}; {valid_names()}")
         return path.stem, path, ""
     name = name_or_path
@@ -304,31 +314,35 @@ def _obtain(
     if not download:
         reason = (
             f"{name} is not on this machine and downloads are off; run jaxstyle weights fetch "
-            f"{base(name)}, or put its file into {cache()}"
+            f"{base(name)}, or put its file into {cache() or 'a folder that JAXSTYLE_PARAMS names'}"
         )
         if retrained is None or substitute is None:
             raise FileNotFoundError(reason)
     else:
-        from jaxstyle.networks.download import fetch
-
-        show = sys.stderr.isatty() if progress is None else progress
         # With a fallback at hand, nobody wants to wait for an address that is blocked.
         retries = 1 if has_fallback else 3
         _log.info("%s is not on this machine: downloading it", base(name))
         try:
-            return name, fetch(base(name), progress=show, retries=retries), ""
+            return name, _fetch(name, progress, retries), ""
         except DownloadError as error:
             if retrained is None or (has_fallback and substitute is None):
                 raise
             reason = str(error)
         try:
-            substitute = substitute or fetch(retrained, progress=show, retries=retries)
+            substitute = substitute or _fetch(retrained, progress, retries)
         except DownloadError as error:
             raise DownloadError(f"{reason}; {error}") from error
     _log.warning(
         "using torchvision's retrained %s (%s) because %s", TITLES[name], substitute, reason
     )
     return retrained, substitute, reason
+
+
+def _fetch(name: str, progress: bool | None, retries: int = 3) -> Path:
+    from jaxstyle.networks.download import fetch_for_use
+
+    show = watched() if progress is None else progress
+    return fetch_for_use(base(name), progress=show, retries=retries)
 
 
 def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Params:
@@ -340,9 +354,16 @@ def _undo_normalization(params: Params, metadata: Metadata, path: Path) -> Param
         )
     means = published_activation_means()
     scales = {}
-    for name, channels in json.loads(metadata["channels"]).items():
-        mean = means[name][jnp.asarray(channels)]
-        scales[name] = jnp.where(mean > 0, 1 / mean, 1.0)
+    with refusing(path, "a distilled network"):
+        taught = json.loads(metadata["channels"])
+        for name in widths(params):
+            channels, mean = taught[name], means[name]
+            if len(channels) != len(params[name]["bias"]) or not set(channels) <= {
+                *range(len(mean))
+            }:
+                raise ValueError(f"{shown(name)} does not come from so many channels of VGG-19")
+            mean = mean[jnp.asarray(channels)]
+            scales[name] = jnp.where(mean > 0, 1 / mean, 1.0)
     return rescale_params(params, scales)
 
 

@@ -36,7 +36,8 @@ def save_params(
 
     Example:
       >>> import tempfile
-      >>> from jaxstyle.networks.layouts import NETWORKS, convert
+      >>> from jaxstyle.networks.collect import NETWORKS
+      >>> from jaxstyle.networks.layouts import convert
       >>> params, before = {"mean": np.zeros(3)}, 3
       >>> for layer in NETWORKS["vgg19"]:
       ...     kernel = np.zeros((3, 3, before, 2))

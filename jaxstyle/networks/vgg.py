@@ -12,7 +12,7 @@ An image is `[H, W, 3]`, RGB in [0, 1]; feature maps are `[h, w, c]`. Batches co
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import jax
@@ -20,7 +20,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle._common.arrays import is_traced
+from jaxstyle._common.checks import check_choice, check_image, check_key
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.networks.convolution import (
     Convolution,
     Padding,
@@ -104,7 +106,7 @@ class VGG(nn.Module):
         pool = max_pool if self.pooling == "max" else average_pool
         found: dict[str, Array] = {}
         widths = dict(self.widths)
-        x = image - self.param("mean", _middle_gray, (3,))
+        x = image - self.param("mean", _middle_gray, (3,))[None, None]
         for layer in layer_names(self.widths):
             if len(found) == len(set(self.layers)):
                 break
@@ -122,6 +124,7 @@ class VGG(nn.Module):
         return {layer: found[layer] for layer in self.layers}
 
 
+@on_any_mesh
 def features(
     params: Params,
     image: Array,
@@ -174,8 +177,17 @@ def features(
     check_image(image, "image")
     check_size(image.shape, layers, padding)
     model = VGG(tuple(layers), widths, pooling, padding, convolution, dtype)
-    result: dict[str, Array] = model.apply({"params": params}, image)  # type: ignore[assignment]
-    return result
+    # Inside a program of the caller's, this is a part of it.
+    apply = _apply if is_traced((params, image)) else _compiled_apply
+    result: dict[str, Array] = apply(params, image, model)
+    return {layer: result[layer] for layer in layers}  # a program sorts what it returns
+
+
+def _apply(params: Params, image: Array, model: VGG) -> Any:
+    return model.apply({"params": params}, image)
+
+
+_compiled_apply = jax.jit(_apply, static_argnums=2)
 
 
 def prepare_params(
@@ -216,7 +228,7 @@ def prepare_params(
             continue
         kernel, chosen = params[name]["kernel"], convolution
         if chosen == "auto":
-            h, w = (side >> (_block(name) - 1) for side in shape)
+            h, w = (side >> (block_of(name) - 1) for side in shape)
             x = jax.ShapeDtypeStruct((h, w, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
             chosen = choose_convolution(x, kernel, prepared=True)
         if chosen == "winograd":
@@ -224,7 +236,7 @@ def prepare_params(
     return result
 
 
-def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
+def init_params(key: Array, widths: Sequence[tuple[str, int]] = VGG19_WIDTHS) -> dict[str, Any]:
     """Draws random parameters of a VGG network (He initialisation), for tests and baselines.
 
     Args:
@@ -239,101 +251,16 @@ def init_params(key: Array, widths: Widths = VGG19_WIDTHS) -> dict[str, Any]:
       >>> params["conv1_2"]["kernel"].shape
       (3, 3, 4, 8)
     """
-    model = VGG(layers=(layer_names(widths)[-1],), widths=widths)
-    side = smallest_side([layer_names(widths)[-1]])
-    params: dict[str, Any] = model.init(key, jnp.zeros((side, side, 3)))["params"]
+    check_key(key, "key")
+    params: dict[str, Any] = _init(key, tuple(widths))
     return params
 
 
-def normalize_params(
-    params: Params, images: Iterable[Array], *, pooling: Pooling = "max"
-) -> dict[str, Any]:
-    """Rescales a network so that every filter's mean activation over the images is one.
-
-    This is only a rescaling: every channel of every feature map is divided by its mean activation
-    after the ReLU. A channel that is never active keeps its scale.
-
-    Args:
-      params: the network's parameters.
-      images: images `[H, W, 3]` in [0, 1], of any sizes; the paper does not say which it used.
-      pooling: the pooling with which activations are measured.
-
-    Returns:
-      Parameters of the same shapes.
-
-    Raises:
-      ValueError: if there is no image.
-
-    Reference: Gatys et al., CVPR 2016, section 2.
-    """
-    return rescale_params(params, activation_means(params, images, pooling=pooling))
-
-
-def activation_means(
-    params: Params, images: Iterable[Array], *, pooling: Pooling = "max"
-) -> dict[str, Array]:
-    """Averages the activation of every filter after its ReLU over all positions of all images.
-
-    Args:
-      params: the network's parameters.
-      images: images `[H, W, 3]` in [0, 1], of any sizes.
-      pooling: "max" or "average".
-
-    Returns:
-      A dictionary from convolution to `[c]` float32.
-
-    Raises:
-      ValueError: if there is no image.
-    """
-    convolutions = [name for name, _ in network_widths(params)]
-    layers = [f"relu{name[4:]}" for name in convolutions]
-
-    @jax.jit
-    def sums(params: Params, image: Array) -> list[Array]:
-        maps = features(params, image, layers, pooling=pooling)
-        return [jnp.sum(maps[layer], axis=(0, 1)) for layer in layers]
-
-    totals: list[Array] | None = None
-    positions = [0] * len(layers)
-    for image in images:
-        new = sums(params, image)
-        totals = new if totals is None else [a + b for a, b in zip(totals, new, strict=True)]
-        for i, layer in enumerate(layers):
-            shrink = 2 ** (_block(layer) - 1)
-            positions[i] += (image.shape[0] // shrink) * (image.shape[1] // shrink)
-    if totals is None:
-        raise ValueError("images is empty; activation means need at least one image")
-    return {c: t / n for c, t, n in zip(convolutions, totals, positions, strict=True)}
-
-
-def rescale_params(params: Params, means: Mapping[str, Array]) -> dict[str, Any]:
-    """Divides every filter's activation by a given positive number, through the weights alone.
-
-    This works because ReLU, max and average pooling all commute with positive scales. With `m` the
-    scale of a layer and `m'` that of the layer before, `W' = W · m' / m` and `b' = b / m`.
-
-    Args:
-      params: the network's parameters.
-      means: `{"conv1_1": [c], ...}`; a zero leaves its filter as it is.
-
-    Returns:
-      Parameters of the same shapes.
-
-    Raises:
-      ValueError: if a convolution has no entry, or one of another width.
-    """
-    result: dict[str, Any] = {"mean": jnp.asarray(params["mean"], jnp.float32)}
-    before = jnp.ones(3)
-    for name, width in network_widths(params):
-        if name not in means or jnp.shape(means[name]) != (width,):
-            got = jnp.shape(means[name]) if name in means else "nothing"
-            raise ValueError(f"means for {name} should have shape ({width},), got {got}")
-        scale = jnp.asarray(means[name], jnp.float32)
-        scale = jnp.where(scale > 0, scale, 1.0)
-        kernel = jnp.asarray(params[name]["kernel"]) * before[:, None] / scale
-        result[name] = {"kernel": kernel, "bias": jnp.asarray(params[name]["bias"]) / scale}
-        before = scale
-    return result
+@functools.partial(jax.jit, static_argnums=1)
+def _init(key: Array, widths: Widths) -> Any:
+    deepest = layer_names(widths)[-1]
+    side = smallest_side([deepest])
+    return VGG((deepest,), widths).init(key, jnp.zeros((side, side, 3)))["params"]
 
 
 def network_widths(params: Params) -> Widths:
@@ -378,7 +305,7 @@ def smallest_side(layers: Sequence[str], padding: Padding = "zero") -> int:
     """
     # Reflection needs a second pixel to reflect; a pool needs two pixels to make one.
     last = 2 if padding == "reflect" else 1
-    return max((2 if name.startswith("pool") else last) << (_block(name) - 1) for name in layers)
+    return max((2 if name.startswith("pool") else last) << (block_of(name) - 1) for name in layers)
 
 
 def check_layers(layers: Sequence[str], widths: Widths = VGG19_WIDTHS) -> None:
@@ -402,5 +329,6 @@ def check_size(shape: Sequence[int], layers: Sequence[str], padding: Padding = "
             )
 
 
-def _block(layer: str) -> int:
+def block_of(layer: str) -> int:
+    """Returns the number of a layer's block, which says how far its maps are shrunk."""
     return int(layer[4])  # "conv", "relu" and "pool" all have four letters

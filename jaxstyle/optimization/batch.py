@@ -15,13 +15,16 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle._common import sharding
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle._common.arrays import is_traced, to_device
+from jaxstyle._common.checks import check_amount, check_key
+from jaxstyle._common.sharding import on_any_mesh
+from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec, resolve_weights
 from jaxstyle.losses.targets import Targets, content_targets, measure_style
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import descent, transfer
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import free_memory, plan_memory
-from jaxstyle.solvers import Info, Solver
+from jaxstyle.solvers import Info, SolverLike
 
 # A batch of this width keeps a device busy, and a killed sweep loses no more pictures than that.
 WIDEST = 32
@@ -74,6 +77,7 @@ class Lane(NamedTuple):
     learning_rate: Array | None = None
 
 
+@on_any_mesh
 def stylize_grid(
     params: Params,
     contents: Array | Sequence[Array],
@@ -85,7 +89,7 @@ def stylize_grid(
     noise: ArrayLike | None = None,
     keys: Array | None = None,
     learning_rates: ArrayLike | None = None,
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     num_steps: int = 300,
     width: int | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -131,16 +135,18 @@ def stylize_grid(
       >>> grid.image.shape, grid.info.loss.shape
       ((2, 2, 3, 8, 8, 3), (2, 2, 3, 3))
     """
-    if len(contents) == 0 or len(styles) == 0:
+    check_spec(spec)
+    contents, styles = list(contents), list(styles)
+    if not contents or not styles:
         raise ValueError("a grid needs at least one content image and one style image")
-    if len({content.shape for content in contents}) > 1:
-        shapes = ", ".join("×".join(map(str, content.shape[:2])) for content in contents)
-        raise ValueError(f"the content images of a grid should have one size, got {shapes}")
     for content in contents:
         for style in styles:
             transfer.check_pictures(params, spec, content=content, style=style)
+    if len({content.shape for content in contents}) > 1:
+        shapes = ", ".join("×".join(map(str, content.shape[:2])) for content in contents)
+        raise ValueError(f"the content images of a grid should have one size, got {shapes}")
     settings = _settings(weights, noise, keys, learning_rates)
-    resolved = [setting.weights.resolve(spec) for setting in settings]
+    resolved = [resolve_weights(setting.weights, spec) for setting in settings]
     photographs = [content_targets(params, content, spec) for content in contents]
     style_statistics = [measure_style(params, style, spec=spec) for style in styles]
     shape = (len(contents), len(styles), len(settings))
@@ -157,14 +163,15 @@ def stylize_grid(
         targets = photographs[c]._replace(style=style_statistics[s])
         return Lane(image, targets, resolved[k], settings[k].learning_rate)
 
-    if devices is None and len(jax.local_devices()) > 1:
+    placed = sharding.is_placed((params, contents, styles))
+    if devices is None and not placed and len(jax.local_devices()) > 1:
         devices = jax.local_devices()
-    known = jax.tree.leaves((photographs, style_statistics, settings))
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in known):
+    if is_traced((photographs, style_statistics, settings)):
         # Inside jit, where to lay arrays is the caller's to say.
         width, devices = width or count, None
     elif width is None:
-        width = choose_width(params, height_and_width, spec=spec, solver=solver, devices=devices)
+        own = jax.local_devices()[:1] if placed and devices is None else devices
+        width = choose_width(params, height_and_width, spec=spec, solver=solver, devices=own)
     images, infos = [], []
     width, parts = split(count, width, 1 if devices is None else len(devices))
     for part in parts:
@@ -187,7 +194,7 @@ def descend_lanes(
     width: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     num_steps: int = 300,
     every: int = 10,
     resume: Progress | None = None,
@@ -219,11 +226,12 @@ def descend_lanes(
     if width == 1:
         image, targets, weights, rate = lanes[0]
         if devices is not None:
+            params = jax.device_put(params, devices[0])
             image, targets, weights, rate = jax.device_put(lanes[0], devices[0])
         for progress in descent.descend_resolved(
             image, params, targets, weights=weights, learning_rate=rate, resume=resume, **options
         ):
-            info = jax.tree.map(lambda leaf: leaf[:, None], progress.info)
+            info = jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 1), progress.info)
             picture = targets.seen(progress.state.image)[None]
             yield BatchProgress(progress.step, picture, info, progress)
         return
@@ -231,14 +239,20 @@ def descend_lanes(
     batch: Lane = jax.tree.map(lambda *leaves: jnp.stack(leaves), *full)
     if devices is not None:
         number = max(n for n in range(1, len(devices) + 1) if width % n == 0)
+        params = jax.device_put(params, sharding.everywhere(devices[:number]))
         batch = jax.device_put(batch, sharding.over("lanes", devices[:number]))
     for progress in descent.descend_resolved(
         batch.image, params, batch.targets, weights=batch.weights,
         learning_rate=batch.learning_rate, resume=resume, **options,
     ):  # fmt: skip
-        info = jax.tree.map(lambda leaf: leaf[:, : len(lanes)], progress.info)
-        image = batch.targets.seen(progress.state.image)[: len(lanes)]
+        info = jax.tree.map(lambda leaf: _first(leaf, len(lanes), axis=1), progress.info)
+        image = _first(batch.targets.seen(progress.state.image), len(lanes))
         yield BatchProgress(progress.step, image, info, progress)
+
+
+def _first(array: Array, count: int, axis: int = 0) -> Array:
+    # Not an index, whose bounds would be sent to the device.
+    return jax.lax.slice_in_dim(array, 0, count, axis=axis)
 
 
 def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:
@@ -270,10 +284,10 @@ def split(count: int, most: int, devices: int = 1) -> tuple[int, list[range]]:
 
 def choose_width(
     params: Params,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     *,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> int:
     """How many lanes to run at once: as many as fit in the free memory, at most 32 a device.
@@ -305,6 +319,24 @@ class _Setting(NamedTuple):
     learning_rate: Array | None
 
 
+def _each(name: str, value: Array | ArrayLike | None, *, zero: bool = True) -> list[Any]:
+    """Returns the K values of a part of the settings, or the only one."""
+    if value is None:
+        return [None]
+    if not isinstance(value, Array):
+        check_amount(value, name, zero=zero)
+        value = to_device(value)
+    if value.ndim > 1:
+        raise ValueError(f"{name} should be a scalar or [K], got shape {value.shape}")
+    return [value] if value.ndim == 0 else list(value)
+
+
+def _typed(keys: Array) -> Array:
+    """Returns keys of `jax.random.key`, whose shape does not count the words of a key."""
+    typed = jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+    return keys if typed else jax.random.wrap_key_data(keys)
+
+
 def _settings(
     weights: LossWeights | Sequence[LossWeights],
     noise: ArrayLike | None,
@@ -313,14 +345,10 @@ def _settings(
 ) -> list[_Setting]:
     """The K settings, from parts that are given once or K times."""
     parts: dict[str, list[Any]] = {}
-    parts["weights"] = [weights] if isinstance(weights, LossWeights) else list(weights)
-    for name, value in (("noise", noise), ("keys", keys), ("learning_rates", learning_rates)):
-        parts[name] = [value]
-        if value is not None:
-            array = jnp.asarray(value)
-            if array.ndim > 1:
-                raise ValueError(f"{name} should be a scalar or [K], got shape {array.shape}")
-            parts[name] = [array] if array.ndim == 0 else list(array)
+    parts["weights"] = list(weights) if isinstance(weights, Sequence) else [weights]
+    parts["noise"] = _each("noise", noise)
+    parts["keys"] = [None] if keys is None else _each("keys", _typed(check_key(keys, "keys")))
+    parts["learning_rates"] = _each("learning_rates", learning_rates, zero=False)
     lengths = {name: len(values) for name, values in parts.items()}
     count = max(lengths.values())
     if 0 in lengths.values() or any(length not in (1, count) for length in lengths.values()):

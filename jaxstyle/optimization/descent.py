@@ -6,7 +6,7 @@ weights and solver state, and they share the network alone.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,20 +15,21 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle import solvers
-from jaxstyle._common.checks import check_image
+from jaxstyle._common.arrays import is_traced, is_tracing, to_device
+from jaxstyle._common.checks import check_amount, check_count, check_image, describe
+from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.features import prepare_params, settle
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights, resolve_weights
 from jaxstyle.losses.targets import Targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.step import (
     Problem,
     advance,
-    is_traced,
     sharding_of,
     start,
     steps_per_call,
 )
-from jaxstyle.solvers import Info, Solver, State
+from jaxstyle.solvers import Info, SolverLike, State
 
 Callback = Callable[[int, Array, Info], None]
 
@@ -66,6 +67,7 @@ class Progress(NamedTuple):
     info: Info
 
 
+@on_any_mesh
 def optimize(
     image: Array,
     params: Params,
@@ -73,7 +75,7 @@ def optimize(
     *,
     spec: LossSpec = LossSpec(),
     weights: LossWeights = LossWeights(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     learning_rate: ArrayLike | None = None,
     num_steps: int = 300,
     callback: Callback | None = None,
@@ -90,7 +92,8 @@ def optimize(
       targets: from `compute_targets` with the same `spec`.
       spec: what is compared; static.
       weights: how much each part of the objective counts.
-      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      solver: from `jaxstyle.solvers`, a solver's name, or an optax transformation; `lbfgs()` by
+        default.
       learning_rate: replaces the solver's own, for solvers that have one. It is an array, so
         another value compiles nothing.
       num_steps: steps of the solver, at least one; static.
@@ -105,9 +108,8 @@ def optimize(
     Raises:
       ValueError: if an argument does not fit, or `num_steps` or `callback_every` is less than one.
     """
-    if callback_every < 1:
-        raise ValueError(f"callback_every should be at least 1, got {callback_every}")
     check_image(image, "image")
+    check_callback(callback, callback_every, (image, params, targets, weights, learning_rate))
     infos = []
     for progress in descend(
         image, params, targets, spec=spec, weights=weights, solver=solver,
@@ -120,6 +122,28 @@ def optimize(
     return Result(targets.seen(progress.state.image), _concatenate(infos))
 
 
+def check_callback(callback: Callback | None, every: int, arrays: Any) -> None:
+    """Raises `TypeError` or `ValueError` unless a callback can be called between steps.
+
+    Args:
+      callback: what is called, or None.
+      every: steps between calls.
+      arrays: what the run computes with.
+    """
+    check_count(every, "callback_every")
+    if callback is None:
+        return
+    if not callable(callback):
+        raise TypeError(
+            f"callback should be a function (step, image, info), got {describe(callback)}"
+        )
+    if is_tracing() or is_traced(arrays):
+        raise ValueError(
+            "callback cannot be called inside jit, vmap or grad, where the steps are one program; "
+            "leave it out there, or call the function without them"
+        )
+
+
 def descend(
     image: Array,
     params: Params,
@@ -127,7 +151,7 @@ def descend(
     *,
     spec: LossSpec = LossSpec(),
     weights: LossWeights = LossWeights(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     learning_rate: ArrayLike | None = None,
     num_steps: int = 300,
     every: int = 10,
@@ -142,7 +166,8 @@ def descend(
       targets: from `compute_targets`; for lanes, with a leading axis on every leaf.
       spec: what is compared; static.
       weights: as for `optimize`; for lanes, resolved and with a leading axis on every leaf.
-      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      solver: from `jaxstyle.solvers`, a solver's name, or an optax transformation; `lbfgs()` by
+        default.
       learning_rate: a scalar, for lanes `[N]`; see `optimize`.
       num_steps: steps of the solver, at least one; static.
       every: steps between reports, at least one.
@@ -166,10 +191,10 @@ def descend(
       10 (11,)
       20 (10,)
     """
-    image = jnp.asarray(image, jnp.float32)
+    image = to_device(image)
     return descend_resolved(
         image, params, targets, spec=spec, solver=solver, learning_rate=learning_rate,
-        weights=weights if image.ndim == 4 else weights.resolve(spec),
+        weights=weights if image.ndim == 4 else resolve_weights(weights, spec),
         num_steps=num_steps, every=every, resume=resume,
     )  # fmt: skip
 
@@ -181,32 +206,31 @@ def descend_resolved(
     *,
     spec: LossSpec,
     weights: LossWeights,
-    solver: Solver | None,
+    solver: SolverLike | None,
     learning_rate: ArrayLike | None,
     num_steps: int,
     every: int,
     resume: Progress | None = None,
 ) -> Iterator[Progress]:
     """Runs `descend` for a float32 image and weights that are resolved already."""
-    for name, value in (("num_steps", num_steps), ("every", every)):
-        if value < 1:
-            raise ValueError(f"{name} should be at least 1, got {value}")
+    num_steps, every = check_count(num_steps, "num_steps"), check_count(every, "every")
     lanes = image.ndim == 4
-    solver = solvers.lbfgs() if solver is None else solver
+    solver = solvers.as_solver(solver)
     spec = settle(spec, image)
     problem = Problem(spec, solver, lanes, sharding_of(image))
+    params, weights = beside((params, weights), image)
     params = prepare_params(params, image.shape[-3:-1], spec)
     arrays = (params, targets, weights)
     per_call = steps_per_call(num_steps)
     infos = []
     if resume is None:
-        rate = None if learning_rate is None else jnp.asarray(learning_rate, jnp.float32)
+        rate = None if learning_rate is None else _learning_rate(learning_rate)
         state, info = start(image, arrays, rate, problem, by_step=per_call == 1)
         infos.append(jax.tree.map(lambda leaf: leaf[None], info))
         done = 0
     else:
         done, state = resume.step, resume.state
-        info = jax.tree.map(lambda leaf: leaf[-1], resume.info)
+        info = jax.tree.map(lambda leaf: jnp.asarray(leaf)[-1], resume.info)
     while done < num_steps:
         # As if it had never stopped: the same chunks give the same bits.
         length = min(per_call, num_steps - done, every - done % every)
@@ -226,6 +250,18 @@ def _concatenate(infos: list[Info]) -> Info:
         joined: Info = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *infos)
         return joined
     # Not jnp: it would compile a program for every number of parts.
-    host = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
+    host = jax.tree.map(lambda *leaves: np.concatenate(leaves), *jax.device_get(infos))
     whole: Info = jax.device_put(host)
     return whole
+
+
+def _learning_rate(rate: ArrayLike) -> Array:
+    if callable(rate):
+        raise TypeError(
+            f"learning_rate should be a number or an array, got {describe(rate)}; "
+            "for a schedule use solver=optax.adam(schedule)"
+        )
+    # What is on the device may be traced, and to look at it would wait for it.
+    if not isinstance(rate, Array):
+        check_amount(rate, "learning_rate", zero=False)
+    return to_device(rate)

@@ -1,14 +1,16 @@
 """Tells how much memory a run takes, before it starts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
+from jaxstyle._common.checks import check_shape
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import step
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import SolverLike
 
 
 class MemoryPlan(NamedTuple):
@@ -33,10 +35,10 @@ class MemoryPlan(NamedTuple):
 
 def plan_memory(
     params: Params,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     *,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
 ) -> MemoryPlan:
     """Returns the bytes that style transfer needs, from the compiler's own analysis; runs nothing.
 
@@ -57,8 +59,9 @@ def plan_memory(
       >>> plan.max_lanes(plan.total(5))
       5
     """
+    size = check_shape(shape, "shape")
     one, two = (
-        _peak(step.compile_step(params, shape, spec=spec, solver=solver, lanes=lanes))
+        _peak(step.compile_step(params, size, spec=spec, solver=solver, lanes=lanes))
         for lanes in (None, 2)
     )
     # Lanes share nothing but the network, so a lane is never free, whatever the difference says.
@@ -78,6 +81,8 @@ def free_memory(device: jax.Device) -> int | None:
     if sizes:
         return int(sizes["bytes_limit"] - sizes["bytes_in_use"])
     if device.platform == "cpu" and (meminfo := Path("/proc/meminfo")).exists():
-        values = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        values = dict(
+            line.split(":", 1) for line in meminfo.read_text(encoding="utf-8").splitlines()
+        )
         return 1024 * int(values["MemAvailable"].split()[0])
     return None

@@ -14,16 +14,17 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.checks import check_image
+from jaxstyle._common.checks import check_count, check_picture
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec, resolve_weights
 from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
-from jaxstyle.optimization.descent import Progress, Result
+from jaxstyle.optimization.descent import Progress, Result, check_callback
 from jaxstyle.optimization.transfer import Init, OptimizeOptions
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import SolverLike
 
 SMALLEST = 128
 """Longer side of the first of the automatic sizes."""
@@ -78,11 +79,14 @@ def make_scales(sizes: Sequence[int], num_steps: int | Sequence[int]) -> tuple[S
     sizes = tuple(sizes)
     if not sizes or sizes[0] < 1 or any(a >= b for a, b in itertools.pairwise(sizes)):
         raise ValueError(f"scales should be sizes that rise, got {', '.join(map(str, sizes))}")
-    if isinstance(num_steps, int):
-        num_steps = [num_steps] + [max(1, num_steps // 2)] * (len(sizes) - 1)
-    if len(num_steps) != len(sizes):
-        raise ValueError(f"{len(sizes)} scales need as many numbers of steps, got {len(num_steps)}")
-    return tuple(Scale(*each) for each in zip(sizes, num_steps, strict=True))
+    if isinstance(num_steps, Sequence):
+        steps = [check_count(each, "each of num_steps") for each in num_steps]
+    else:
+        first = check_count(num_steps, "num_steps")
+        steps = [first] + [max(1, first // 2)] * (len(sizes) - 1)
+    if len(steps) != len(sizes):
+        raise ValueError(f"{len(sizes)} scales need as many numbers of steps, got {len(steps)}")
+    return tuple(Scale(*each) for each in zip(sizes, steps, strict=True))
 
 
 def scaled_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
@@ -104,7 +108,7 @@ def descend_scales(
     width: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     every: int | None = None,
     resume: Progress | None = None,
 ) -> Iterator[tuple[int, BatchProgress]]:
@@ -143,6 +147,7 @@ def descend_scales(
         done += scale.num_steps
 
 
+@on_any_mesh
 def stylize_coarse_to_fine(
     params: Params,
     content: Array,
@@ -194,21 +199,21 @@ def stylize_coarse_to_fine(
         raise ValueError("scales is empty; make_scales makes them from sizes")
     if "num_steps" in options:
         raise ValueError("num_steps belongs to the scales; leave it out")
-    check_image(content, "content")
-    check_image(style, "style")
+    check_spec(spec)
+    check_picture(content, "content")
+    check_picture(style, "style")
     rest: dict[str, Any] = dict(options)
-    weights = rest.pop("weights", LossWeights()).resolve(spec)
+    weights = resolve_weights(rest.pop("weights", LossWeights()), spec)
     callback, callback_every = rest.pop("callback", None), rest.pop("callback_every", 10)
-    if callback_every < 1:
-        raise ValueError(f"callback_every should be at least 1, got {callback_every}")
     rate = rest.pop("learning_rate", None)
+    check_callback(callback, callback_every, (params, content, style, weights, rate))
 
     def lanes_at(number: int, images: Array | None) -> list[Lane]:
         ratio = scales[number].size / max(content.shape[:2])
         small = pixels.resize(content, _scaled(content, ratio))
         painting = pixels.resize(style, _scaled(style, ratio))
         transfer.check_pictures(params, spec, content=small, style=painting)
-        before = init if images is None else images[0]
+        before = init if images is None else jnp.squeeze(images, 0)
         start = transfer.start_image(
             before if isinstance(before, str) else pixels.resize(before, _scaled(content, ratio)),
             params, small, painting, noise=noise if images is None else None, key=key,
@@ -219,11 +224,13 @@ def stylize_coarse_to_fine(
     for _, progress in descend_scales(
         params, scales, lanes_at, spec=spec, every=callback_every if callback else None, **rest
     ):
-        info = jax.tree.map(lambda leaf: leaf[:, 0], progress.info)
+        info = jax.tree.map(lambda leaf: jnp.squeeze(leaf, 1), progress.info)
         infos.append(info)
         if callback is not None:
-            callback(progress.step, progress.image[0], info)
-    return Result(progress.image[0], jax.tree.map(lambda *x: jnp.concatenate(x), *infos))
+            callback(progress.step, jnp.squeeze(progress.image, 0), info)
+    return Result(
+        jnp.squeeze(progress.image, 0), jax.tree.map(lambda *x: jnp.concatenate(x), *infos)
+    )
 
 
 def _scaled(image: Array, ratio: float) -> tuple[int, int]:

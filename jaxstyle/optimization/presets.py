@@ -8,8 +8,8 @@ positions M, so a preset computes them from the network and the picture.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxstyle import solvers
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params, features
-from jaxstyle.optimization.transfer import Init
+from jaxstyle.optimization.transfer import Init, StylizeOptions
 from jaxstyle.solvers import Solver
 
 _STYLE_LAYERS = LossSpec().style_layers
@@ -73,7 +73,7 @@ class Preset:
     num_steps: int = 500
 
     def weights(
-        self, params: Params, shape: tuple[int, int], spec: LossSpec | None = None
+        self, params: Params, shape: Sequence[int], spec: LossSpec | None = None
     ) -> LossWeights:
         """Computes the weights for a network and a picture.
 
@@ -100,7 +100,7 @@ class Preset:
         )
         filters = {layer: m.shape[2] for layer, m in maps.items()}
         positions = {layer: m.shape[0] * m.shape[1] for layer, m in maps.items()}
-        return self.weigh(Sizes(filters, positions, shape, spec))
+        return self.weigh(Sizes(filters, positions, (shape[0], shape[1]), spec))
 
     def prepare(self, params: Params, weights: str = "torchvision") -> Params:
         """Changes the network so that it sees the input that the recipe's system gives it.
@@ -123,7 +123,7 @@ class Preset:
         factor = 255.0 * jnp.asarray(_TORCHVISION_STD)[:, None]
         return {**params, "conv1_1": {**first, "kernel": jnp.asarray(first["kernel"]) * factor}}
 
-    def options(self, params: Params, shape: tuple[int, int]) -> dict[str, Any]:
+    def options(self, params: Params, shape: Sequence[int]) -> StylizeOptions:
         """Returns the keyword arguments with which `jaxstyle.stylize` follows the recipe.
 
         Args:

@@ -14,12 +14,13 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxstyle import solvers
+from jaxstyle._common.arrays import is_traced, is_tracing
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.objective import objective_of_resolved
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import Targets, compute_targets
 from jaxstyle.networks.vgg import Params
-from jaxstyle.solvers import Info, Solver, State
+from jaxstyle.solvers import Info, Solver, SolverLike, State
 
 Arrays = tuple[Params, Targets, LossWeights]
 
@@ -130,7 +131,7 @@ def compile_step(
     shape: tuple[int, int],
     *,
     spec: LossSpec = LossSpec(),
-    solver: Solver | None = None,
+    solver: SolverLike | None = None,
     lanes: int | None = None,
 ) -> Any:
     """Compiles the program in which `descend` spends its time, and runs and allocates nothing.
@@ -145,7 +146,7 @@ def compile_step(
     Returns:
       A `jax.stages.Compiled`, whose `memory_analysis()` and `cost_analysis()` tell what it costs.
     """
-    solver = solvers.lbfgs() if solver is None else solver
+    solver = solvers.as_solver(solver)
     problem = Problem(spec, solver, lanes is not None, None)
     image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
     targets = jax.eval_shape(functools.partial(compute_targets, spec=spec), params, image, image)
@@ -164,7 +165,7 @@ def compile_step(
 
 def steps_per_call(num_steps: int) -> int:
     """Returns how many steps go into one compiled program."""
-    if isinstance(jnp.zeros(()) + 0, jax.core.Tracer):
+    if is_tracing():
         return num_steps  # inside jit, all steps are part of the caller's program
     # XLA's CPU compiler makes convolutions inside loops slow (jax-ml/jax issue 12868): a third of
     # the speed here. Accelerators gain from fewer launches.
@@ -196,19 +197,22 @@ def _start(
 
 def _start_by_step(image: Array, arrays: Arrays, problem: Problem) -> tuple[State, Info]:
     """Returns what `_start` returns, by the program of the steps, which halves what is compiled."""
-
-    def evaluate(image: Array, arrays: Any, _: None) -> Any:
-        return problem.objective(arrays)(image)
-
-    forms = jax.eval_shape(problem.map(evaluate), image, arrays, None)
-    state, info = _rest(image, jax.tree.map(jnp.zeros_like, forms), problem=problem)
+    state, info = _rest(image, arrays, problem=problem)
     state, _, _ = advance(state, info, arrays, problem=problem, length=1)
     started: tuple[State, Info] = _begin(state, problem=problem)
     return started
 
 
 @functools.partial(jax.jit, static_argnames="problem")
-def _rest(image: Array, value: Any, *, problem: Problem) -> tuple[State, Info]:
+def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Info]:
+    """Returns the start of a descent whose objective is zero everywhere."""
+
+    def evaluate(image: Array, arrays: Any, _: None) -> Any:
+        return problem.objective(arrays)(image)
+
+    forms = jax.eval_shape(problem.map(evaluate), image, arrays, None)
+    value = jax.tree.map(lambda form: jnp.zeros(form.shape, form.dtype), forms)
+
     def rest(image: Array, value: Any) -> tuple[State, Info]:
         return _carry(*problem.solver.init(lambda _: value, image))
 
@@ -274,8 +278,3 @@ def advance(
         return state, info, jax.tree.map(lambda leaf: leaf[None], info)
     (state, info), steps = jax.lax.scan(step, (state, info), length=length)
     return state, info, steps
-
-
-def is_traced(tree: Any) -> bool:
-    """Tells whether any array is a tracer: inside `jit`, `vmap` or `grad`."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))

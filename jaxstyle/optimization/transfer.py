@@ -10,19 +10,27 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict, Unpack, get_args
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.checks import check_choice, check_image
+from jaxstyle._common.arrays import default_key, to_device
+from jaxstyle._common.checks import (
+    check_amount,
+    check_choice,
+    check_image,
+    check_key,
+    check_picture,
+    check_shape,
+)
+from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
-from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
 from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks import vgg
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.descent import Callback, Result, optimize
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import SolverLike
 
 Init = Literal["content", "noise", "style", "white-noise"]
 
@@ -31,13 +39,29 @@ class OptimizeOptions(TypedDict, total=False):
     """The keyword arguments of `optimize` that its callers pass on."""
 
     weights: LossWeights
-    solver: Solver | None
+    solver: SolverLike | None
     learning_rate: ArrayLike | None
     num_steps: int
     callback: Callback | None
     callback_every: int
 
 
+class StylizeOptions(OptimizeOptions, total=False):
+    """The keyword arguments of `stylize`, and of the functions beside it.
+
+    A type checker knows the kinds of what a dictionary of this type holds.
+
+    Example:
+      >>> quick: StylizeOptions = {"spec": LossSpec(style_layers=["relu1_1"]), "num_steps": 3}
+    """
+
+    spec: LossSpec
+    init: Init | Array
+    noise: ArrayLike | None
+    key: Array | None
+
+
+@on_any_mesh
 def stylize(
     params: Params,
     content: Array,
@@ -88,6 +112,7 @@ def stylize(
     return optimize(start, params, targets, spec=spec, **options)
 
 
+@on_any_mesh
 def reconstruct_content(
     params: Params,
     content: Array,
@@ -122,6 +147,7 @@ def reconstruct_content(
 
     Reference: Gatys et al., CVPR 2016, section 2.1 and figure 1.
     """
+    check_spec(spec)
     spec = dataclasses.replace(spec, content_layers=(layer,), style_layers=())
     check_pictures(params, spec, content=content)
     start = start_image(init, params, content, None, noise=noise, key=key)
@@ -129,12 +155,13 @@ def reconstruct_content(
     return optimize(start, params, targets, spec=spec, **options)
 
 
+@on_any_mesh
 def synthesize_texture(
     params: Params,
     style: Array,
     layers: Sequence[str] | None = None,
     *,
-    shape: tuple[int, int] | None = None,
+    shape: Sequence[int] | None = None,
     spec: LossSpec = LossSpec(),
     init: Init | Array = "noise",
     noise: ArrayLike | None = None,
@@ -163,10 +190,11 @@ def synthesize_texture(
 
     Reference: Gatys et al., NIPS 2015; CVPR 2016, section 2.2 and figure 1.
     """
-    layers = spec.style_layers if layers is None else tuple(layers)
+    check_spec(spec)
+    layers = spec.style_layers if layers is None else layers
     spec = dataclasses.replace(spec, content_layers=(), style_layers=layers)
     check_pictures(params, spec, style=style)
-    shape = _height_and_width(style) if shape is None else shape
+    shape = _height_and_width(style) if shape is None else check_shape(shape, "shape")
     start = initial_image(init, shape, params, style=style, noise=noise, key=key)
     targets = compute_targets(params, None, style, spec)
     return optimize(start, params, targets, spec=spec, **options)
@@ -186,13 +214,15 @@ def start_image(
     image = initial_image(init, shape, params, content=content, style=style, noise=noise, key=key)
     if isinstance(content, jax.core.Tracer) or isinstance(image, jax.core.Tracer):
         return image
-    sharding = getattr(content, "sharding", None)
-    return image if sharding is None else jax.device_put(image, sharding)
+    # Where nobody has said on which device the content image is, nothing is said of the start.
+    return (
+        jax.device_put(image, content.sharding) if getattr(content, "committed", False) else image
+    )
 
 
 def initial_image(
     init: Init | Array,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     params: Params,
     *,
     content: Array | None = None,
@@ -221,11 +251,14 @@ def initial_image(
       ValueError: if `init` is unknown, names an image that there is not, or has another shape.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> content = jnp.ones((4, 4, 3))
       >>> initial_image("content", (4, 4), {}, content=content, noise=0.1).shape
       (4, 4, 3)
     """
-    key = jax.random.key(0) if key is None else key
+    key = default_key() if key is None else check_key(key, "key")
+    if noise is not None:
+        check_amount(noise, "noise")
     if isinstance(init, str):
         check_choice("init", init, get_args(Init))
         if init in ("noise", "white-noise"):
@@ -247,7 +280,7 @@ def initial_image(
             f"init should be of {shape[0]}×{shape[1]} pixels like the result, "
             f"got {image.shape[0]}×{image.shape[1]}"
         )
-    image = jnp.asarray(image, jnp.float32)
+    image = to_device(image)
     return image if noise is None else pixels.natural_noise(key, shape, mean=image, scale=noise)
 
 
@@ -262,8 +295,9 @@ def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:
     Raises:
       ValueError: if a layer is unknown, or an image has another shape or is too small.
     """
+    check_spec(spec)
     for name, picture in pictures.items():
-        check_image(picture, name)
+        check_picture(picture, name)
     if not isinstance(spec.network, VGGSpec):
         return
     vgg.check_layers(spec.layers, vgg.network_widths(params))

@@ -1,6 +1,7 @@
 """The options that name further pictures: mixtures of paintings, and regions of the photograph.
 
-Files are named as the user names them. What they hold is read elsewhere.
+Files are named as the user names them. What they hold is read elsewhere. A name with a mark in it
+that parts a list stands in double quotes: `"a;b.jpg"=0.5`. A quote in such a name is doubled.
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jaxstyle.errors import OptionError
-from jaxstyle.pipeline.kinds import Kind, NamedFile, short
+from jaxstyle.pipeline.kinds import Kind, NamedFile, brief, not_empty, short
 
 REST = "rest"
 """Stands in place of a mask's file for what the other regions leave."""
@@ -71,12 +72,12 @@ class Mix(Kind):
 
     def parse(self, text: str) -> tuple[Share, ...]:
         shares = []
-        for part in text.split(";"):
+        for part in _split(text, ";"):
             name, _, number = part.strip().rpartition("=")
-            weight = _number(number)
+            name, weight = _unquoted(name), _number(number)
             if not name or not 0 <= weight <= 1:
                 raise ValueError(
-                    f"should be like wave.jpg=0.5, a share from 0 to 1, got {part.strip()!r}"
+                    f"should be like wave.jpg=0.5, a share from 0 to 1, got {brief(part.strip())}"
                 )
             shares.append(Share(name, weight))
         total = sum(share.weight for share in shares)
@@ -86,7 +87,9 @@ class Mix(Kind):
 
     def text(self, value: tuple[Share, ...]) -> str:
         named = [share for share in value if share.style is not None]
-        return ";".join(f"{share.style}={short(share.weight)}" for share in named)
+        return ";".join(
+            f"{_quoted(str(share.style), ';')}={short(share.weight)}" for share in named
+        )
 
     def files(self, value: tuple[Share, ...]) -> Iterator[NamedFile]:
         for share in value:
@@ -109,7 +112,7 @@ class Regions(Kind):
     """
 
     def parse(self, text: str) -> tuple[RegionOption, ...]:
-        regions = tuple(map(_parse_region, text.split(";")))
+        regions = tuple(map(_parse_region, _split(text, ";")))
         if sum(region.mask == REST for region in regions) > 1:
             raise ValueError("names the rest twice; only one region can be what the others leave")
         if regions[0].mask == REST and len(regions) == 1:
@@ -171,29 +174,62 @@ def exclusive(first: str, second: str) -> OptionError:
 
 
 def _parse_region(text: str) -> RegionOption:
-    mask, *rest = (each.strip() for each in text.split(","))
+    mask, *rest = (each.strip() for each in _split(text, ","))
     given: dict[str, str] = {}
     for each in rest:
         name, _, value = (x.strip() for x in each.partition("="))
         if name not in ("style", "style-mask", "weight") or not value or name in given:
             raise ValueError(
-                f"takes style=FILE, style-mask=FILE and weight=X after a mask, got {each!r}"
+                f"takes style=FILE, style-mask=FILE and weight=X after a mask, got {brief(each)}"
             )
-        given[name] = value
-    if not mask or "=" in mask:
-        raise ValueError(f"should begin each region with its mask's file, got {text.strip()!r}")
+        given[name] = _unquoted(value)
+    if not _unquoted(mask) or ("=" in mask and mask == _unquoted(mask)):
+        raise ValueError(
+            f"should begin each region with its mask's file, got {brief(text.strip())}"
+        )
     weight = _number(given.get("weight", "1"))
     if not weight > 0:
-        raise ValueError(f"should have a weight greater than 0, got {given['weight']}")
-    return RegionOption(mask, given.get("style"), given.get("style-mask"), weight)
+        raise ValueError(f"should have a weight greater than 0, got {given['weight'][:40]}")
+    return RegionOption(_unquoted(mask), given.get("style"), given.get("style-mask"), weight)
 
 
 def _region_text(region: RegionOption) -> str:
-    parts = [region.mask]
+    parts = [_quoted(region.mask, ";,=")]
     for name, value in (("style", region.style), ("style-mask", region.style_mask)):
-        parts += [f"{name}={value}"] if value is not None else []
+        parts += [f"{name}={_quoted(value, ';,')}"] if value is not None else []
     parts += [f"weight={short(region.weight)}"] if region.weight != 1 else []
     return ",".join(parts)
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """Returns the parts of a text between marks; a mark between double quotes parts nothing."""
+    pieces = not_empty(text).split('"')
+    if len(pieces) % 2 == 0:
+        raise ValueError(
+            f"has a double quote without its partner in {brief(text)}; "
+            'write a name with a quote in it like "12"" wide.jpg"'
+        )
+    parts = [""]
+    for i, piece in enumerate(pieces):
+        quoted = i % 2 == 1
+        first, *rest = [f'"{piece}"'] if quoted else piece.split(mark)
+        parts[-1] += first
+        parts += rest
+    return parts
+
+
+def _unquoted(name: str) -> str:
+    if len(name) >= 2 and name[0] == name[-1] == '"':
+        name = name[1:-1].replace('""', '"')
+    return name
+
+
+def _quoted(name: str, marks: str) -> str:
+    """Returns a name as it stands in a list whose parts are told apart by some marks."""
+    if name == name.strip() and not set(name) & {'"', *marks}:
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def _number(text: str) -> float:

@@ -50,6 +50,16 @@ class Job(NamedTuple):
             for file in known[name].kind.files(value)
         ]
 
+    def option_of(self, path: Path) -> str | None:
+        """Returns the option that names a file; None if it is the photograph or the painting."""
+        if path in (self.content, self.style):
+            return None
+        known = picture_options(self.recipe.command)
+        for name, value in self.recipe.options.items():
+            if path in (Path(file.name) for file in known[name].kind.files(value)):
+                return name
+        return None
+
     @property
     def styles(self) -> list[Path]:
         """The paintings: the job's own first, then those that its options name."""

@@ -109,7 +109,7 @@ class JobTargets:
         rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
         masks = [named.get(region.mask, rest) for region in regions]
         styles = [measure(region.style, region) for region in regions]
-        with usage_errors():
+        with usage_errors("regions"):
             return guidance.mix_regions(
                 styles,
                 masks,
@@ -134,7 +134,7 @@ class JobTargets:
         mass = None
         if mask is not None:
             shaped = self._sources.mask(Path(mask), image.shape[:2])
-            with usage_errors():
+            with usage_errors("regions"):
                 mass = guidance.region_masses(shaped, self._params(key), spec, mode=mode, name=mask)
         targets: dict[str, Any] = measure_style(self._params(key), image, spec=spec, mass=mass)
         return targets

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import math
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ class NamedFile(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of value. The base class takes any text.
+    """A kind of value. The base class takes any text that is not empty.
 
     Attributes:
       choices: the valid values, where there are few; None where any will do.
@@ -43,7 +44,7 @@ class Kind:
         Raises:
           ValueError: if it stands for none.
         """
-        return text
+        return not_empty(text)
 
     def check(self, value: Any) -> Any:
         """Returns the value that something from a sweep's file or a program stands for.
@@ -53,7 +54,7 @@ class Kind:
         """
         if isinstance(value, str):
             return self.parse(value)
-        raise ValueError(f"should be text, got {value!r}")
+        raise ValueError(f"should be text, got {brief(value)}")
 
     def text(self, value: Any) -> str:
         """Returns a value as a text that `parse` reads back."""
@@ -75,7 +76,7 @@ class Flag(Kind):
     def check(self, value: Any) -> bool:
         if isinstance(value, bool):
             return value
-        raise ValueError(f"should be true or false, got {value!r}")
+        raise ValueError(f"should be true or false, got {brief(value)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Choice(Kind):
 
     def parse(self, text: str) -> str:
         if text not in self.choices:
-            raise ValueError(f"should be one of {', '.join(self.choices)}, got {text!r}")
+            raise ValueError(f"should be one of {', '.join(self.choices)}, got {brief(text)}")
         return text
 
 
@@ -118,7 +119,7 @@ class Number(Kind):
             return self.parse(value)
         kinds = int if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
-            raise ValueError(f"should be {self.expected}, got {value!r}")
+            raise ValueError(f"should be {self.expected}, got {brief(value)}")
         try:
             return self._in_range(value if self.whole else float(value), value)
         except OverflowError:  # a whole number that no float holds
@@ -141,6 +142,24 @@ class Number(Kind):
         if not (low and value <= self.most and value != math.inf):
             raise ValueError(f"should be {self.expected}, got {str(given)[:40]}")
         return value
+
+
+def brief(value: Any) -> str:
+    """Returns a value for a message: what somebody wrote may be long, or nested without end."""
+    return reprlib.repr(value)
+
+
+def not_empty(text: str) -> str:
+    """Returns a text that can name something; a file's name has no NUL either.
+
+    Raises:
+      ValueError: if it cannot.
+    """
+    if not text:
+        raise ValueError("should not be empty")
+    if "\0" in text:
+        raise ValueError(f"should hold no NUL, got {brief(text)}")
+    return text
 
 
 def short(number: float) -> str:

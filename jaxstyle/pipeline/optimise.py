@@ -22,6 +22,7 @@ from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.multiscale import Scale, descend_scales, scaled_shape
 from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import start_forms
+from jaxstyle.pipeline.checks import check_pictures
 from jaxstyle.pipeline.file_options import Structure, structure
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec, make_weights
@@ -175,31 +176,7 @@ class Optimisation:
           UsageError: if a picture is too small for the layers, or cannot be a start.
           OSError, FileFormatError: if a picture or a mask cannot be read.
         """
-        for path, size in job.sources:
-            layers = self.spec.layers if path == job.content else self.spec.style_layers
-            shape, source = studio.sources.shapes(path, size)
-            remedies = {
-                source: "use a larger picture, or layers of earlier blocks",
-                shape: "use a larger {}, or layers of earlier blocks",
-            }
-            for each, remedy in remedies.items():
-                try:
-                    vgg.check_size(each, layers, self.vgg.padding)
-                except ValueError as error:
-                    message = "{path}: {error}; " + remedy
-                    raise OptionError(message, "size", path=path, error=error) from None
-        height, width = shape = studio.shape(job)
-        try:
-            vgg.check_size(shape, self.spec.layers, self.vgg.padding)
-        except ValueError as error:
-            raise OptionError(
-                "{} {width}x{height}: {error}", "output-size",
-                width=width, height=height, error=error,
-            ) from None  # fmt: skip
-        studio.sources.start(job, shape)
-        for role, path in job.named_files:
-            if role == "mask":
-                studio.sources.load(path, shape)
+        check_pictures(job, studio, self.spec, self.vgg.padding)
 
     def choose_width(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> int:
         """Returns how many jobs of a picture's size run best at once."""

@@ -108,8 +108,8 @@ def _rows() -> tuple[Option, ...]:
                    "the recipe's" if command == "stylize" else "noise")
             for command, names in _STARTS.items()
         ),
-        Option("init-noise", NOT_NEGATIVE, "add noise of this strength to the start, 0 to 1",
-               "picture", every, "X", "the start's own"),
+        Option("init-noise", Number(most=1), "add noise of this standard deviation to the start, 0 "
+               "to 1", "picture", every, "X", "the start's own"),
         Option("seed", whole(0, 2**32 - 1), "draw the noise with this seed", "picture", every,
                "N", "0"),
         Option("scales", Counts(rising=True, names=("auto",)), "work from coarse to fine, at these "

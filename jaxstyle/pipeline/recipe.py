@@ -15,11 +15,13 @@ class Recipe(NamedTuple):
       command: "stylize", "texture" or "reconstruct".
       options: the options, with the defaults filled in that do not depend on a picture.
       method: what makes the picture, with all that belongs to this way of making it.
+      given: the names of the options that were given, sorted; the others were filled in.
     """
 
     command: str
     options: dict[str, Any]
     method: Method
+    given: tuple[str, ...]
 
     @property
     def num_steps(self) -> int:
@@ -42,4 +44,4 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
     if command == "reconstruct":
         filled["layer"] = "relu4_2"
     method, filled = make_optimisation(command, filled | dict(options), options)
-    return Recipe(command, filled, method)
+    return Recipe(command, filled, method, tuple(sorted(options)))

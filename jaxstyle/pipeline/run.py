@@ -4,7 +4,9 @@ The command line, sweeps and the web page all come through here. Whatever ends a
 picture that has a good step is handed to its sinks first.
 """
 
+import contextlib
 import functools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +20,8 @@ from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.sinks import Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
+
+_logger = logging.getLogger(__name__)
 
 
 class Failure(NamedTuple):
@@ -56,6 +60,13 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, outcomes: list[Outcome]):
         super().__init__()
         self.outcomes = outcomes
+
+
+def interrupted_outcomes(error: BaseException | None) -> list[Outcome]:
+    """Returns the outcomes of a run that was interrupted, perhaps again while it was ending."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return [] if error is None else error.outcomes
 
 
 def run_batch(
@@ -111,8 +122,10 @@ def run_batch(
         ):
             if not _tell(watched, reports):
                 break
-    except KeyboardInterrupt:
         _close(watched)
+    except KeyboardInterrupt:
+        with contextlib.suppress(KeyboardInterrupt):  # a second one leaves out what is not written
+            _close(watched)
         raise Interrupted(outcomes()) from None
     except Exception as error:
         _close(watched)
@@ -121,7 +134,6 @@ def run_batch(
                 steps = f"step {track.good_steps} of {track.num_steps}"
                 error.add_note(f"{track.job.output} holds {steps}")
         raise
-    _close(watched)
     return outcomes()
 
 
@@ -142,13 +154,18 @@ class _Watched:
             self._tell(lambda sink: sink.close(self.track))
 
     def _tell(self, what: Callable[[Sink], None]) -> None:
-        """Tells the sinks something, and drops those that fail."""
+        """Tells the sinks something, and drops those that fail.
+
+        A run of hours should say at once that it keeps no snapshots.
+        """
         for sink in list(self.sinks):
             try:
                 what(sink)
             except Exception as error:
                 self.sinks.remove(sink)
                 self.failures.append(Failure(sink, error))
+                if not sink.needed:
+                    _logger.warning("warning: %s; the picture goes on without it", error)
 
 
 def _tell(watched: list[_Watched], reports: Reports) -> bool:

@@ -4,13 +4,17 @@ The ways in differ by where their jobs come from and which sinks they attach. A 
 dropped and named; it costs neither the picture nor the other sinks their work.
 """
 
+import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from jaxstyle._common import interrupts
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.method import Forms
+from jaxstyle.pipeline.outputs import picture_on_the_way
 from jaxstyle.pipeline.snapshot import load_snapshot, save_snapshot
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
@@ -21,9 +25,11 @@ class Sink(Protocol):
 
     Attributes:
       every: steps between the reports that it needs; None takes them as they come.
+      needed: whether the run fails without it. Of any other sink that fails, a warning says so.
     """
 
     every: int | None
+    needed: bool
 
     def report(self, track: Track) -> None:
         """Is told of the start, and whenever some steps are done."""
@@ -36,6 +42,7 @@ class ProgressBar:
     """Counts the steps of a picture on a progress bar, which several pictures may share."""
 
     every: int | None = None
+    needed = False
 
     def __init__(self, bar: Any):
         self._bar, self._shown = bar, 0
@@ -56,6 +63,7 @@ class PictureFile:
     """Writes the picture at the end."""
 
     every: int | None = None
+    needed = True
 
     def __init__(self, studio: Studio, **encoding: int):
         self._studio, self._encoding = studio, encoding
@@ -68,12 +76,15 @@ class PictureFile:
         if track.good_steps:
             assert track.image is not None
             job = track.job
-            self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
-            track.kept = True
+            with interrupts.held():  # so that it is known whether the file holds this picture
+                self._studio.save(job, track.image, track.good_steps, job.output, **self._encoding)
+                track.kept = True
 
 
 class PicturesOnTheWay:
     """Writes the picture every so many steps too, to `out-000050.png` beside `out.png`."""
+
+    needed = False
 
     def __init__(self, studio: Studio, every: int, **encoding: int):
         self.every: int | None = every
@@ -83,10 +94,10 @@ class PicturesOnTheWay:
         """Writes the picture if it is due, and not the last one."""
         due = track.step % self._often == 0 and 0 < track.step < track.num_steps
         if due and track.finite:
-            output = track.job.output
-            path = output.with_name(f"{output.stem}-{track.step:06d}{output.suffix}")
+            path = picture_on_the_way(track.job.output, track.step)
             assert track.image is not None
             self._studio.save(track.job, track.image, track.step, path, **self._encoding)
+            _leave_room(path, 2 * path.stat().st_size)  # later pictures may take more
 
     def close(self, track: Track) -> None:
         """Leaves the last picture to `PictureFile`."""
@@ -96,6 +107,7 @@ class TraceFile:
     """Writes the loss terms of every step at the end."""
 
     every: int | None = None
+    needed = False
 
     def __init__(self, path: Path):
         self._path = path
@@ -115,7 +127,7 @@ class WhenDone:
     """
 
     def __init__(self, sink: Sink):
-        self._sink, self.every = sink, sink.every
+        self._sink, self.every, self.needed = sink, sink.every, sink.needed
 
     def report(self, track: Track) -> None:
         """Passes the report on."""
@@ -129,6 +141,8 @@ class WhenDone:
 
 class Film:
     """Keeps pictures on the way, and writes them as a film at the end."""
+
+    needed = False
 
     def __init__(self, studio: Studio, path: Path, every: int):
         self.every: int | None = every
@@ -160,6 +174,8 @@ class SnapshotFile:
       settings: what has to be the same for a run to go on, given the steps between reports.
     """
 
+    needed = False
+
     def __init__(self, path: Path, often: int, settings: Callable[[], dict[str, Any]]):
         self.every: int | None = often
         self._path, self._often, self._settings = path, often, settings
@@ -181,14 +197,15 @@ class SnapshotFile:
         self._settings = lambda: made_by
         if not self._path.exists():
             return None
-        progress, rows = load_snapshot(self._path, forms, made_by)
+        progress, rows = load_snapshot(self._path, forms, made_by, track.num_steps)
         track.go_on(progress, rows)
         return progress
 
     def report(self, track: Track) -> None:
         """Writes a snapshot if it is due."""
-        if track.step and track.step % self._often == 0 and track.step < track.num_steps:
-            self._save(track)
+        due = track.step % self._often == 0 and 0 < track.step < track.num_steps
+        if due and self._save(track):
+            _leave_room(self._path, self._path.stat().st_size)  # the picture's is less
 
     def close(self, track: Track) -> None:
         """Writes a snapshot of a run that ends early, and removes it once the picture is kept."""
@@ -197,7 +214,23 @@ class SnapshotFile:
         elif track.finite and track.kept:
             self._path.unlink(missing_ok=True)
 
-    def _save(self, track: Track) -> None:
-        if track.progress is not None and track.finite:
-            rows = track.rows[: track.step + 1]
-            save_snapshot(self._path, track.progress, rows, self._settings())
+    def _save(self, track: Track) -> bool:
+        """Writes a snapshot, if there is something to go on from."""
+        if track.progress is None or not track.finite:
+            return False
+        rows = track.rows[: track.step + 1]
+        save_snapshot(self._path, track.progress, rows, self._settings())
+        return True
+
+
+def _leave_room(path: Path, room: int) -> None:
+    """Removes a file written on the way if it leaves the picture too little room on the disk.
+
+    Raises:
+      OSError: if it had to.
+    """
+    if shutil.disk_usage(path.parent).free < room:
+        path.unlink()
+        error = OSError(f"{path}: would leave too little room for the picture; make room")
+        error.errno = errno.ENOSPC
+        raise error

@@ -130,8 +130,10 @@ class Sources:
         return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape
 
     def _mask(self, path: Path, shape: Shape) -> Array:
-        """Returns a mask `[*shape]` from 0 to 1."""
-        return jnp.mean(jnp.asarray(self.load(path, shape).image), axis=2)
+        """Returns a mask `[*shape]` from 0 to 1; what is transparent is outside."""
+        picture = self.load(path, shape)
+        mask = jnp.mean(jnp.asarray(picture.image), axis=2)
+        return mask if picture.alpha is None else mask * picture.alpha
 
 
 @functools.partial(jax.jit, static_argnames="how")

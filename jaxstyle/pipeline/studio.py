@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle._common import sharding
+from jaxstyle.errors import UsageError
 from jaxstyle.image import io, pixels
 from jaxstyle.networks.load import Network
 from jaxstyle.networks.vgg import Params
@@ -81,10 +82,17 @@ class Studio:
         method, options = recipe.method.suit(recipe.options, network)
         return recipe._replace(method=method, options=options), network
 
+    def options(self, job: Job) -> dict[str, Any]:
+        """Returns the job's options, as they suit its network where that was found already."""
+        if job.network_key in self._networks:
+            with contextlib.suppress(UsageError):  # they do not suit it at all
+                return self.suited(job)[0].options
+        return job.recipe.options
+
     def settings(self, job: Job) -> dict[str, Any]:
         """Returns the settings that are kept inside the job's picture."""
         recipe, network = self.suited(job)
-        return settings_of(recipe.command, recipe.options, job.content, job.style, network)
+        return settings_of(recipe, job.content, job.style, network)
 
     def finish(self, job: Job, image: Array) -> Array:
         """Returns the picture to show of an image that the method has made.
@@ -107,18 +115,13 @@ class Studio:
           **encoding: `quality` and `bit_depth`, as `jaxstyle.save_image` takes them.
         """
         content = None if job.content is None else self.sources.load(job.content, job.size)
-        try:
-            io.save_image(
-                path,
-                self.finish(job, image),
-                alpha=content and content.alpha,
-                settings=self.settings(job) | {"step": step},
-                **encoding,
-            )
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        io.save_image(
+            path,
+            self.finish(job, image),
+            alpha=content and content.alpha,
+            settings=self.settings(job) | {"step": step},
+            **encoding,
+        )
 
     def lay_out(self, image: Array) -> Array:
         """Spreads the rows of an image over all devices, if the studio does that."""

@@ -79,7 +79,10 @@ class Track:
 
     def write_trace(self, path: Path) -> None:
         """Writes the rows up to the last good image as CSV."""
-        with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
+        with (
+            files.atomic_write(path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, self.rows[0].keys())
             writer.writeheader()
             writer.writerows(self.rows[: self.good_steps + 1])

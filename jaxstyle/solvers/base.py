@@ -52,8 +52,14 @@ class Solver(NamedTuple):
         program of the steps also evaluates the start, and compilers need half the time. It requires
         that a step moves nothing where there is no gradient. None means that the start has a
         program of its own.
+      made_by: the function and the arguments that make the same solver again; with them the solver
+        can be pickled, and the copy shares the compiled programs. None pickles the functions.
     """
 
     init: Callable[[Objective, Array], tuple[State, Info]]
     step: Callable[[Objective, State], tuple[State, Info]]
     begin: Callable[[State], tuple[State, Info]] | None = None
+    made_by: tuple[Callable[..., "Solver"], tuple[Any, ...]] | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., "Solver"], tuple[Any, ...]]:
+        return self.made_by or (type(self), tuple(self))

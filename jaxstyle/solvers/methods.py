@@ -7,14 +7,19 @@ jaxopt, which is imported at the first use of a solver that needs it.
 
 import functools
 import inspect
+import itertools
+import math
 from collections.abc import Callable
-from typing import NamedTuple, ParamSpec
+from typing import Any, NamedTuple, ParamSpec, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
+from jaxstyle._common.arrays import is_traced
+from jaxstyle._common.checks import check_amount, check_kind, describe
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 from jaxstyle.solvers.preconditioning import precondition
 from jaxstyle.solvers.quasi_newton import guarded_step, searching_step
@@ -24,15 +29,35 @@ P = ParamSpec("P")
 
 def _cached(factory: Callable[P, Solver]) -> Callable[P, Solver]:
     """Caches a factory by its settings, whether they are given by place, by name or by default."""
-    signature, build = inspect.signature(factory), functools.cache(factory)
+    signature = inspect.signature(factory)
+
+    @functools.cache
+    def build(*settings: Any) -> Solver:
+        return factory(*settings)._replace(made_by=(cached, settings))  # type: ignore[call-arg]
 
     @functools.wraps(factory)
     def cached(*args: P.args, **kwargs: P.kwargs) -> Solver:
         settings = signature.bind(*args, **kwargs)
         settings.apply_defaults()
-        return build(*settings.args)
+        return build(*itertools.starmap(_known_number, settings.arguments.items()))
 
     return cached
+
+
+def _known_number(name: str, value: Any) -> float:
+    """Returns a solver's setting as a Python number; raises `TypeError` for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    known = isinstance(value, np.generic | np.ndarray | Array) and not is_traced(value)
+    if known and value.ndim == 0 and np.issubdtype(value.dtype, np.number):
+        number: float = jax.device_get(value).item()
+        return number
+    hint = ""
+    if name == "learning_rate" and isinstance(value, Array):
+        hint = "; give arrays to the run instead, as in stylize(..., learning_rate=rate)"
+    elif name == "learning_rate" and callable(value):
+        hint = "; for a schedule make the solver with from_optax(optax.adam(schedule))"
+    raise TypeError(f"{name} should be a number, got {describe(value)}{hint}")
 
 
 PRECONDITIONING = 0.35
@@ -81,7 +106,9 @@ def lbfgs(
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5.
     """
     _check_positive(history=history, first_step=first_step)
-    _check_not_negative(preconditioning=preconditioning, max_rise=max_rise)
+    check_amount(preconditioning, "preconditioning")
+    if max_rise != math.inf:
+        check_amount(max_rise, "max_rise")
     plain = guarded_step(history, first_step, max_rise)
     return precondition(plain, preconditioning)
 
@@ -113,7 +140,7 @@ def lbfgs_zoom(
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithms 3.5 and 3.6.
     """
     _check_positive(history=history, first_step=first_step, max_linesearch=max_linesearch)
-    _check_not_negative(preconditioning=preconditioning)
+    check_amount(preconditioning, "preconditioning")
     plain = searching_step(history, first_step, max_linesearch)
     return precondition(plain, preconditioning)
 
@@ -182,7 +209,6 @@ def gradient_descent(learning_rate: float = 0.005, momentum: float = 0.0) -> Sol
     return from_optax(optax.chain(_scale_by_first_gradient(), sgd))
 
 
-@functools.cache
 def from_optax(transformation: optax.GradientTransformation) -> Solver:
     """Makes a solver of any optax gradient transformation.
 
@@ -204,6 +230,12 @@ def from_optax(transformation: optax.GradientTransformation) -> Solver:
       >>> float(info.loss), int(info.evaluations)
       (0.0, 2)
     """
+    check_kind(transformation, optax.GradientTransformation, "transformation", "optax.adam(0.02)")
+    return _from_optax(transformation)
+
+
+@functools.cache
+def _from_optax(transformation: optax.GradientTransformation) -> Solver:
     update = optax.with_extra_args_support(transformation).update
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
@@ -213,14 +245,16 @@ def from_optax(transformation: optax.GradientTransformation) -> Solver:
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
         inner, loss, gradient, evaluations = state.inner
-        updates, inner = update(
-            gradient,
-            inner,
-            state.image,
-            value=loss,
-            grad=gradient,
-            value_fn=lambda image: objective(image)[0],
-        )
+        # Many of optax's transformations raise a float to the power of a whole number.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, inner = update(
+                gradient,
+                inner,
+                state.image,
+                value=loss,
+                grad=gradient,
+                value_fn=lambda image: objective(image)[0],
+            )
         image = optax.apply_updates(state.image, updates)
         (loss, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image)
         searched = optax.tree.get(inner, "num_linesearch_steps", 0)
@@ -228,7 +262,7 @@ def from_optax(transformation: optax.GradientTransformation) -> Solver:
         info = Info(loss, terms, evaluations, jnp.isfinite(loss))
         return State(image, (inner, loss, gradient, evaluations)), info
 
-    return Solver(init, step)
+    return Solver(init, step, made_by=(from_optax, (transformation,)))
 
 
 def set_learning_rate(state: State, learning_rate: Array) -> State:
@@ -290,6 +324,43 @@ def make_solver(name: str, **options: float) -> Solver:
     return SOLVERS[name](**options)
 
 
+SolverLike: TypeAlias = Solver | str | optax.GradientTransformation
+"""What may be given as `solver`: a solver, its name, or an optax transformation."""
+
+
+def as_solver(solver: Any) -> Solver:
+    """Returns the solver that an argument `solver` stands for; `lbfgs()` for None.
+
+    Args:
+      solver: a `SolverLike` or None: a `Solver`; a key of `SOLVERS`, for that solver with its
+        default settings; or an optax gradient transformation.
+
+    Returns:
+      A `Solver`.
+
+    Raises:
+      ValueError: if the name is unknown.
+      TypeError: if it is something else.
+
+    Example:
+      >>> as_solver("adam") is adam()
+      True
+    """
+    if solver is None:
+        return lbfgs()
+    if isinstance(solver, Solver):
+        return solver
+    if isinstance(solver, str):
+        return make_solver(solver)
+    if isinstance(solver, optax.GradientTransformation):
+        return from_optax(solver)
+    hint = "call it" if callable(solver) else "write solver=solvers.adam(0.02)"
+    raise TypeError(
+        f"solver should be a Solver, a name or an optax transformation, got {describe(solver)}; "
+        f"{hint}"
+    )
+
+
 class _FirstGradientState(NamedTuple):
     factor: Array
 
@@ -311,13 +382,6 @@ def _scale_by_first_gradient() -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def _check_not_negative(**settings: float) -> None:
-    for name, value in settings.items():
-        if not value >= 0:
-            raise ValueError(f"{name} should be at least 0, got {value}")
-
-
 def _check_positive(**settings: float) -> None:
     for name, value in settings.items():
-        if not value > 0:
-            raise ValueError(f"{name} should be greater than 0, got {value}")
+        check_amount(value, name, zero=False)

@@ -75,4 +75,5 @@ def precondition(solver: Solver, power: float) -> Solver:
         height, width, _ = shape
         return keep_variance(power_law((height, width), power), width)
 
-    return Solver(init, step, solver.begin and begin)
+    made_by = (precondition, (solver, power))
+    return Solver(init, step, solver.begin and begin, made_by)

@@ -2,19 +2,28 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import numpy as np
 
 from jaxstyle._common import files
-from jaxstyle.errors import OptionError, UsageError
+from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.method import Program
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.sweep import manifest
+
+
+class _Pin(TypedDict):
+    """What is kept of a program: its width, its network, and the width that was asked for."""
+
+    width: int
+    network: str
+    asked: int | None
 
 
 class Pinned:
@@ -42,15 +51,19 @@ class Pinned:
           jobs: all of the sweep that run in it.
 
         Raises:
-          ValueError: if another width was asked for, or another network was found.
+          UsageError: if another width was asked for, or another network was found.
+          FileFormatError: if the file is damaged.
         """
         name = hashlib.sha256(program.text.encode()).hexdigest()[:12]
         pinned = self._read().get(name)
+        # Lanes beyond the jobs hold copies only. No number in a file may ask for more of them.
+        devices = len(jax.local_devices())
+        most = math.ceil(len(jobs) / devices) * devices
         try:
             found = self._find(jobs[0])
             width = pinned["width"] if pinned else self._studio.width(program, jobs, self._width)
         except Exception:
-            return int(pinned["width"]) if pinned else 1
+            return min(pinned["width"], most) if pinned else 1
         if pinned is None:
             pinned = self._pin(name, {"width": width, "network": found, "asked": self._width})
         if self._width not in (None, pinned["asked"], pinned["width"]):
@@ -65,7 +78,7 @@ class Pinned:
                 f"is {found} (one normalised over a sweep's pictures changes with them); name the "
                 "same one, or another folder"
             )
-        return int(pinned["width"])
+        return min(pinned["width"], most)
 
     def _find(self, job: Job) -> str:
         """Name and digest of a job's network."""
@@ -77,20 +90,41 @@ class Pinned:
             self._found[job.network_key] = f"{network.name} {numbers.hexdigest()[:12]}"
         return self._found[job.network_key]
 
-    def _read(self) -> dict[str, dict[str, Any]]:
-        known: dict[str, dict[str, Any]] = {}
-        if self._path.exists():
-            known = json.loads(self._path.read_text())
+    def _read(self) -> dict[str, _Pin]:
+        if not self._path.exists():
+            return {}
+        try:
+            known: dict[str, _Pin] = json.loads(self._path.read_bytes())
+        except json.JSONDecodeError as error:
+            raise self._damaged(f", line {error.lineno}: is not JSON") from None
+        except (ValueError, RecursionError):
+            raise self._damaged(": is not JSON") from None
+        if not isinstance(known, dict) or not all(map(_is_pin, known.values())):
+            raise self._damaged(": should hold a width, a network and the width asked for of each")
         return known
 
-    def _pin(self, name: str, new: dict[str, Any]) -> dict[str, Any]:
+    def _damaged(self, what: str) -> FileFormatError:
+        return FileFormatError(
+            f"{self._path}{what}; restore the file, or remove it to go on with other batches"
+        )
+
+    def _pin(self, name: str, new: _Pin) -> _Pin:
         """Keeps what is new, unless another process was faster; returns what is kept."""
         if not self._keep:
             return new
-        with (self._path.parent / ".lock-programs").open("a+") as file, manifest.locked(file):
+        with (self._path.parent / ".lock-programs").open("a+b") as file, manifest.locked(file):
             known = self._read()
             if name not in known:
                 known[name] = new
                 with files.atomic_write(self._path) as partial:
-                    partial.write_text(json.dumps(known, indent=2) + "\n")
+                    partial.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
         return known[name]
+
+
+def _is_pin(value: Any) -> bool:
+    """Tells whether a value of the file is what was written into it."""
+    if not isinstance(value, dict) or value.keys() != _Pin.__annotations__.keys():
+        return False
+    numbers = [value["width"], *([] if value["asked"] is None else [value["asked"]])]
+    whole = all(type(number) is int and number >= 1 for number in numbers)
+    return whole and isinstance(value["network"], str)

@@ -3,8 +3,10 @@
 import csv
 import importlib
 import importlib.util
+import io
 import itertools
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +14,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from jaxstyle._common import files
-from jaxstyle.image.contact_sheet import Cell, draw_page
+from jaxstyle._common.text import printable
+from jaxstyle.image.contact_sheet import Cell, draw_page, save_page
+from jaxstyle.sweep import results
 from jaxstyle.sweep.manifest import Entry
 
 _CELL = 192
@@ -35,6 +39,12 @@ class _Table(NamedTuple):
     cells: list[list[Entry | None]]
 
 
+def files_of(output: Path) -> list[Path]:
+    """Returns the files that `write` writes or removes."""
+    fixed = [output / name for name in ("contact_sheet.png", "losses.png", "summary.csv")]
+    return fixed + list(output.glob("contact_sheet-*.png"))
+
+
 def write(output: Path, entries: Sequence[Entry]) -> None:
     """Writes `summary.csv`, `contact_sheet.png` (and -2, -3, … when large) and `losses.png`.
 
@@ -48,8 +58,7 @@ def write(output: Path, entries: Sequence[Entry]) -> None:
         old.unlink()
     for i, page in enumerate(_pages(_arrange(entries, varied)), 1):
         path = output / ("contact_sheet.png" if i == 1 else f"contact_sheet-{i}.png")
-        with files.atomic_write(path) as partial:
-            _draw(page, output, list(varied)).save(partial)
+        save_page(path, _draw(page, output, list(varied)))
     done = [entry for entry in entries if entry["status"] == "done"]
     if done and importlib.util.find_spec("matplotlib") is not None:
         _plot(output, done, varied)
@@ -80,6 +89,7 @@ def _label(entry: Entry, names: Sequence[str]) -> str:
 def _short(value: str) -> str:
     if re.fullmatch(r"-?\d+\.\d+(e[+-]?\d+)?", value):
         return f"{float(value):.4g}"
+    value = printable(value)
     return value if len(value) <= 24 else f"{value[:23]}…"
 
 
@@ -156,13 +166,18 @@ def _write_summary(path: Path, entries: Sequence[Entry], varied: dict[str, list[
     terms = list(dict.fromkeys(term for entry in entries for term in entry.get("terms", {})))
     columns = [*varied, "loss", *terms, "steps", "evaluations", "file", "error"]
     columns = list(dict.fromkeys(["id", "status", *columns]))
-    with files.atomic_write(path) as partial, partial.open("w", newline="") as file:
+    with (
+        files.atomic_write(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore", restval="")
         writer.writeheader()
         for entry in entries:
             settings = settings_of(entry)
             made = {name: entry[name] for name in entry if name not in ("content", "style")}
-            writer.writerow(settings | made | entry.get("terms", {}))
+            row = settings | made | entry.get("terms", {})
+            texts = {name: printable(value) for name, value in row.items() if type(value) is str}
+            writer.writerow(row | texts)
 
 
 def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) -> None:
@@ -171,11 +186,13 @@ def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) 
     figure = figures.Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
     for entry in entries:
-        with (output / "traces" / f"{entry['id']}.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        steps, losses = ([float(row[name]) for row in rows] for name in ("step", "loss"))
+        steps, losses = results.read_trace(results.trace_of(entry, output))
         axes.plot(steps, losses, linewidth=1, label=_label(entry, list(varied)))
     if varied and len(entries) <= _NAMED_CURVES:
-        axes.legend(fontsize="small")
-    with files.atomic_write(output / "losses.png") as partial:
-        figure.savefig(partial, dpi=150)
+        for text in axes.legend(fontsize="small").get_texts():
+            text.set_parse_math(False)  # a dollar in a name is no formula
+    curves = io.BytesIO()  # in memory, because a full disk would cut it in silence
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
+        figure.savefig(curves, format="png", dpi=150)
+    files.write_bytes(output / "losses.png", curves.getvalue())

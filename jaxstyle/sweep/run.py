@@ -1,28 +1,29 @@
 """Runs sweeps: makes what is missing, and records what ends."""
 
 import contextlib
-import hashlib
-import json
-import sys
+import errno
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
-from tqdm import tqdm
 
 from jaxstyle._common import files
-from jaxstyle.errors import OptionError, UsageError
-from jaxstyle.networks.layouts import sha256
-from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
+from jaxstyle._common.terminal import progress_bar
+from jaxstyle.errors import OptionError
+from jaxstyle.pipeline.job import Batch, Job, group, make_batches
 from jaxstyle.pipeline.options import option_texts
 from jaxstyle.pipeline.run import Outcome, run_batch
 from jaxstyle.pipeline.sinks import PictureFile, ProgressBar, Sink, TraceFile, WhenDone
 from jaxstyle.pipeline.studio import Studio
-from jaxstyle.sweep import manifest, report
+from jaxstyle.sweep import manifest, report, results
 from jaxstyle.sweep.manifest import Entry
 from jaxstyle.sweep.pinned import Pinned
-from jaxstyle.sweep.spec import Point, Spec, make_spec, read_spec
+from jaxstyle.sweep.plan import Planned, plan
+from jaxstyle.sweep.spec import Spec, make_spec, read_spec
+
+_log = logging.getLogger("jaxstyle")
 
 
 class Summary(NamedTuple):
@@ -39,20 +40,6 @@ class Summary(NamedTuple):
     failed: int
     missing: int
     made: int
-
-
-class _Planned(NamedTuple):
-    """A job of a sweep, and what is written about it.
-
-    Attributes:
-      job: the job, or None if its options contradict each other.
-      entry: the part of its line in the manifest that is known beforehand.
-      error: why it cannot run, if it cannot.
-    """
-
-    job: Job | None
-    entry: Entry
-    error: str | None = None
 
 
 def run_sweep(
@@ -95,8 +82,10 @@ def run_sweep(
       `Summary`.
 
     Raises:
-      UsageError: if the description is wrong; see `make_spec`.
-      OSError: if the folder cannot be written.
+      UsageError: if the description is wrong, see `make_spec`, if no job can run, or if the sweep
+        would overwrite a file that it reads.
+      FileFormatError: if the folder's records are damaged; the message names the line.
+      OSError: if the folder cannot be written. The same call goes on once it can.
 
     Example:
       >>> import tempfile
@@ -120,22 +109,16 @@ def run_sweep(
             "shard", index=index, count=count,
         )  # fmt: skip
     output = Path(output)
-    for folder in (output / "pictures", output / "traces"):
-        folder.mkdir(parents=True, exist_ok=True)
     planned, studio = _open(spec, output, download)
     record = output / "manifest.jsonl"
-    with _remove_what_was_killed(output):
-        todo = _todo(planned, output, retry_failed)
-        try:
-            pinned = Pinned(studio, output, width)
-            batches, failures = _share(studio, planned, todo, shard, pinned)
-            made = _run(studio, batches, failures, _wanted(planned, todo), record, quiet)
-        except KeyboardInterrupt:
-            done = len(_report(output, planned))
-            raise KeyboardInterrupt(
-                f"interrupted; {done} of {len(planned)} jobs of {output} have ended; "
-                "the same command goes on"
-            ) from None
+    todo = _todo(planned, output, retry_failed)
+    for folder in (output / "pictures", output / "traces"):
+        folder.mkdir(parents=True, exist_ok=True)
+        files.remove_leftovers([folder, output])
+    with _says_how_to_go_on(output, planned):
+        pinned = Pinned(studio, output, width)
+        batches, failures = _share(studio, planned, todo, shard, pinned)
+        made = _run(studio, batches, failures, _wanted(planned, todo), record, quiet)
         mine = _report(output, planned)
     done = sum(entry["status"] == "done" for entry in mine)
     return Summary(done, len(mine) - done, len(planned) - len(mine), made)
@@ -177,75 +160,40 @@ def plan_sweep(
     return studio.plan(runnable), errors
 
 
-def _open(spec: Spec, output: Path, download: bool) -> tuple[dict[str, _Planned], Studio]:
-    planned = _plan(spec, output)
+def _open(spec: Spec, output: Path, download: bool) -> tuple[dict[str, Planned], Studio]:
+    planned = plan(spec, output)
     all_jobs = [each.job for each in planned.values() if each.job is not None]
     return planned, Studio(all_jobs, download=download)
 
 
-def _todo(planned: dict[str, _Planned], output: Path, retry_failed: bool) -> set[str]:
-    """The jobs that did not end yet, or whose files are gone."""
+def _todo(planned: dict[str, Planned], output: Path, retry_failed: bool) -> set[str]:
+    """The jobs that did not end yet, or whose files are gone or damaged."""
     before = manifest.read(output / "manifest.jsonl")
 
     def ended(name: str) -> bool:
         entry = before.get(name)
         if entry is None or (retry_failed and entry["status"] == "failed"):
             return False
-        trace = output / "traces" / f"{name}.csv"
-        return entry["file"] is None or ((output / entry["file"]).is_file() and trace.is_file())
+        bad = results.bad_file(entry, output)
+        if bad is not None and bad.exists():
+            _log.warning("%s: is damaged; its job is to do again", bad)
+        return bad is None
 
     return {name for name in planned if not ended(name)}
 
 
-def _report(output: Path, planned: dict[str, _Planned]) -> list[Entry]:
+def _report(output: Path, planned: dict[str, Planned]) -> list[Entry]:
     """Writes what people look at; returns the entries of the jobs that ended, in their order."""
-    with (output / ".lock-report").open("a+") as file, manifest.locked(file):
+    with (output / ".lock-report").open("a+b") as file, manifest.locked(file):
         entries = manifest.read(output / "manifest.jsonl")
-        mine = [entries[name] for name in planned if name in entries]
+        ended = [entries[name] for name in planned if name in entries]
+        # What is damaged is another process's to make again.
+        mine = [entry for entry in ended if results.bad_file(entry, output) is None]
         report.write(output, mine)
     return mine
 
 
-def _plan(spec: Spec, output: Path) -> dict[str, _Planned]:
-    """The jobs by id; a point that is given twice is one job."""
-    planned: dict[str, _Planned] = {}
-    digests: dict[Path, str] = {}
-    for point in spec.points():
-        for path in (point.content, point.style):
-            if path not in digests:
-                with contextlib.suppress(OSError):  # the job itself will say what is wrong
-                    digests[path] = sha256(path)
-        each = _plan_point(point, digests, output)
-        planned.setdefault(each.entry["id"], each)
-    return planned
-
-
-def _plan_point(point: Point, digests: dict[Path, str], output: Path) -> _Planned:
-    error, job, settings = None, None, point.options
-    try:
-        job = make_job("stylize", point.content, point.style, output, point.options)
-        settings = job.recipe.options
-    except UsageError as reason:  # options that contradict each other
-        error = str(reason)
-    texts = option_texts("stylize", settings)
-    sources = [[path.name, digests.get(path)] for path in (point.content, point.style)]
-    for _, other in job.named_files if job is not None else ():
-        if other.is_file():
-            digests[other] = digests.get(other) or sha256(other)
-            sources.append([other.name, digests[other]])
-    name = hashlib.sha256(json.dumps([sources, texts]).encode()).hexdigest()[:12]
-    picture = f"pictures/{point.content.stem}--{point.style.stem}--{name}.png"
-    entry = {
-        "id": name,
-        "content": str(point.content),
-        "style": str(point.style),
-        "options": texts,
-        "file": picture,
-    }
-    return _Planned(job and job._replace(output=output / picture), entry, error)
-
-
-def _wanted(planned: dict[str, _Planned], todo: set[str]) -> dict[Path, Entry]:
+def _wanted(planned: dict[str, Planned], todo: set[str]) -> dict[Path, Entry]:
     """Returns the entries of the jobs to do, by the files that they write."""
     jobs = ((planned[name].job, planned[name].entry) for name in planned if name in todo)
     return {job.output: entry for job, entry in jobs if job is not None}
@@ -253,7 +201,7 @@ def _wanted(planned: dict[str, _Planned], todo: set[str]) -> dict[Path, Entry]:
 
 def _share(
     studio: Studio,
-    planned: dict[str, _Planned],
+    planned: dict[str, Planned],
     todo: set[str],
     shard: tuple[int, int],
     pinned: Pinned,
@@ -269,13 +217,10 @@ def _share(
         return [], []
     index, count = shard
     entries = {each.job.output: each.entry for each in planned.values() if each.job is not None}
-    bad = [_failure(each.entry, each.error) for each in planned.values() if each.job is None]
-
-    def fail(job: Job, error: Exception) -> None:
-        bad.append(_failure(entries[job.output], _reason(error)))
-
+    failures = [_failure(each.entry, each.error) for each in planned.values() if each.job is None]
+    shapeless: list[tuple[Job, Exception]] = []
     jobs = [each.job for each in planned.values() if each.job is not None]
-    groups = group(studio.shape, jobs, fail)
+    groups = group(studio.shape, jobs, lambda *job_and_error: shapeless.append(job_and_error))
     mine = []
     for place, (program, members) in enumerate(groups.items()):
         own = make_batches(program, members, pinned.width(program, members))
@@ -284,8 +229,11 @@ def _share(
         for batch in own[(index - place) % count :: count]:
             if any(entries[job.output]["id"] in todo for job in batch.jobs):
                 mine.append(batch)
-    failures = [entry for entry in bad if entry["id"] in todo]
-    return mine, failures if index == 0 else []
+    failures += [
+        _failure(_as_it_suits(studio, job, entries[job.output]), _reason(error))
+        for job, error in shapeless
+    ]
+    return mine, [each for each in failures if each["id"] in todo] if index == 0 else []
 
 
 def _run(
@@ -300,20 +248,25 @@ def _run(
     if failures:
         manifest.append(record, failures)
     made = len(failures)
-    with tqdm(
-        total=sum(len(batch.jobs) * batch.program.num_steps for batch in batches),
-        desc=record.parent.name, unit="step", file=sys.stderr,
-        disable=True if quiet else None, dynamic_ncols=True,
-    ) as bar:  # fmt: skip
+    steps = sum(len(batch.jobs) * batch.program.num_steps for batch in batches)
+    with progress_bar(steps, record.parent.name, quiet=quiet) as bar:
         for batch in batches:
-            entries = _run_batch(studio, batch, wanted, bar)
+            entries, stop = _run_batch(studio, batch, wanted, bar)
             manifest.append(record, entries)
             made += len(entries)
+            if stop is not None:
+                raise stop
     return made
 
 
-def _run_batch(studio: Studio, batch: Batch, wanted: dict[Path, Entry], bar: Any) -> list[Entry]:
-    """Runs a batch and writes what is wanted of it; returns the lines for the manifest."""
+def _run_batch(
+    studio: Studio, batch: Batch, wanted: dict[Path, Entry], bar: Any
+) -> tuple[list[Entry], OSError | None]:
+    """Runs a batch and writes what is wanted of it.
+
+    Returns:
+      The lines for the manifest; and what is wrong with the disk, which no job is to blame for.
+    """
 
     def sinks_of(job: Job) -> Sequence[Sink]:
         if job.output not in wanted:  # it is done, and only keeps its place in the batch
@@ -322,13 +275,38 @@ def _run_batch(studio: Studio, batch: Batch, wanted: dict[Path, Entry], bar: Any
         written: list[Sink] = [PictureFile(studio), TraceFile(trace)]
         return [ProgressBar(bar), *map(WhenDone, written)]
 
-    ours = [(job, wanted[job.output]) for job in batch.jobs if job.output in wanted]
+    ours = [
+        (job, _as_it_suits(studio, job, wanted[job.output]))
+        for job in batch.jobs
+        if job.output in wanted
+    ]
     try:
         outcomes = run_batch(studio, batch, sinks_of, tolerant=True)
     except Exception as error:  # out of memory, say: the other batches may do better
-        return [_failure(entry, _reason(error)) for _, entry in ours]
+        if _is_of_the_disk(error):
+            raise
+        return [_failure(entry, _reason(error)) for _, entry in ours], None
     by_output = {outcome.job.output: outcome for outcome in outcomes}
-    return [_entry(studio, entry, by_output[job.output]) for job, entry in ours]
+    entries, stop = [], None
+    for job, entry in ours:
+        outcome = by_output[job.output]
+        unwritten = (each.error for each in outcome.failures)
+        full = next((error for error in unwritten if _is_of_the_disk(error, errno.EIO)), None)
+        if full is None:
+            entries.append(_entry(studio, entry, outcome))
+        stop = stop or full
+    return entries, stop
+
+
+def _is_of_the_disk(error: Exception, *others: int) -> TypeGuard[OSError]:
+    """Tells whether nothing more can be written, whatever the job."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, *others)
+    return isinstance(error, OSError) and error.errno in numbers
+
+
+def _as_it_suits(studio: Studio, job: Job, entry: Entry) -> Entry:
+    """Returns a job's line with the options as they suit its network, where that was found."""
+    return {**entry, "options": option_texts("stylize", studio.options(job))}
 
 
 def _entry(studio: Studio, entry: Entry, outcome: Outcome) -> Entry:
@@ -363,12 +341,24 @@ def _reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _remove_what_was_killed(output: Path) -> Iterator[None]:
-    """Removes files that a killed process left half-written, unless another is at work."""
-    with (output / ".lock").open("a+") as lock:
-        if manifest.lock(lock, wait=False):
-            for folder in (output, output / "pictures", output / "traces"):
-                for partial in folder.glob(f"{files.PARTIAL}*"):
-                    partial.unlink(missing_ok=True)
-        manifest.lock(lock, shared=True)
+def _says_how_to_go_on(output: Path, planned: dict[str, Planned]) -> Iterator[None]:
+    """Ends a sweep that was interrupted, or whose disk is full, with what it came to."""
+
+    def state() -> str:
+        ended = manifest.read(output / "manifest.jsonl").keys() & planned.keys()
+        return (
+            f"{len(ended)} of {len(planned)} jobs of {output} have ended; the same command goes on"
+        )
+
+    try:
         yield
+    except KeyboardInterrupt:
+        # A second interrupt spares the report: the next run writes it.
+        with contextlib.suppress(KeyboardInterrupt, OSError):
+            _report(output, planned)
+        raise KeyboardInterrupt(f"interrupted; {state()}") from None
+    except OSError as error:
+        if not _is_of_the_disk(error, errno.EIO):
+            raise
+        named = error.strerror and f"{error.filename or output}: {error.strerror.lower()}"
+        raise OSError(f"{named or error}; {state()}") from error

@@ -6,16 +6,20 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 import numpy as np
 
 from jaxstyle._common.checks import check_choice
 from jaxstyle._common.files import find_pictures
 from jaxstyle.errors import FileFormatError, UsageError, usage_errors
+from jaxstyle.pipeline.kinds import brief, not_empty
 from jaxstyle.pipeline.options import check_options, picture_options
 
 Combine = Literal["grid", "zip", "random"]
+MOST_JOBS = 100_000
+"""A sweep has at most so many jobs, and an option so many values."""
+_LONGEST = 2**24  # bytes of a description; whatever is longer is another kind of file
 _KEYS = ("content", "style", "combine", "count", "seed", "options")
 _RANGES = ("from", "to", "count", "scale", "whole")
 _DRAWS = ("low", "high", "count", "scale", "whole")
@@ -74,6 +78,9 @@ class Spec:
         as many jobs as `count` says, each with a value of every axis drawn at random.
       count: the number of jobs of "random".
       seed: of everything drawn.
+      given: the names that the photographs and paintings were found by.
+      root: the folder that these are relative to.
+      file: the TOML file that describes the sweep, if it came from one.
     """
 
     contents: tuple[Path, ...]
@@ -83,24 +90,29 @@ class Spec:
     combine: Combine
     count: int | None
     seed: int
+    given: tuple[str, ...] = ()
+    root: Path = Path()
+    file: Path | None = None
 
     def points(self) -> list[Point]:
         """Returns the jobs, in order.
 
         Raises:
-          UsageError: if the axes of "zip" have different lengths, or a drawn value is not one of
-            the option's.
+          UsageError: if the axes of "zip" have different lengths, there are too many jobs, or a
+            drawn value is not one of the option's.
         """
         if self.combine == "random":
+            _check_count("the sweep", self.count or 0)
             return self._draw()
         axes = {"content": list(self.contents), "style": list(self.styles), **self.axes}
         columns = [values for values in axes.values() if isinstance(values, list)]
+        lengths = {name: len(column) for name, column in zip(axes, columns, strict=True)}
+        count = (math.prod if self.combine == "grid" else max)(lengths.values())
+        _check_count("the sweep", count)
         rows: Iterable[tuple[Any, ...]]
         if self.combine == "grid":
             rows = itertools.product(*columns)
         else:
-            lengths = {name: len(column) for name, column in zip(axes, columns, strict=True)}
-            count = max(lengths.values())
             odd = {name: n for name, n in lengths.items() if n not in (1, count)}
             if odd:
                 given = ", ".join(f"{name} {n}" for name, n in lengths.items())
@@ -133,15 +145,21 @@ def read_spec(path: Path) -> Spec:
     """Reads a sweep from a TOML file; the names of pictures in it are relative to its folder.
 
     Raises:
-      FileFormatError: if the file is not TOML.
+      FileFormatError: if the file is not TOML, or too long or too deeply nested.
       UsageError: if it does not describe a sweep.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ValueError("it is too long for a sweep's description")
+        content = tomllib.loads(text.decode("utf-8-sig"))
+    except ValueError as error:  # numbers of too many digits are none of tomllib's own errors
         raise FileFormatError(f"{path}: not TOML ({error})") from None
+    except RecursionError:
+        raise FileFormatError(f"{path}: its brackets are nested too deeply") from None
     try:
-        return make_spec(content, root=path.parent)
+        return dataclasses.replace(make_spec(content, root=path.parent), file=path)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
 
@@ -169,8 +187,11 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
       >>> [point.options["style-weight"] for point in spec.points()]
       [0.1, 0.1, 1.0, 1.0, 10.0, 10.0]
     """
-    with usage_errors():
-        return _make_spec(description, root)
+    try:
+        with usage_errors():
+            return _make_spec(description, root)
+    except RecursionError:
+        raise UsageError("the description is nested too deeply") from None
 
 
 def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
@@ -179,12 +200,12 @@ def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
     check_choice("combine", combine, get_args(Combine))
     count, seed = description.get("count"), description.get("seed", 0)
     if combine == "random" and not _is_count(count):
-        raise ValueError(f'combine = "random" needs count, the number of jobs, got {count}')
+        raise ValueError(f'combine = "random" needs count, the number of jobs, got {brief(count)}')
     if combine != "random" and count is not None:
         raise ValueError(f'count is for combine = "random", not for "{combine}"')
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed should be a whole number of at least 0, got {seed!r}")
-    pictures = {}
+        raise ValueError(f"seed should be a whole number of at least 0, got {brief(seed)}")
+    pictures, names = {}, []
     for kind in ("content", "style"):
         given = description.get(kind, [])
         given = [given] if isinstance(given, str | Path) else given
@@ -194,12 +215,15 @@ def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
             or not all(isinstance(name, str | Path) for name in given)
         ):
             raise ValueError(f"{kind} should be a file, a folder, a pattern or a list of them")
-        pictures[kind] = tuple(find_pictures([str(name) for name in given], root))
+        with usage_errors(kind):
+            texts = [not_empty(str(name)) for name in given]
+        pictures[kind] = tuple(find_pictures(texts, root))
+        names += texts
     axes: dict[str, list[Any] | Draws] = {}
     fixed: dict[str, Any] = {}
     given = description.get("options", {})
     if not isinstance(given, Mapping):
-        raise ValueError(f"options should be a table, got {given!r}")
+        raise ValueError(f"options should be a table, got {brief(given)}")
     for i, (name, value) in enumerate(given.items()):
         rng = np.random.default_rng([seed, i])
         values = _values(name, value, combine, rng)
@@ -210,7 +234,17 @@ def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
             axes[name] = values
         else:
             axes[name] = [_relocated(name, _checked(name, each), root) for each in values]
-    spec = Spec(pictures["content"], pictures["style"], axes, fixed, combine, count, seed)
+    spec = Spec(
+        pictures["content"],
+        pictures["style"],
+        axes,
+        fixed,
+        combine,
+        count,
+        seed,
+        tuple(names),
+        root,
+    )
     spec.points()  # what is wrong should be found before hours of work
     return spec
 
@@ -235,6 +269,7 @@ def _values(
     if isinstance(value, Sequence) and not isinstance(value, str):
         if not value:
             raise ValueError(f"{name} has no values")
+        _check_count(name, len(value))
         return list(value)
     if not isinstance(value, Mapping) or not {"from", "to", "low", "high"} & set(value):
         return None
@@ -248,12 +283,18 @@ def _values(
     check_choice(f"scale of {name}", scale, ("linear", "log"))
     if scale == "log" and min(low, high) <= 0:
         raise ValueError(f"{name}: a logarithmic scale needs numbers greater than 0")
-    draws = Draws(low, high, scale == "log", bool(value.get("whole", False)))
+    whole = value.get("whole", False)
+    if not isinstance(whole, bool):
+        raise ValueError(f"whole of {name} should be true or false, got {brief(whole)}")
+    draws = Draws(low, high, scale == "log", whole)
+    count = value.get("count")
+    if combine == "random" and count is None:
+        return draws
+    if not _is_count(count):
+        raise ValueError(f"{name} needs count, the number of its values, got {brief(count)}")
     if combine == "random":
         return draws
-    count = value.get("count", 0)
-    if not _is_count(count):
-        raise ValueError(f"{name} needs count, the number of its values")
+    _check_count(name, count)
     if drawn:
         return [draws.at(fraction) for fraction in np.asarray(rng.random(count)).tolist()]
     return [draws.at(fraction) for fraction in np.linspace(0, 1, count).tolist()]
@@ -264,11 +305,19 @@ def _is_number(value: Any) -> bool:
     return number and abs(value) < 1e300  # compared: a whole number may be too large for a float
 
 
-def _is_count(count: Any) -> bool:
+def _is_count(count: Any) -> TypeGuard[int]:
     return isinstance(count, int) and not isinstance(count, bool) and count >= 1
+
+
+def _check_count(what: str, count: int) -> None:
+    if count > MOST_JOBS:
+        kind = "jobs" if what == "the sweep" else "values"
+        raise UsageError(
+            f"{what} has more than {MOST_JOBS} {kind}, the most that a sweep can have; divide it"
+        )
 
 
 def _check_keys(what: str, given: Mapping[str, Any], valid: Sequence[str]) -> None:
     for key in given:
         if key not in valid:
-            raise ValueError(f"{what} has no {key!r}; valid: {', '.join(valid)}")
+            raise ValueError(f"{what} has no {brief(key)}; valid: {', '.join(valid)}")

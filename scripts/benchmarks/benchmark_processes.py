@@ -105,7 +105,7 @@ def measure_memory(network: str, size: int, lanes: int, steps: int) -> tuple[int
     # What the compiler left free would hide what the run takes.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     held = sum(leaf.nbytes for leaf in jax.tree.leaves((params, lane)))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak counts from here
     before = resident("VmRSS")
     run()
     return plan.total(lanes), resident("VmHWM") - before + held
@@ -152,5 +152,5 @@ def plan_rows(network: str, size: int) -> dict[int, int]:
 
 def resident(name: str) -> int:
     """Reads a number of bytes that Linux keeps for this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))

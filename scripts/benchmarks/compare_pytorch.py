@@ -184,7 +184,7 @@ def _peak_of_two(run: Callable[[], Any], comparison: Comparison, name: str) -> i
         return int(cuda.max_memory_allocated() - held)
     # Memory that compiling and loading left free would hide what the evaluations take.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak counts from here
     held = resident("VmRSS")
     run(), run()
     return max(1, resident("VmHWM") - held)  # tiny pictures may fit into what is held
@@ -362,7 +362,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.table is None:
         print(text, end="", file=sys.stderr)
     else:
-        options.table.write_text(text)
+        options.table.write_text(text, encoding="utf-8")
     if options.plot is not None:
         comparison_report.plot(cases, options.plot)
 

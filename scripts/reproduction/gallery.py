@@ -19,7 +19,6 @@ import jax.numpy as jnp
 from PIL import Image
 
 import jaxstyle
-from jaxstyle._common import files
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli import main as run_command
 from jaxstyle.image import contact_sheet
@@ -102,8 +101,7 @@ def draw(path: Path, rows: list[list[tuple[Path, str]]]) -> None:
     columns = max(len(row) for row in cells)
     cells = [row + [None] * (columns - len(row)) for row in cells]
     page = contact_sheet.draw_page([""] * columns, [""] * len(cells), cells, _COLUMN)
-    with files.atomic_write(path) as partial:
-        page.save(partial, format="JPEG", quality=88)
+    contact_sheet.save_page(path, page, quality=88)
 
 
 def wrap(line: str, width: int = 34) -> list[str]:

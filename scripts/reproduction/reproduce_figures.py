@@ -36,7 +36,6 @@ import jax
 import numpy as np
 from PIL import Image
 
-from jaxstyle._common import files
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import contact_sheet, pixels
 from jaxstyle.networks.load import load_network
@@ -79,8 +78,7 @@ def draw(path: Path, figure: Figure) -> None:
     ]
     labels = [label for label, _ in figure.rows]
     page = contact_sheet.draw_page([""] * width, labels, rows, _COLUMN)
-    with files.atomic_write(path) as partial:
-        page.save(partial, format="JPEG", quality=90)
+    contact_sheet.save_page(path, page)
 
 
 def _shown(picture: jax.Array) -> Image.Image:
@@ -152,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"{parser.prog}: {error}")
     text, failed = report(figures, quick)
-    (arguments.output / "README.md").write_text(text)
+    (arguments.output / "README.md").write_text(text, encoding="utf-8")
     print(text)
     if failed:
         sys.exit("\n".join(["not as the papers say:", *failed]))

@@ -111,7 +111,7 @@ def compare(arguments: argparse.Namespace) -> None:
         cells.append(contact_sheet.Cell(shown, [name, f"style left {case['style_left']:.3f}"]))
     if arguments.output:
         page = contact_sheet.draw_page([""] * len(cells), [""], [cells], _COLUMN)
-        page.save(arguments.output, quality=88)
+        contact_sheet.save_page(arguments.output, page, quality=88)
 
 
 if __name__ == "__main__":

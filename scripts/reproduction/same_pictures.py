@@ -148,8 +148,8 @@ def prepare(folder: Path) -> None:
     clear = lake.resize((96, 72))
     clear.putalpha(mask)
     clear.save(folder / "clear.png")
-    (folder / "grid.toml").write_text(GRID)
-    (folder / "random.toml").write_text(RANDOM)
+    (folder / "grid.toml").write_text(GRID, encoding="utf-8")
+    (folder / "random.toml").write_text(RANDOM, encoding="utf-8")
     widths = (("conv1_1", 6), ("conv1_2", 7), ("conv2_1", 8), ("conv2_2", 9))
     widths += tuple((f"conv{block}_{i}", 10) for block in (3, 4, 5) for i in (1, 2, 3, 4))
     write_network(folder / "net.safetensors", widths)
@@ -264,7 +264,7 @@ def written(folder: Path, before: set[Path]) -> str:
                 for frame in ImageSequence.Iterator(image):
                     digest.update(f"{frame.mode}{frame.size}".encode() + frame.tobytes())
         elif path.suffix == ".csv":
-            with path.open(newline="") as file:
+            with path.open(newline="", encoding="utf-8") as file:
                 for row in csv.reader(file):
                     digest.update(repr(row).encode())
     return digest.hexdigest()[:16]
@@ -322,7 +322,7 @@ def main() -> None:
     arguments = parser.parse_args()
     known = {}
     if arguments.against:
-        lines = arguments.against.read_text().splitlines()
+        lines = arguments.against.read_text(encoding="utf-8").splitlines()
         known = dict(line.rsplit("\t", 1) for line in lines)
         known = {name: digest for name, digest in known.items() if fnmatch(name, arguments.only)}
     found, different = {}, []
@@ -333,7 +333,9 @@ def main() -> None:
             different.append(name)
         print(f"{name}\t{digest}" + ("" if same else f"\twas {known[name]}"), flush=True)
     if arguments.output:
-        arguments.output.write_text("".join(f"{n}\t{d}\n" for n, d in found.items()))
+        arguments.output.write_text(
+            "".join(f"{n}\t{d}\n" for n, d in found.items()), encoding="utf-8"
+        )
     if arguments.against:
         missing = sorted(set(known) - set(found))
         print(f"{len(found)} cases, {len(different)} different, {len(missing)} missing")

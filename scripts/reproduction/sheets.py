@@ -24,7 +24,7 @@ class Sheets:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             lines = folder / "cases.jsonl"
-            for line in lines.read_text().splitlines() if lines.exists() else ():
+            for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else ():
                 case = json.loads(line)
                 self._known[case["key"]] = case
 
@@ -40,7 +40,7 @@ class Sheets:
         print(json.dumps(case), flush=True)
         if self._folder is not None:
             jaxstyle.save_image(self._folder / f"{case['key']}.png", image)
-            with (self._folder / "cases.jsonl").open("a") as file:
+            with (self._folder / "cases.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(case) + "\n")
 
     def row(self, name: str, row: list[jax.Array]) -> None:

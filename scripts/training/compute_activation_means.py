@@ -47,8 +47,7 @@ def main() -> None:
         "jax": jax.__version__,
     }
     data = save({name: np.asarray(mean) for name, mean in means.items()}, metadata=notes)
-    with files.atomic_write(arguments.output) as partial:
-        partial.write_bytes(data)
+    files.write_bytes(arguments.output, data)
     print(json.dumps({"sha256": hashlib.sha256(data).hexdigest(), **notes}, indent=2))
 
 

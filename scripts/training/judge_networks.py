@@ -26,7 +26,7 @@ import jaxstyle
 from jaxstyle import evaluate
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import contact_sheet, pixels
-from jaxstyle.networks import vgg
+from jaxstyle.networks import rescaling, vgg
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.presets import Preset, get_preset
@@ -102,8 +102,8 @@ def random_network(shape: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
 
 def rescale_by_layer(params: vgg.Params, squares: list[jax.Array]) -> vgg.Params:
     """Returns the network with a mean activation of one in each layer, over some pictures."""
-    means = vgg.activation_means(params, squares)
-    return vgg.rescale_params(
+    means = rescaling.activation_means(params, squares)
+    return rescaling.rescale_params(
         params, {name: jnp.full_like(mean, mean.mean()) for name, mean in means.items()}
     )
 
@@ -190,7 +190,7 @@ def draw_sheet(path: Path, names: list[str], rows: list[tuple[list[jax.Array], l
             row.append(contact_sheet.Cell(Image.fromarray(small.round().astype(np.uint8)), [line]))
         cells.append(row)
     heads = ["photograph", "painting", *names]
-    contact_sheet.draw_page(heads, [""] * len(cells), cells, _COLUMN).save(path, quality=90)
+    contact_sheet.save_page(path, contact_sheet.draw_page(heads, [""] * len(cells), cells, _COLUMN))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

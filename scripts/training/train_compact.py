@@ -47,7 +47,7 @@ from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli.networks import central_square
 from jaxstyle.losses import functional
 from jaxstyle.losses.spec import LossSpec
-from jaxstyle.networks import load, vgg
+from jaxstyle.networks import load, rescaling, vgg
 from jaxstyle.networks.catalogue import shipped
 from jaxstyle.networks.convolution import Convolution
 from jaxstyle.networks.layouts import sha256
@@ -235,10 +235,10 @@ class Distillation:
                     for what, layers in found.items()
                     for layer, error in layers.items()
                 })  # fmt: skip
-                with files.atomic_write(checkpoint) as partial:
-                    partial.write_bytes(
-                        flax.serialization.to_bytes({"state": self.state, "pool": self.pool})
-                    )
+                files.write_bytes(
+                    checkpoint,
+                    flax.serialization.to_bytes({"state": self.state, "pool": self.pool}),
+                )
         bar.close()
 
 
@@ -264,14 +264,13 @@ def _cut(path: Path, step: int) -> None:
         return
     header, *rows = path.read_bytes().splitlines(keepends=True)
     kept = [row for row in rows if int(row.partition(b",")[0]) <= step]
-    with files.atomic_write(path) as partial:
-        partial.write_bytes(b"".join([header, *kept]))
+    files.write_bytes(path, b"".join([header, *kept]))
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:
     """Adds a row to a curve."""
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, row)
         if new:
             writer.writeheader()
@@ -280,13 +279,13 @@ def _append(path: Path, row: Mapping[str, Any]) -> None:
 
 def finish(params: vgg.Params, photos: Iterable[Path]) -> dict[str, Any]:
     """Returns the network as it ships, with mean activations of one over some photographs."""
-    return vgg.normalize_params(params, map(central_square, photos))
+    return rescaling.normalize_params(params, map(central_square, photos))
 
 
 def add_to_manifest(path: Path) -> None:
     """Writes the file's checksum, source and licence into the manifest beside it."""
     manifest = path.with_name("manifest.json")
-    content = json.loads(manifest.read_text())
+    content = json.loads(manifest.read_text(encoding="utf-8"))
     entry = {
         "name": "compact",
         "file": path.name,
@@ -296,7 +295,7 @@ def add_to_manifest(path: Path) -> None:
     }
     content["files"] = [e for e in content["files"] if e["name"] != entry["name"]] + [entry]
     with files.atomic_write(manifest) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
@@ -307,12 +306,12 @@ def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
     """
     work.mkdir(parents=True, exist_ok=True)
     path = work / "settings.json"
-    before = json.loads(path.read_text()) if path.exists() else settings
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else settings
     changed = [f"{k} was {before.get(k)}" for k, v in settings.items() if before.get(k) != v]
     if changed:
         raise ValueError(f"{work}: begun otherwise ({', '.join(changed)}); use another --work")
     with files.atomic_write(path) as partial:
-        partial.write_text(json.dumps(settings, indent=2) + "\n")
+        partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -91,7 +91,7 @@ def test_in_a_sweep(cli, network):
     hows = ["style", "luminance", "histogram"]
     spec = {"content": "content.png", "style": "style.png", "options": options | {"color": hows}}
     assert sweep.run_sweep(spec, "swept", width=3, quiet=True).done == 3
-    lines = Path("swept/manifest.jsonl").read_text().splitlines()
+    lines = Path("swept/manifest.jsonl").read_text(encoding="utf-8").splitlines()
     made = {entry["options"]["color"]: entry["file"] for entry in map(json.loads, lines)}
     assert list(made) == hows
     for how, file in made.items():
@@ -103,7 +103,7 @@ def test_in_a_sweep(cli, network):
 def test_settings_bring_the_colours_back(cli):
     done(cli(STYLIZE, color="luminance"))
     Path("out.png").rename("first.png")
-    replay = {"settings_from": "first.png", "size": None, "steps": None, "network": None}
+    replay = {"settings_from": "first.png", "size": None, "steps": None}
     done(cli(STYLIZE, **replay))
     assert Path("out.png").read_bytes() == Path("first.png").read_bytes()
 

@@ -83,6 +83,7 @@ def test_one_scale_equals_the_plain_run(cli):
     assert (pixels("out.png") == pixels("scaled.png")).all()
 
 
+@pytest.mark.slow
 def test_scales_from_coarse_to_fine(cli):
     ran = done(
         cli(STYLIZE + " --json", size=None, steps=None, scales="16,24,32", scale_steps="3,2,1",
@@ -128,6 +129,7 @@ def test_who_diverges_at_one_scale_has_no_part_in_the_next(network):
     assert [track.step for track in tracks] == [3, 6]
 
 
+@pytest.mark.slow
 def test_controls_ride_in_grids_and_sweeps(cli, network):
     done(cli("stylize content.png style.png paint.png -o grid", mix="paint.png=0.5", width=2))
     done(cli(STYLIZE, mix="paint.png=0.5"))
@@ -138,10 +140,14 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
         'content = "../content.png"\nstyle = "../style.png"\n[options]\n'
         f'network = "{network}"\nsize = 32\nsteps = 2\ncontent-layers = "relu2_1"\n'
         'style-layers = "relu1_1"\nmix = ["../paint.png=0", "../paint.png=0.5"]\n'
-        'keep = "../left.png"\n'
+        'keep = "../left.png"\n',
+        encoding="utf-8",
     )
     done(cli("sweep folder/sweep.toml -o swept"))
-    jobs = [json.loads(line) for line in Path("swept/manifest.jsonl").read_text().splitlines()]
+    jobs = [
+        json.loads(line)
+        for line in Path("swept/manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(jobs) == 2
     assert len({job["loss"] for job in jobs}) == 2
 

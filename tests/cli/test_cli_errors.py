@@ -26,6 +26,7 @@ from helpers.command_line import (
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from jaxstyle.cli import main
 from jaxstyle.image.io import read_settings, save_image
 from jaxstyle.networks import catalogue, download
 from jaxstyle.optimization import descent
@@ -42,7 +43,7 @@ INF_AND_SUCH = ("-1", "nan", "inf", "-inf", "1e999", "much")
 def refused(cli):
     """Runs a command that must fail, and checks all that every failure has in common."""
     for name in ("out.png", "trace.csv", "net.safetensors"):
-        Path(name).write_text(f"an older {name}")
+        Path(name).write_text(f"an older {name}", encoding="utf-8")
 
     def files():
         return {p: p.is_file() and p.read_bytes() for p in Path().rglob("*")}
@@ -93,7 +94,7 @@ def test_files_that_are_no_pictures(refused, kind, status, says):
     for line in (
         f"stylize {name} style.png -o out.png",
         f"stylize content.png {name} -o out.png",
-        f"stylize content.png style.png {name} -o folder",
+        f"stylize {name} style.png {name} -o folder",
         f"texture {name} -o out.png",
         f"reconstruct {name} -o out.png",
         f"{STYLIZE} --settings-from {name}",
@@ -118,7 +119,7 @@ def test_tiny_and_thin_pictures(refused, size):
 def test_sizes_too_small_for_the_layers(refused):
     deep = {"content_layers": "relu1_1", "style_layers": "relu5_1", "padding": "zero"}
     refused(STYLIZE, "content.png", "relu5_1", "16×16", "larger --size", size=15, **deep)
-    refused(STYLIZE, "style.png", "relu5_1", "larger --size", style_size=15, **deep)
+    refused(STYLIZE, "style.png", "relu5_1", "larger --style-size", style_size=15, **deep)
     del deep["content_layers"]
     refused(TEXTURE, "--output-size 40x15", "relu5_1", output_size="40x15", **deep)
     refused(RECONSTRUCT, "content.png", "pool5", "32×32", layer="pool5", padding="zero")
@@ -155,6 +156,8 @@ def test_numbers_out_of_range(refused, option):
     for value in (*INF_AND_SUCH, *(["0"] if option == "learning-rate" else [])):
         expected = "should be a number"
         refused(f"{STYLIZE} --{option}={value}", f"--{option}", expected, f"got {value}")
+    if option == "init-noise":  # a standard deviation, of pixels from 0 to 1
+        refused(f"{STYLIZE} --init-noise 5", "should be a number from 0 to 1, got 5")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,9 @@ def test_usage(refused):
     refused("", "COMMAND")
     refused("paint a b", "paint", "stylize", "texture", "reconstruct", "weights")
     refused("stylize content.png", "STYLE", "-o/--output")
-    refused(f"{STYLIZE} --nosuch", "--nosuch", "jaxstyle --help")
+    for line, prog in ((STYLIZE, "jaxstyle stylize"), ("weights list", "jaxstyle weights list")):
+        refused(f"{line} --nosuch", "unknown arguments: --nosuch", f"see {prog} --help")
+    refused("--nosuch weights list", "--nosuch", "see jaxstyle --help")
     refused(f"{TEXTURE} --content-weight 1", "--content-weight")
     refused(f"{STYLIZE} --layer relu1_1", "--layer")
     refused(f"{STYLIZE} --step 9", "--step")  # no abbreviations: a later option could claim them
@@ -193,6 +198,33 @@ def test_usage(refused):
     refused(f"{line} -o new.png", "new.png", "folder")
     refused(f"{line} -o folder --trace trace.csv", "--trace")
     refused("stylize content.png style.png ./style.png -o folder", "content--style.png", "rename")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["stylize", "", "style.png", "-o", "new.png"],  # which would be the folder at hand
+        ["stylize", "content.png", "", "-o", "new.png"],
+        ["stylize", "content.png", "style.png", "-o", ""],
+        ["stylize", "content.png", "style.png", "-o", "folder", "--content", ""],
+        *(
+            ["stylize", "content.png", "style.png", "-o", "new.png", f"--{option}", ""]
+            for option in ("keep", "init", "network", "fine-style", "mix", "regions", "trace")
+        ),
+        ["texture", "", "-o", "new.png"],
+        ["reconstruct", "", "-o", "new.png"],
+        ["sweep", "", "-o", "new"],
+        ["weights", "verify", ""],
+        ["weights", "convert", "content.png", "-o", "new.safetensors", "--normalize", ""],
+    ],
+)
+def test_empty_names(cli, capsys, argv):
+    before = sorted(os.listdir())
+    assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert "should not be empty" in err
+    assert err.count("\n") == 1
+    assert sorted(os.listdir()) == before
 
 
 @pytest.mark.parametrize("option", ["--output", "--trace"])
@@ -224,7 +256,7 @@ def test_network_files_that_do_not_fit(refused, network):
     good, arrays = network.read_bytes(), load_file(network)
     Path("truncated.safetensors").write_bytes(good[: len(good) // 2])
     Path("empty.safetensors").write_bytes(b"")
-    Path("text.safetensors").write_text("This is no network.")
+    Path("text.safetensors").write_text("This is no network.", encoding="utf-8")
     gone = ("conv1_2.bias", "conv4_3.kernel", "conv5_4.bias")
     save_file({k: v for k, v in arrays.items() if k not in gone}, "incomplete.safetensors")
     save_file({"fc.weight": np.ones((2, 2), np.float32)}, "another.safetensors")
@@ -271,14 +303,60 @@ def test_words_in_a_name_are_no_lack_of_memory(refused):
 
 def test_missing_masks_are_found_before_a_network_is_wanted(refused):
     for options in ({"keep": "lost.png"}, {"regions": "lost.png;rest"}):
-        refused(STYLIZE, "lost.png: no such file", network=None, no_download=True, **options)
-        refused(STYLIZE, "lost.png: no such file", dry_run=True, **options)
+        says = f"--{next(iter(options))} lost.png: no such file"
+        refused(STYLIZE, says, network=None, no_download=True, **options)
+        refused(STYLIZE, says, dry_run=True, **options)
+
+
+def test_what_is_wrong_with_a_file_names_the_option_that_named_it(refused):
+    Path("text.png").write_text("This is a text, not a picture.", encoding="utf-8")
+    Image.new("RGB", (1, 1)).save("tiny.png")
+    for option, value in (
+        ("keep", "{}"),
+        ("regions", "{};rest"),
+        ("regions", "rest;style.png,style={}"),
+        ("regions", "rest;style.png,style-mask={}"),
+        ("mix", "{}=0.5"),
+        ("fine_style", "{}"),
+        ("init", "{}"),
+    ):
+        name = option.replace("_", "-")
+        given = {option: value.format("text.png")}
+        refused(STYLIZE, f"--{name} text.png: not an image", status=1, **given)
+        given = {option: value.format("lost.png")}
+        refused(STYLIZE, f"error: --{name} lost.png: no such file", **given)
+        if value in ("{}=0.5", "rest;style.png,style={}"):
+            given = {option: value.format("tiny.png")}
+            refused(STYLIZE, f"--{name} tiny.png: an image of 1×1 pixels is too small", **given)
+    refused(STYLIZE, "error: style.png: ", "use a larger --style-size", style_size=1)
+    refused(STYLIZE, "error: style.png: ", "use a larger --style-scale", style_scale=0.01)
+    refused(STYLIZE, "error: content.png: ", "use a larger --size", size=1, style_size=32)
+
+
+@pytest.mark.parametrize("option", ["output", "trace", "animate", "keep", "init", "network", "mix"])
+def test_a_name_that_is_too_long_is_one_line(refused, option):
+    for name in ("n" * 300 + ".png", f"{'n' * 300}/a.png"):
+        value = {"mix": f"{name}=0.5", "animate": f"{name}.gif"}.get(option, name)
+        refused(STYLIZE, name, **{option: value})
+
+
+def test_a_name_that_becomes_too_long_is_found_at_once(refused):
+    name = "n" * 250 + ".png"
+    os.link("content.png", name)
+    refused(f"stylize {name} style.png content.png -o folder", "--style.png: this name is too long")
+    name += "x" * 50
+    for line in (f"stylize {name} style.png -o out.png", f"sweep {name} -o folder"):
+        refused(line, name)
 
 
 def test_settings_that_cannot_be_used(refused, cli):
     refused(STYLIZE, "content.png", "no jaxstyle settings", status=1, settings_from="content.png")
     done(cli("texture style.png -o texture.png"))
     refused(STYLIZE, "texture.png", "jaxstyle texture", settings_from="texture.png")
+    done(cli(STYLIZE.replace("out.png", "first.png")))
+    line = "stylize content.png style.png -o new.png"  # which names no network
+    says = "first.png: its settings name a file; to allow that, type --network "
+    refused(line, says, settings_from="first.png", network=None)
     for options, says in (
         (["a list"], "options"),
         (None, "options"),
@@ -329,7 +407,7 @@ def test_interrupt_before_the_first_step(cli, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(descent, "descend_resolved", interrupted)
-    Path("out.png").write_text("an older picture")
+    Path("out.png").write_text("an older picture", encoding="utf-8")
     for preset in PRESETS:
         ran = cli(STYLIZE, preset=preset, steps=None, trace="trace.csv")
         message = "jaxstyle: interrupted before the first step; out.png was not written\n"
@@ -401,7 +479,10 @@ def test_weights_convert_and_verify(cli, refused):
     refused(f"{line} trace.csv", "trace.csv", "not an image", status=1)
     os.link("content.png", "photos/content.png")
     done(cli(f"{line} photos style.png"))
-    refused(line.replace("plain", "unit") + " style.png", "unit.safetensors", "--normalize")
+    refused(
+        "weights convert unit.safetensors -o net.safetensors --normalize style.png",
+        "unit.safetensors: is normalised already; leave --normalize out",
+    )
     report = json.loads(done(cli("weights verify unit.safetensors --json")).out)
     assert (report["normalized"], report["network"], report["layout"]) == (
         True,

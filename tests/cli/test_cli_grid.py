@@ -22,7 +22,7 @@ def test_folders_and_patterns_make_a_grid(cli):
         Path(folder).mkdir()
         for i, name in enumerate(names):
             write_picture(f"{folder}/{name}.png", 3 + i)
-    Path("photos/notes.txt").write_text("no picture")
+    Path("photos/notes.txt").write_text("no picture", encoding="utf-8")
     ran = done(cli("stylize photos paintings/*.png -o made", json=True))
     outputs = [json.loads(line)["output"] for line in ran.out.splitlines()]
     assert outputs == [f"made/{c}--{s}.png" for c in "ab" for s in "xy"]
@@ -34,6 +34,7 @@ def test_folders_and_patterns_make_a_grid(cli):
     assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png"]
 
 
+@pytest.mark.slow
 def test_photographs_of_several_sizes_in_wide_batches(cli):
     for i, size in enumerate([(48, 32), (32, 48), (48, 32)]):
         pixels_of = np.random.default_rng(i).integers(0, 256, (*size, 3), np.uint8)
@@ -50,6 +51,37 @@ def test_a_folder_with_one_photograph_is_a_grid_of_one(cli):
     write_picture("photos/a.png", 3)
     done(cli("stylize photos style.png -o made"))
     assert os.listdir("made") == ["a--style.png"]
+
+
+@pytest.fixture
+def holiday(cli):
+    """A folder of photographs, of which some are broken."""
+    folder = Path("holiday[1]")
+    folder.mkdir()
+    write_picture(folder / "a.png", 3)
+    write_picture(folder / "z.png", 4)
+    (folder / "b.jpg").write_text("This is a text, not a picture.")
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes()[:2000])
+    (folder / "d.png").symlink_to("nowhere.png")
+    (folder / ".hidden.png").write_text("left over")
+    (folder / "folder.png").mkdir()
+    return folder
+
+
+BROKEN = ["b.jpg: not an image", "c.png: damaged or incomplete", "d.png: no such file"]
+
+
+@pytest.mark.parametrize("given", ["holiday[1]", "holiday[1]/*.*"])
+def test_broken_pictures_are_told_at_the_end_and_the_others_are_made(cli, holiday, given):
+    ran = cli(f"stylize {given} style.png content.png -o made")
+    assert ran.status == 1
+    lines = ran.err.splitlines()
+    assert len(lines) == len(BROKEN)
+    for line, says in zip(lines, BROKEN, strict=True):
+        assert line.startswith(f"jaxstyle: error: {holiday}/{says}")
+    assert sorted(os.listdir("made")) == [
+        f"{c}--{s}.png" for c in "az" for s in ("content", "style")
+    ]
 
 
 def test_a_plan_without_a_run(cli):
@@ -112,7 +144,10 @@ def test_a_damaged_snapshot_is_refused(cli):
     Path("out.png.snapshot").write_bytes(b"PK\x03\x04 not really")
     ran = cli(STYLIZE, resume=True)
     assert ran.status == 1
-    assert "out.png.snapshot: no snapshot of jaxstyle's; remove it to begin again" in ran.err
+    assert (
+        "out.png.snapshot: no snapshot of jaxstyle's that fits this run; remove it to begin again"
+        in ran.err
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from jaxstyle import samples
+from jaxstyle.cli import programs
+from jaxstyle.networks import catalogue
 
 # Counts the programs that are compiled, and not read from where they were kept.
 COUNT = """
@@ -46,6 +49,12 @@ def test_a_second_start_compiles_nothing_that_took_long(tmp_path):
     assert kept
     assert run(tmp_path) == len(kept)
     assert (tmp_path / "out.png").read_bytes() == first
+    for i, entry in enumerate(kept):  # a disk that was full, a page that was lost, an attack
+        data = entry.read_bytes()
+        entry.write_bytes((b"", data[: len(data) // 2], bytes(len(data)))[i % 3])
+    assert run(tmp_path) == 0
+    assert run(tmp_path) == len(kept)
+    assert (tmp_path / "out.png").read_bytes() == first
 
 
 @pytest.mark.slow
@@ -55,3 +64,81 @@ def test_nothing_is_kept_where_it_cannot_be_or_should_not(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     assert run(tmp_path, JAX_COMPILATION_CACHE_DIR=str(elsewhere)) == 0
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.fixture
+def mender(tmp_path):
+    with warnings.catch_warnings():
+        mender = programs._Mender(tmp_path)
+        mender.listen()
+        yield mender
+
+
+def trouble(doing: str, program: str, reason: str) -> None:
+    """What JAX warns of; see `jax._src.compiler`."""
+    text = f"Error {doing} persistent compilation cache entry for '{program}': {reason}"
+    warnings.warn(text, stacklevel=1)
+
+
+def test_an_entry_that_cannot_be_read_is_removed_in_silence(mender, tmp_path, capsys):
+    for name in ("jit_step-1-cache", "jit_step-2-cache", "jit_steps-1-cache"):
+        (tmp_path / name).touch()
+    for _ in range(2):
+        trouble("reading", "jit_step", "error: Error -5 while decompressing data")
+    assert [path.name for path in tmp_path.iterdir()] == ["jit_steps-1-cache"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_full_cache_is_told_once_and_leaves_no_half_entry(mender, tmp_path, capsys):
+    (tmp_path / "jit_step-1-cache").touch()
+    for _ in range(3):
+        trouble("writing", "jit_step", "OSError: [Errno 28] No space left on device")
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == (
+        f"jaxstyle: warning: compiled programs cannot be kept in {tmp_path}: "
+        "[Errno 28] No space left on device\n"
+    )
+
+
+def test_other_warnings_are_shown_as_ever(tmp_path, monkeypatch):
+    shown = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", lambda *a: shown.append(str(a[0])))
+        programs._Mender(tmp_path).listen()
+        warnings.warn("something else", stacklevel=1)
+    assert shown == ["something else"]
+
+
+def test_the_folder_belongs_to_its_user_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "cache" / "programs"
+    folder.mkdir(parents=True, mode=0o777)
+    assert programs._own(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    owner = folder.stat().st_uid
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert not programs._own(folder)  # another user could put a program there
+    (tmp_path / "file").touch()
+    assert not programs._own(tmp_path / "file" / "programs")
+
+
+def test_what_was_not_used_for_longest_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_LIMIT", 250)
+    for age, name in enumerate(["new", "old", "older", "oldest"]):
+        entry = tmp_path / "processor" / f"{name}-cache"
+        entry.parent.mkdir(exist_ok=True)
+        entry.write_bytes(bytes(100))
+        os.utime(entry, (1e9 - age, 1e9 - 2 * age))
+    programs._remove_least_used(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*-cache")) == ["new-cache", "old-cache"]
+
+
+def test_a_user_without_a_home_keeps_nothing(monkeypatch):
+    def no_home(_):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("pooch.os_cache", no_home)
+    assert catalogue.cache() is None
+    monkeypatch.setattr("pooch.os_cache", lambda name: Path("~/.cache") / name)  # older versions
+    assert catalogue.cache() is None
+    assert catalogue.find_params("vgg19-torchvision") is None

@@ -83,6 +83,7 @@ def here():
         pytest.skip("this system gives huge pages to every program or to none")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_starts_anew_once_with_the_same_arguments():
     lines = run("-c", RESTART, "a b", "--c").splitlines()

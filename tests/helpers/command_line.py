@@ -82,7 +82,7 @@ def pixels(path: str) -> np.ndarray:
 
 
 def rows(path: str = "trace.csv") -> list[dict[str, float]]:
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
@@ -99,7 +99,7 @@ def start(cli, line: str = STYLIZE, **options: object) -> dict[str, float]:
 
 def write_toml(network, steps=3, count=4):
     text = TOML.format(network=network, steps=steps, last=count - 1, count=count)
-    Path("sweep.toml").write_text(text)
+    Path("sweep.toml").write_text(text, encoding="utf-8")
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -78,7 +78,7 @@ def test_a_step_is_shown_once_and_out_of_range_is_clipped():
     assert [int(frame.max()) for frame in animation.frames] == [0, 255]
 
 
-def test_what_cannot_be_written(tmp_path, monkeypatch):
+def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="no picture was kept"):
         Animation().write(tmp_path / "film.gif")
     with pytest.raises(ValueError, match="size should be at least 1, got 0"):
@@ -92,16 +92,6 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="file: is a file; name a folder"):
         filmed().write(tmp_path / "file")
-    before = sorted(os.listdir(tmp_path))
-
-    def half(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", half)
-    for name in ("new", "new.gif"):
-        with pytest.raises(OSError, match="No space"):
-            filmed().write(tmp_path / name)
-    assert sorted(os.listdir(tmp_path)) == before
 
 
 # ---- jaxstyle --animate ------------------------------------------------------------------------
@@ -129,7 +119,8 @@ def test_an_interrupt_keeps_the_film_so_far(cli, monkeypatch):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(descent, "descend_resolved", interrupted)
-    assert cli(STYLIZE, animate="film.gif").status == 130
+    # Small steps, so that every one gives a better picture.
+    assert cli(STYLIZE, animate="film.gif", solver="adam", learning_rate=0.002).status == 130
     assert len(shown("film.gif")) == 3
 
 

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import sys
 import warnings
 import zlib
 
@@ -11,7 +12,7 @@ from helpers.pictures import BYTES, GREYS, RNG, fails, png, tiff, written
 from PIL import Image
 
 from jaxstyle.errors import FileFormatError
-from jaxstyle.image.io import load_picture
+from jaxstyle.image.io import load_picture, read_settings
 
 
 def test_paths_that_hold_no_image(tmp_path):
@@ -94,9 +95,16 @@ def test_decompression_bombs(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 150
 
 
-def test_text_bomb(tmp_path):
-    chunk = (b"zTXt", b"comment\0\0" + zlib.compress(bytes(3_000_000)))
-    fails(FileFormatError, written(tmp_path, png(BYTES, 2, before=[chunk])), "damaged")
+def test_a_bomb_of_settings(tmp_path):
+    chunk = (b"zTXt", b"jaxstyle\0\0" + zlib.compress(bytes(3_000_000)))
+    path = written(tmp_path, png(BYTES, 2, before=[chunk]))
+    fails(FileFormatError, path, "damaged", call=read_settings)
+
+
+def test_heic_says_what_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = written(tmp_path, struct.pack(">I", 24) + b"ftypheic" + bytes(99), "IMG_1.HEIC")
+    fails(FileFormatError, path, "is HEIC", "pip install pillow-heif")
 
 
 @pytest.mark.parametrize(

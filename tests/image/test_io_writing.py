@@ -9,6 +9,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.disks import BLOCK
 from helpers.pictures import BYTES, RNG, SMOOTH, eight_bit, fails, written
 from PIL import Image
 
@@ -169,17 +170,37 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
     path = tmp_path / "a.png"
     path.write_text("old")
 
-    def save(self, target, *_, **__):
-        Path(target).write_text("half a")
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="input/output") as caught:
         save_image(path, BYTES / 255)
+    assert caught.value.errno == errno.EIO
+    assert str(caught.value).startswith(f"{path}: ")
     with pytest.raises(KeyboardInterrupt), files.atomic_write(path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("blocks", [0, 3])
+@pytest.mark.parametrize(
+    ("name", "bit_depth"),
+    [("a.png", 8), ("a.jpg", 8), ("a.webp", 8), ("a.tif", 8), ("a.png", 16), ("a.tif", 16)],
+)
+def test_a_full_disk_leaves_the_old_picture(small_disk, capfd, name, bit_depth, blocks):
+    path = small_disk((1 + blocks) * BLOCK) / name
+    path.write_bytes(b"old")
+    noise = RNG.random((120, 160, 3))
+
+    def save(path):
+        save_image(path, noise, quality=100, bit_depth=bit_depth)
+
+    fails(OSError, path, "no space left on device", "make room", call=save)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(path.parent) == [name]
+    assert capfd.readouterr() == ("", "")  # libtiff would print lines of its own
 
 
 def test_atomic_write(tmp_path):

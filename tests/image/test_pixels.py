@@ -70,6 +70,7 @@ def test_white_noise_is_decided_by_its_key():
     assert np.all(first != other)
 
 
+@pytest.mark.slow
 def test_natural_noise_falls_with_frequency_and_has_no_chequers():
     keys = jax.random.split(jax.random.key(1), 40)
     noise = jax.vmap(lambda key: natural_noise(key, (64, 96), mean=0.3, scale=0.2))(keys)

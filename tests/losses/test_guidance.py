@@ -27,7 +27,8 @@ LEFT = jnp.zeros((32, 40)).at[:, :20].set(1.0)
 
 
 @pytest.mark.parametrize(
-    ("mode", "statistic"), [("simple", "gram"), ("inside", "gram"), ("all", "sliced")]
+    ("mode", "statistic"),
+    [("simple", "gram"), ("inside", "gram"), pytest.param("all", "sliced", marks=pytest.mark.slow)],
 )
 def test_all_ones_guides_equal_the_unguided(mode, statistic):
     spec = LossSpec(SPEC.content_layers, SPEC.style_layers, statistic=statistic)

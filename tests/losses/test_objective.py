@@ -272,7 +272,7 @@ def test_how_vgg_is_computed_refuses(fields, message):
 @pytest.mark.parametrize("number", [-1, -1e-9, float("nan"), float("inf"), np.float64(-1)])
 @pytest.mark.parametrize("name", ["content", "style", "total_variation", "out_of_range"])
 def test_weights_refuse_a_number_that_is_negative_or_not_finite(name, number):
-    with pytest.raises(ValueError, match=f"the {name} weight .* finite and not negative, got "):
+    with pytest.raises(ValueError, match=f"the {name} weight should be (at least 0|finite), got "):
         LossWeights(**{name: number}).resolve(SPEC)
 
 

@@ -133,6 +133,7 @@ def test_own_losses_are_weighed_terms():
     assert float(value.total) == pytest.approx(sum(map(float, value.terms.values())), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_own_losses_reach_stylize_and_grids():
     spec = dataclasses.replace(SPEC, own_losses=OWN)
     weights = LossWeights(own=1e6)

@@ -53,7 +53,7 @@ def assert_equal(image, targets, spec, tolerance=1e-4, memory="low"):
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
 @pytest.mark.parametrize(
     ("shape", "pooling", "padding", "convolution", "statistic"),
-    [((101, 21), "max", "reflect", "winograd", "gram"),
+    [pytest.param((101, 21), "max", "reflect", "winograd", "gram", marks=pytest.mark.slow),
      ((97, 14), "average", "zero", "direct", "sliced"),
      pytest.param((80, 10), "max", "replicate", "direct", "moments", marks=pytest.mark.slow),
      pytest.param((66, 9), "average", "reflect", "direct", "wasserstein", marks=pytest.mark.slow)],
@@ -72,6 +72,7 @@ def test_bands_equal_the_whole(shape, pooling, padding, convolution, statistic):
     assert_equal(image, jaxstyle.compute_targets(PARAMS, content, style, spec), spec, tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
 def test_fast_bands_equal_the_whole_and_are_of_the_first_block():
     if jax.default_backend() != "cpu":
@@ -125,6 +126,7 @@ def test_statistics_of_regions_and_own_losses_equal_the_whole():
         assert_equal(image, targets, spec, 1e-3 if statistic == "wasserstein" else 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("narrow_bands", "compile_faster")
 def test_targets_and_a_descent_equal_the_plain_ones_and_lanes_a_loop():
     plain = LossSpec(

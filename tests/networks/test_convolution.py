@@ -93,9 +93,8 @@ def test_vmap_equals_a_loop(convolution):
         close(got, np.asarray(one(x)), 1e-5)
 
 
-@pytest.mark.parametrize(
-    "convolution", ["winograd", pytest.param("im2col", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("convolution", ["winograd", "im2col"])
 def test_derivatives_of_every_mode_and_order(convolution):
     arrays = case(5, 3, 2, 2)
     convolve = jax.jit(functools.partial(conv3x3, convolution=convolution, padding="reflect"))
@@ -158,6 +157,7 @@ def test_a_small_map_takes_winograd_where_its_kernel_is_prepared():
     )
 
 
+@pytest.mark.slow
 def test_the_objective_and_the_network_take_the_option():
     image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))
     params = random_params((("conv1_1", 4), ("conv2_1", 5)))
@@ -207,6 +207,7 @@ def test_auto_prepares_what_auto_transforms(monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_descent_transforms_each_kernel_once(monkeypatch):
     transformed = []
 

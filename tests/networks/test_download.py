@@ -2,71 +2,20 @@
 
 import contextlib
 import hashlib
-import http.server
 import multiprocessing
 import os
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from helpers import network_files
+from helpers.server import Server
 
 from jaxstyle.errors import DownloadError
 from jaxstyle.networks import catalogue, download
 from jaxstyle.networks.download import Source, fetch
 from jaxstyle.networks.layouts import convert
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `body`; `plan` says how, one behaviour a request, the last one for ever."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, body):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.body, self.plan, self.requests = body, ["whole"], []
-        self.stopped = threading.Event()
-
-    def url(self, name="vgg19.h5"):
-        return f"http://127.0.0.1:{self.server_port}/{name}"
-
-    def source(self, name="vgg19.h5", body=None):
-        digest = hashlib.md5(self.body if body is None else body).hexdigest()
-        return Source(self.url(name), f"md5:{digest}", "keras")
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        behaviour = server.plan[min(len(server.requests), len(server.plan) - 1)]
-        server.requests.append(self.path)
-        if isinstance(behaviour, int):
-            self.send_error(behaviour)
-            return
-        body = b"x" + server.body[1:] if behaviour == "altered" else server.body
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        half = len(body) // 2
-        if behaviour == "cut":
-            self.wfile.write(body[:half])
-        elif behaviour == "silent":
-            self.wfile.write(body[:half])
-            server.stopped.wait(20)
-        elif behaviour == "slow":
-            for start in range(0, len(body), len(body) // 6 + 1):
-                self.wfile.write(body[start : start + len(body) // 6 + 1])
-                time.sleep(0.1)
-        else:
-            self.wfile.write(body)
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +35,13 @@ def start(body, monkeypatch):
     def start_server(*plan):
         server = Server(body)
         server.plan = list(plan) or ["whole"]
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        server.start()
         servers.append(server)
         return server
 
     yield start_server
     for server in servers:
-        server.stopped.set()
-        server.shutdown()
-        server.server_close()
+        server.stop()
 
 
 def files(folder):
@@ -300,7 +247,7 @@ def test_an_unusable_folder_is_named(start, tmp_path):
     assert f"{tmp_path / 'file'}: File exists" in message
 
 
-@pytest.mark.parametrize("place", ["_transfer", "_verify", "convert", "save_params"])
+@pytest.mark.parametrize("place", ["Transfer", "_verify", "convert", "save_params"])
 def test_interrupts_leave_nothing(place, start, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -329,6 +276,7 @@ def _fetch_in_process(folder, source, barrier):
     fetch("vgg19", directory=folder, sources=[source])
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(start, tmp_path):
     server = start("slow")
     context = multiprocessing.get_context("spawn")

@@ -195,7 +195,7 @@ def test_says_all_that_is_wrong_at_once(tmp_path):
     assert message.endswith(
         "not VGG-19 or VGG-16 in the gatys layout; for VGG-19, "
         "missing: conv1_2.bias, conv5_4.weight; "
-        "extra: conv5_5.weight, 'odd\\nname'; "
+        "extra: conv5_5.weight, odd\\nname; "
         "misshapen: conv2_1.weight is 6x5x5x5 instead of anyx5x3x3, "
         "conv3_1.bias is 99 instead of 8, conv3_3.weight is 10x4x3x3 instead of anyx9x3x3"
     )

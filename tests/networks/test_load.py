@@ -26,7 +26,8 @@ from jaxstyle.networks.load import (
     save_params,
     verify,
 )
-from jaxstyle.networks.vgg import activation_means, features
+from jaxstyle.networks.rescaling import activation_means
+from jaxstyle.networks.vgg import features
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
@@ -229,6 +230,7 @@ def test_nothing_found_without_download(params, places, caplog):
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
     params, places, caplog, monkeypatch
 ):
@@ -348,7 +350,7 @@ def test_who_has_a_fallback_waits_less_for_a_blocked_address(params, places, mon
 def test_downloads_what_is_missing(params, places, monkeypatch):
     asked = []
 
-    def fetch(name, *, progress, retries):
+    def fetch(name, *, progress, **_):
         asked.append((name, progress))
         save_params(places.cache / f"{name}.safetensors", params, {"weights": "oxford"})
         return places.cache / f"{name}.safetensors"
@@ -357,6 +359,66 @@ def test_downloads_what_is_missing(params, places, monkeypatch):
     assert_same(load_params("vgg19", progress=True), params)
     assert_same(load_params("vgg19"), params)
     assert asked == [("vgg19", True)]
+
+
+@pytest.fixture
+def fetched(params, places, monkeypatch):
+    """The folders into which a network was downloaded."""
+    folders = []
+
+    def fetch(name, *, directory, **_):
+        folders.append(directory)
+        if not directory.is_dir():
+            raise DownloadError(f"{name}: {directory}") from NotADirectoryError(
+                20, "Not a directory"
+            )
+        save_params(directory / f"{name}.safetensors", params, {"weights": "oxford"})
+        return directory / f"{name}.safetensors"
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(download, "cache", lambda: places.cache)
+    return folders
+
+
+@pytest.mark.parametrize("data", [b"", b"half a network"])
+def test_a_damaged_file_in_the_cache_is_downloaded_again(params, places, fetched, data, caplog):
+    path = places.cache / "vgg19.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match=f"{path}: "):
+        load_params("vgg19", download=False)
+    assert_same(load_params("vgg19"), params)
+    assert_same(load_params("vgg19"), params)
+    assert fetched == [places.cache]
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{path}: ")
+    assert warning.endswith("; downloading it again")
+
+
+def test_a_damaged_file_elsewhere_is_an_error(places, fetched):
+    (places.environment / "vgg19.safetensors").write_bytes(b"half a network")
+    with pytest.raises(FileFormatError, match="environment"):
+        load_params("vgg19")
+    assert fetched == []
+
+
+@pytest.mark.parametrize("cache", [None, "file"])
+def test_without_a_cache_a_network_is_downloaded_for_this_process(
+    params, places, fetched, cache, monkeypatch, caplog
+):
+    folder = None
+    if cache is not None:
+        folder = places.cache / cache
+        folder.touch()
+    for module in (catalogue, load, download):
+        monkeypatch.setattr(module, "cache", lambda: folder)
+    download._folder_of_this_process.cache_clear()
+    for _ in range(2):
+        assert_same(load_params("vgg19"), params)
+    assert len([where for where in fetched if where != folder]) == 1
+    assert "cannot be kept" in caplog.messages[0]
+    assert "XDG_CACHE_HOME" in caplog.messages[0]
+    with pytest.raises(FileNotFoundError, match="JAXSTYLE_PARAMS" if cache is None else "file"):
+        load_params("vgg16", download=False)
 
 
 def test_oxford_weights_are_normalized_by_the_shipped_means(params, places, means, monkeypatch):
@@ -385,6 +447,7 @@ def test_normalization_that_cannot_be_had(params, places, tmp_path):
         load_network(tmp_path / "tv.pth", normalized=True)
 
 
+@pytest.mark.slow
 def test_a_distilled_network_gets_the_scales_of_its_teacher_back(params, places, means):
     channels = {layer: [0, 2] + [1] * (4 + i - 2) for i, layer in enumerate(LAYERS)}
     notes = {"normalized": "true", "channels": json.dumps(channels)}

@@ -11,7 +11,7 @@ from helpers import network_files
 from helpers.network_files import torch_state
 
 from jaxstyle.errors import FileFormatError
-from jaxstyle.networks.formats.pickles import read_state_dict
+from jaxstyle.networks.formats.statedict import read_state_dict
 from jaxstyle.networks.layouts import convert
 
 

@@ -58,6 +58,7 @@ def test_losses_gradients_and_targets_stay_in_float32():
     assert 1e-6 < off(rounded_gradient, gradient) < 0.05
 
 
+@pytest.mark.slow
 def test_a_descent_falls_nearly_as_far():
     """Rounded gradients slow the end of a descent; on the real network, see benchmark.py."""
     targets = jaxstyle.compute_targets(PARAMS, CONTENT, STYLE, SPEC)
@@ -86,6 +87,7 @@ def test_parameters_are_rounded_once():
         np.testing.assert_array_equal(*(np.asarray(x, np.float32) for x in maps))
 
 
+@pytest.mark.slow
 def test_bands_of_rows_round_alike(monkeypatch):
     monkeypatch.setitem(bands._KEPT, "low", 0)
     monkeypatch.setattr(bands, "_BAND", 0)
@@ -105,6 +107,7 @@ def test_what_does_not_go_together():
         LossSpec(network=VGGSpec(convolution="winograd", precision="bfloat16"))
 
 
+@pytest.mark.slow
 def test_the_command_makes_nearly_the_same_picture_with_it(cli):
     made = {}
     for precision in ("float32", "bfloat16"):

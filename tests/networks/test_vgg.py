@@ -12,16 +12,8 @@ from helpers.numerics import close
 from helpers.shared import shared_file
 
 from jaxstyle.networks.load import load_params
-from jaxstyle.networks.vgg import (
-    VGG16_WIDTHS,
-    VGG19_WIDTHS,
-    activation_means,
-    features,
-    init_params,
-    layer_names,
-    normalize_params,
-    rescale_params,
-)
+from jaxstyle.networks.rescaling import activation_means, normalize_params, rescale_params
+from jaxstyle.networks.vgg import VGG16_WIDTHS, VGG19_WIDTHS, features, init_params, layer_names
 
 GOLDEN = Path(__file__).with_name("golden_vgg19.json")
 VGG19_ONLY = ("conv3_4", "conv4_4", "conv5_4")

@@ -49,6 +49,7 @@ def alone(params, content, style, weights=WEIGHTS[0], **options):
     )
 
 
+@pytest.mark.slow
 def test_a_grid_of_width_one_is_the_single_runs_bit_for_bit(params, contents, styles, grid):
     keys = jax.random.split(jax.random.key(5), 2)
     made = grid(WEIGHTS, init="noise", keys=keys, width=1)
@@ -64,7 +65,7 @@ def test_a_grid_of_width_one_is_the_single_runs_bit_for_bit(params, contents, st
         )
 
 
-@pytest.mark.parametrize("width", [5, 12])
+@pytest.mark.parametrize("width", [5, pytest.param(12, marks=pytest.mark.slow)])
 def test_wider_batches_differ_by_rounding(grid, width):
     narrow, wide = grid(WEIGHTS, width=1), grid(WEIGHTS, width=width)
     np.testing.assert_allclose(wide.image, narrow.image, atol=2e-5)
@@ -106,6 +107,7 @@ def test_a_lane_that_is_not_finite_freezes_and_says_so(params, contents, styles,
     np.testing.assert_allclose(made.image[:, :, 0], fine.image[:, :, 0], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_learning_rates_and_noise_are_settings_too(params, contents, styles, grid):
     made = grid(solver=solvers.adam(), learning_rates=[0.01, 0.1], noise=[0.0, 0.2], width=2)
     for k, (rate, noise) in enumerate([(0.01, 0.0), (0.1, 0.2)]):
@@ -114,6 +116,7 @@ def test_learning_rates_and_noise_are_settings_too(params, contents, styles, gri
         np.testing.assert_allclose(made.image[1, 2, k], one.image, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_grid_inside_jit(grid, params, contents, styles):
     made = jax.jit(lambda c: stylize_grid(params, c, styles[:2], spec=SPEC, num_steps=2))(contents)
     wanted = stylize_grid(params, contents, styles[:2], spec=SPEC, num_steps=2)
@@ -151,6 +154,7 @@ def compilations():
     return names
 
 
+@pytest.mark.slow
 def test_64_lanes_compile_once_and_cost_64_evaluations_a_step(
     params, contents, styles, compilations
 ):
@@ -169,6 +173,7 @@ def test_64_lanes_compile_once_and_cost_64_evaluations_a_step(
     assert not [name for name in compilations if "advance" in name or "_start" in name]
 
 
+@pytest.mark.slow
 def test_the_compiled_step_calls_the_network_once_whatever_the_width(params):
     def convolutions(lanes):
         program = step.compile_step(params, (16, 16), spec=SPEC, lanes=lanes)

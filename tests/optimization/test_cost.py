@@ -49,6 +49,7 @@ def test_the_count_of_vgg19_at_512_pixels():
     assert expected == pytest.approx(0.38e12, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_step_is_one_evaluation_and_little_else(params, programs):
     """Every Gram matrix is one product forward, and one of its size back."""
     grams = sum(2 * SHAPE[0] * SHAPE[1] // 4**i * width**2 for i, (_, width) in enumerate(WIDTHS))
@@ -76,6 +77,7 @@ def test_winograd_holds_no_more_than_the_direct_algorithm(programs):
     assert auto <= 1.1 * direct
 
 
+@pytest.mark.slow
 def test_a_lane_costs_no_more_than_a_picture_alone(params, programs):
     two = compile_step(params, SHAPE, spec=spec("direct"), solver=solvers.lbfgs(2), lanes=2)
     assert two.cost_analysis()["flops"] <= 2.02 * programs["direct"].cost_analysis()["flops"]

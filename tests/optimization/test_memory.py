@@ -21,6 +21,7 @@ def params():
     return jaxstyle.init_params(jax.random.key(0), (("conv1_1", 8), ("conv2_1", 16)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [1, 2, 6])
 def test_the_plan_of_a_batch_is_what_its_program_takes(params, lanes):
     plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)
@@ -67,7 +68,7 @@ def test_free_memory_is_what_an_accelerator_says():
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's /proc")
 def test_free_memory_of_a_cpu_is_what_linux_says():
     def available():
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if "MemAvailable" in line)
 
     before, free, after = available(), memory.free_memory(jax.devices("cpu")[0]), available()

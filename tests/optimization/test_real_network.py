@@ -71,7 +71,7 @@ def test_saving_costs_little_and_less_than_clipping_at_the_end(params, small):
     check_saving(params, *small, num_steps=40)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "pair", [("tubingen_praefcke.jpg", "starry-night.jpg"), ("coffee.png", "great-wave.jpg")]
 )
@@ -85,7 +85,7 @@ def test_the_loss_falls_by_a_factor_of_twenty(params, small, init):
     check_run(params, *small, init, num_steps=40)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("init", ["content", "white-noise"])
 @pytest.mark.parametrize(("content", "style"), list(itertools.product(PHOTOGRAPHS, PAINTINGS)))
 def test_every_pair_falls_by_a_factor_of_twenty(request, params, content, style, init):
@@ -95,6 +95,7 @@ def test_every_pair_falls_by_a_factor_of_twenty(request, params, content, style,
     check_run(params, *pictures(content, style, size=96), init, num_steps=100)
 
 
+@pytest.mark.slow
 def test_a_painting_is_its_own_minimum(params, small):
     _, style = small
     targets = jaxstyle.compute_targets(params, style, style, DEFAULT.spec)

@@ -64,6 +64,7 @@ def test_vmap_equals_a_loop_over_styles(stylize, pictures, compiled):
         np.testing.assert_allclose(image, stylize(content, style).image, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_vmap_over_weights_and_keys(stylize, pictures):
     content, style, _ = pictures
     keys, weights = jax.random.split(jax.random.key(2), 3), jnp.array([1.0, 10.0, 100.0])
@@ -89,6 +90,7 @@ def test_a_gradient_through_adam_equals_finite_differences(stylize, pictures):
     np.testing.assert_allclose(jax.grad(final_loss)(50.0), slope, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_a_gradient_through_lbfgs_is_that_of_the_compiled_descent(stylize, pictures):
     content, style, _ = pictures
 
@@ -311,7 +313,7 @@ def test_the_number_of_steps_does_not_matter_to_the_compiler(params, pictures, c
         ),
         (
             lambda p, c: jaxstyle.stylize(p, c, c, spec=SPEC, weights=LossWeights(style=-1.0)),
-            "the style weight should be finite and not negative",
+            "the style weight should be at least 0",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """The kinds of option values: read from text and from TOML's types, written, and refused."""
 
+import functools
+import itertools
 import math
 
 import pytest
@@ -31,6 +33,18 @@ WHOLE, HALF_OPEN = kinds.whole(1, 100), kinds.POSITIVE
             "a b.jpg=0.25;=.jpg=0.5",
         ),
         (
+            file_options.Mix(),
+            '"a;b.jpg"=0.25; "12"" wide.jpg"=0.5',
+            (Share(None, 0.25), Share("a;b.jpg", 0.25), Share('12" wide.jpg', 0.5)),
+            '"a;b.jpg"=0.25;"12"" wide.jpg"=0.5',
+        ),
+        (
+            file_options.Regions(),
+            '"a=b;c.png", style="x,y.png"; rest, style-mask="; .png"',
+            (RegionOption("a=b;c.png", "x,y.png"), RegionOption("rest", style_mask="; .png")),
+            '"a=b;c.png",style="x,y.png";rest,style-mask="; .png"',
+        ),
+        (
             file_options.Regions(),
             "sky.png, style=wave.jpg, weight=2 ; rest,style-mask=foam.png",
             (RegionOption("sky.png", "wave.jpg", weight=2.0),
@@ -43,6 +57,16 @@ def test_text_becomes_a_value_and_text_again(kind, text, value, written):
     assert kind.parse(text) == kind.check(text) == value
     assert kind.text(value) == (text if written is None else written)
     assert kind.parse(kind.text(value)) == value
+
+
+def test_every_name_of_a_file_survives_being_stored():
+    mix, regions = file_options.Mix(), file_options.Regions()
+    for length in (1, 2, 3, 4):
+        for name in map("".join, itertools.product('a ;,="', repeat=length)):
+            shares = (Share(None, 0.25), Share(name, 0.25), Share("b", 0.5))
+            assert mix.parse(mix.text(shares)) == shares
+            marked = (RegionOption(name, name, name, 2.0), RegionOption("rest", style_mask=name))
+            assert regions.parse(regions.text(marked)) == marked
 
 
 @pytest.mark.parametrize(
@@ -67,6 +91,15 @@ def test_values_of_toml(kind, given, value):
     ("kind", "given", "says"),
     [
         (kinds.Kind(), 3, "should be text, got 3"),
+        (kinds.Kind(), "", "should not be empty"),
+        (kinds.FileName(names=("noise",)), "", "should not be empty"),
+        (kinds.FileName(), "a\0b", "should hold no NUL"),
+        (file_options.Mix(), "", "should not be empty"),
+        (file_options.Mix(), '""=0.5', "should be like wave.jpg=0.5"),
+        (file_options.Mix(), '12".jpg=0.5', "a double quote without its partner"),
+        (file_options.Regions(), '"";rest', "should begin each region with its mask's file"),
+        (kinds.Choice(("a", "b")), "c" * 10**6, r"should be one of a, b, got 'c+\.\.\.c+'$"),
+        (WHOLE, functools.reduce(lambda inside, _: [inside], range(10**4)), r"got \[\[\["),
         (kinds.Choice(("a", "b")), "c", "should be one of a, b, got 'c'"),
         (WHOLE, "0", "should be a whole number from 1 to 100, got 0"),
         (WHOLE, "1.5", "should be a whole number from 1 to 100, got 1.5"),

@@ -8,7 +8,6 @@ import pytest
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline import options
 from jaxstyle.pipeline.kinds import Flag
-from jaxstyle.pipeline.metadata import read_options
 from jaxstyle.pipeline.options import OPTIONS, Group, check_options, option_texts, parse_options
 from jaxstyle.pipeline.recipe import make_recipe
 
@@ -115,15 +114,3 @@ def test_no_library_message_has_a_flag():
                 errors.append(str(error))
     assert len(errors) > 30
     assert [error for error in errors if "--" in error] == []
-
-
-def test_settings_of_another_command_are_refused(tmp_path):
-    import numpy as np
-
-    from jaxstyle import save_image
-
-    path = tmp_path / "out.png"
-    save_image(path, np.zeros((2, 2, 3)), settings={"command": "texture", "options": {"seed": "3"}})
-    assert read_options(str(path), "texture") == {"seed": 3}
-    with pytest.raises(UsageError, match="was made by jaxstyle texture"):
-        read_options(str(path), "stylize")

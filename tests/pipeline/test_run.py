@@ -1,15 +1,17 @@
 """Batches and their sinks: what each is told, and that one that fails costs nothing else."""
 
+import signal
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from helpers.command_line import pixels, rows
+from helpers.disks import BLOCK
 
 from jaxstyle.pipeline.job import Batch, group, make_job
 from jaxstyle.pipeline.options import check_options
-from jaxstyle.pipeline.run import Interrupted, run_batch
+from jaxstyle.pipeline.run import Interrupted, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import PictureFile, PicturesOnTheWay, SnapshotFile, TraceFile, WhenDone
 from jaxstyle.pipeline.studio import Studio
 
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("compile_faster", "folder")
 class Watcher:
     """Notes what it is told, and fails or interrupts where it should."""
 
-    every = None
+    every, needed = None, False
 
     def __init__(self, error=None, at=None):
         self.told, self._error, self._at = [], error, at
@@ -65,7 +67,7 @@ def test_sinks_hear_of_the_start_of_each_step_and_of_the_end(batch):
     assert outcome.seconds > 0
 
 
-def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch):
+def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch, caplog):
     studio, jobs = batch()
     full = OSError(28, "No space left on device", "film.gif")
     early, late, watcher = Watcher(full, at=1), Watcher(full, at="end"), Watcher()
@@ -76,6 +78,32 @@ def test_a_sink_that_fails_costs_neither_the_picture_nor_the_other_sinks(batch):
     assert watcher.told == [0, 1, 2, 3, "end"]
     assert early.told == [0, 1]  # dropped, and not asked again
     assert [(each.sink, each.error) for each in outcome.failures] == [(early, full), (late, full)]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "film.gif" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(("blocks", "kept"), [(1, 0), (3, 1), (5, 3)])
+def test_what_is_written_on_the_way_leaves_room_for_the_picture(batch, small_disk, blocks, kept):
+    folder = small_disk(blocks * BLOCK)  # each picture takes one
+    studio, jobs = batch(steps=4)
+    jobs = jobs._replace(jobs=[jobs.jobs[0]._replace(output=folder / "made.png")])
+    way, snapshot = PicturesOnTheWay(studio, 1), SnapshotFile(folder / "s", 1, dict)
+    (outcome,) = run_batch(studio, jobs, lambda _: [PictureFile(studio), way, snapshot])
+    assert pixels(folder / "made.png").shape == (21, 32, 3)
+    dropped = {snapshot, way} if kept < 3 else {snapshot}
+    assert {failure.sink for failure in outcome.failures} == dropped
+    steps = [f"made-{step:06d}.png" for step in range(1, 1 + kept)]
+    assert sorted(path.name for path in folder.iterdir()) == [*steps, "made.png"]
+
+
+def test_a_warning_is_no_failure_of_the_picture_itself(batch, caplog):
+    studio, jobs = batch()
+    full = OSError(28, "No space left on device", "made-style.png")
+    picture = WhenDone(PictureFile(studio))
+    studio.save = Mock(side_effect=full)
+    (outcome,) = run_batch(studio, jobs, lambda _: [picture])
+    assert [failure.error for failure in outcome.failures] == [full]
+    assert caplog.messages == []
 
 
 def test_an_interrupt_hands_the_last_picture_to_the_sinks(batch):
@@ -88,6 +116,48 @@ def test_an_interrupt_hands_the_last_picture_to_the_sinks(batch):
     assert [outcome.track.step for outcome in stop.value.outcomes] == [2, 1]
     assert Path("made-style.png").exists()
     assert Path("made-paint.png").exists()
+
+
+def test_a_second_interrupt_leaves_out_what_is_not_written_and_no_more(batch):
+    studio, jobs = batch("style.png", "paint.png")
+
+    def sinks_of(job):
+        again = Watcher(KeyboardInterrupt(), at="end" if "style" in str(job.style) else 2)
+        return [PictureFile(studio), again, TraceFile(job.output.with_suffix(".csv"))]
+
+    with pytest.raises(Interrupted) as stop:
+        run_batch(studio, jobs, sinks_of)
+    kept = {outcome.job.output.name: outcome.track.kept for outcome in stop.value.outcomes}
+    assert kept == {"made-style.png": True, "made-paint.png": False}
+    assert sorted(path.name for path in Path().glob("made*")) == ["made-style.png"]
+
+
+def test_outcomes_are_found_however_often_a_run_is_interrupted():
+    def interrupted_again():
+        try:
+            raise Interrupted(["an outcome"])
+        finally:
+            raise KeyboardInterrupt  # while a progress bar is closed, say
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted_again()
+    assert interrupted_outcomes(caught.value) == ["an outcome"]
+    assert interrupted_outcomes(KeyboardInterrupt()) == []
+
+
+def test_a_picture_is_written_whole_before_an_interrupt_is_heard(batch, monkeypatch):
+    studio, jobs = batch()
+    save = studio.save
+
+    def save_meanwhile(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        save(*arguments, **options)
+
+    monkeypatch.setattr(studio, "save", save_meanwhile)
+    with pytest.raises(Interrupted) as stop:
+        run_batch(studio, jobs, lambda _: [PictureFile(studio), TraceFile(Path("t.csv"))])
+    assert stop.value.outcomes[0].track.kept
+    assert Path("made-style.png").exists()
 
 
 def test_what_is_only_kept_when_done_is_not_kept_before(batch):
@@ -152,7 +222,7 @@ def test_a_job_that_cannot_be_prepared_leaves_the_others_as_they_were(batch):
     before = {path.name: pixels(path.name) for path in Path().glob("made-*.png")}
     for name in before:
         Path(name).unlink()
-    Path("paint.png").write_text("no picture")
+    Path("paint.png").write_text("no picture", encoding="utf-8")
     studio, jobs = batch("style.png", "paint.png", "other.png")
     outcomes = run_batch(studio, jobs, lambda _: [PictureFile(studio)], tolerant=True)
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]

@@ -63,6 +63,7 @@ def test_it_is_the_solver_on_the_objective_of_another_variable():
     np.testing.assert_allclose(got.image, there, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_lanes_equal_runs_alone():
     solver = solvers.lbfgs(5)
     images = 0.3 * jnp.stack([noise((5, 4), seed) for seed in range(3)])
@@ -87,6 +88,7 @@ def test_no_power_is_no_change_and_equal_ones_are_one_solver():
     assert solvers.lbfgs(preconditioning=0.35) is solvers.lbfgs()
 
 
+@pytest.mark.slow
 def test_a_learning_rate_reaches_the_solver_inside():
     solver = solvers.precondition(solvers.adam(), 0.35)
     state, _ = solver.init(rosenbrock, noise((4, 4)))

@@ -1,5 +1,8 @@
 """Solvers: evaluations counted, the traps of the fixed step, the protocol they share."""
 
+import copy
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -291,3 +294,16 @@ def test_a_start_by_a_step_is_the_start(solver, objective):
 def test_other_solvers_start_by_a_program_of_their_own():
     for solver in (solvers.lbfgs_zoom(), solvers.optax_lbfgs(), solvers.adam()):
         assert solver.begin is None
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        *(make() for make in solvers.SOLVERS.values()),
+        solvers.lbfgs(history=7, preconditioning=0),
+        solvers.precondition(solvers.adam(0.1), 0.5),
+    ],
+)
+def test_a_solver_pickles_to_itself(solver):
+    assert pickle.loads(pickle.dumps(solver)) is solver
+    assert copy.deepcopy(solver) is solver

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,12 +14,12 @@ from helpers.command_line import files_of, write_picture, write_toml
 from PIL import Image
 
 from jaxstyle.cli import main
-from jaxstyle.errors import DownloadError
+from jaxstyle.errors import DownloadError, UsageError
 from jaxstyle.image import io
 from jaxstyle.image.io import read_settings
 from jaxstyle.optimization.memory import MemoryPlan
 from jaxstyle.pipeline import optimise, sources
-from jaxstyle.sweep import make_spec, manifest, run_sweep
+from jaxstyle.sweep import make_spec, manifest, report, run_sweep
 from jaxstyle.sweep.run import plan_sweep
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -29,7 +30,7 @@ def run(line: str) -> int:
 
 
 def table_of(path: str) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -81,6 +82,7 @@ def compilations():
     jax.monitoring.unregister_event_duration_listener(listen)
 
 
+@pytest.mark.slow
 def test_traced_options_compile_once_and_static_ones_once_each(describe, compilations):
     weights = {"from": 0.01, "to": 100, "count": 8, "scale": "log"}
     traced = {"style-weight": weights, "seed": list(range(4)), "init": "noise", "steps": 1}
@@ -92,7 +94,7 @@ def test_traced_options_compile_once_and_static_ones_once_each(describe, compila
 
 
 def test_learning_rates_are_traced(describe, compilations, folder):
-    options = {"solver": "adam", "learning-rate": [0.01, 0.02, 0.03], "size": 28}
+    options = {"solver": "adam", "learning-rate": [0.001, 0.002, 0.003], "size": 28}
     run_sweep(describe(options=options), "out", quiet=True)
     assert len([name for name in compilations if "advance" in name]) == 1
     losses = [e["loss"] for e in manifest.read(folder / "out/manifest.jsonl").values()]
@@ -103,7 +105,7 @@ def test_failures_are_recorded_and_do_not_stop_the_others(describe, folder, caps
     write_picture("tiny.png", 6)
     with Image.open("tiny.png") as picture:
         picture.resize((2, 2)).save("tiny.png")
-    Path("text.png").write_text("no picture")
+    Path("text.png").write_text("no picture", encoding="utf-8")
     description = describe(
         content=["content.png", "tiny.png", "text.png"],
         options={"style-weight": [1.0, 1e38]},
@@ -125,7 +127,7 @@ def test_failures_are_recorded_and_do_not_stop_the_others(describe, folder, caps
 def test_a_job_that_fails_alone_leaves_its_batch_as_it_was(describe, folder):
     description = describe(style=["paint.png", "style.png"])
     assert run_sweep(description, "good", quiet=True, width=2) == (2, 0, 0, 2)
-    Path("paint.png").write_text("no picture")
+    Path("paint.png").write_text("no picture", encoding="utf-8")
     assert run_sweep(description, "bad", quiet=True, width=2) == (1, 1, 0, 2)
     failed, made = manifest.read(folder / "bad/manifest.jsonl").values()
     assert "paint.png: not an image" in failed["error"]
@@ -157,7 +159,10 @@ def test_what_one_process_cannot_have_is_its_own_matter(describe, folder, monkey
                 patch.setattr(sources, "load_picture", load_some)
                 patch.setattr(optimise, "load_network", find_some)
             run_sweep(description, "out", quiet=True, shard=(index, 2), width=2)
-    entries = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    entries = [
+        json.loads(line)
+        for line in Path("out/manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     of_the_other = [e for e in entries if e["options"]["network"] == "other.safetensors"]
     rest = [e for e in entries if e not in of_the_other]
     # Each once, in batches of two that the two processes share.
@@ -180,7 +185,7 @@ def test_a_network_is_normalised_over_the_pictures_of_all_jobs(
         raise ValueError("none of this is to be run")
 
     monkeypatch.setattr(optimise, "load_network", find)
-    Path("text.png").write_text("no picture")
+    Path("text.png").write_text("no picture", encoding="utf-8")
     description = describe(
         content=["text.png", "content.png", "other.png"], style=["style.png", "paint.png"],
         options={"seed": [0, 1], "style-size": 20},
@@ -197,6 +202,13 @@ def test_contradictory_options_fail_alone(describe, folder):
     assert run_sweep(description, "out", quiet=True) == (1, 1, 0, 2)
     errors = [e["error"] for e in manifest.read(folder / "out/manifest.jsonl").values()]
     assert "history is not for solver adam; leave it out" in errors
+
+
+def test_options_that_contradict_each_other_in_every_job_are_found_before(describe, folder):
+    description = describe(options={"solver": "adam", "history": 30, "seed": [0, 1]})
+    with pytest.raises(UsageError, match="no job of the sweep can run: history is not for solver"):
+        run_sweep(description, "out", quiet=True)
+    assert not Path("out").exists()
 
 
 def test_shards_share_the_work(describe, folder):
@@ -233,7 +245,7 @@ def test_batches_and_networks_do_not_change_under_way(describe, folder, network)
         run_sweep(description, "out", quiet=True)
 
 
-def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
+def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch, capsys):
     memory = MemoryPlan(0, 1)
     monkeypatch.setattr(
         optimise, "plan_memory", lambda *_, **__: memory
@@ -260,6 +272,12 @@ def test_a_plan_tells_what_a_run_would_do(describe, folder, monkeypatch):
     assert facts == []
     assert len(errors) == 3
     assert all("other.png" in error for error in errors)
+    write_toml(description["options"]["network"])
+    Path("content.png").unlink()
+    assert run("sweep sweep.toml -o new --dry-run") == 1
+    assert (
+        "jaxstyle: error: 4 cannot run, the first: content.png: no such" in capsys.readouterr().err
+    )
 
 
 def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, monkeypatch):
@@ -311,6 +329,31 @@ def test_the_losses_are_plotted_where_matplotlib_is(describe):
         assert plot.size[0] > 500
 
 
+ODD_NAMES = [os.fsdecode(b"caf\xe9"), "$x^$", "_星月夜", "a\n\x1b[31m", "=1"]
+
+
+def odd_entries(folder):
+    """What the manifest holds of a finished sweep over paintings with odd names."""
+    for part in ("pictures", "traces"):
+        (folder / part).mkdir(parents=True)
+    entries = []
+    for i, name in enumerate(ODD_NAMES):
+        Image.new("RGB", (8, 6)).save(folder / f"pictures/{i}.png")
+        (folder / f"traces/{i}.csv").write_text("step,loss\n0,2\n1,1\n", encoding="utf-8")
+        files = {"content": "lake.png", "style": f"{name}.png", "file": f"pictures/{i}.png"}
+        entries.append({"id": str(i), "status": "done", "options": {}, "loss": 1.0, **files})
+    return entries
+
+
+def test_odd_names_in_what_people_look_at(tmp_path):
+    entries = odd_entries(tmp_path / "out")
+    report.write(tmp_path / "out", entries)
+    styles = [row["style"] for row in table_of(tmp_path / "out" / "summary.csv")]
+    assert styles == [r"caf\xe9", "$x^$", "_星月夜", r"a\n\x1b[31m", "=1"]
+    with Image.open(tmp_path / "out" / "contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 5 * 200
+
+
 def test_the_command(folder, network, capsys):
     write_toml(network)
     assert run("sweep sweep.toml -o out --dry-run --json") == 0
@@ -321,13 +364,15 @@ def test_the_command(folder, network, capsys):
     assert json.loads(capsys.readouterr().out)["done"] == 4
     assert run("sweep sweep.toml -o out") == 0
     assert "4 done, 0 failed; 0 in this run" in capsys.readouterr().out
-    with Path("sweep.toml").open("a") as file:
+    with Path("sweep.toml").open("a", encoding="utf-8") as file:
         file.write("style-weight = [1, 1e38]\n")
     assert run("sweep sweep.toml -o out --quiet") == 1
     assert "4 failed, see out/summary.csv; --retry-failed" in capsys.readouterr().err
     # What else is wrong, in a line.
-    Path("broken.toml").write_text("content = ")
-    Path("unknown.toml").write_text('content = "content.png"\nstyles = "style.png"\n')
+    Path("broken.toml").write_text("content = ", encoding="utf-8")
+    Path("unknown.toml").write_text(
+        'content = "content.png"\nstyles = "style.png"\n', encoding="utf-8"
+    )
     for line, says in (
         ("sweep absent.toml -o out", "absent.toml"),
         ("sweep broken.toml -o out", "broken.toml: not TOML"),

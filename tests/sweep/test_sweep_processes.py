@@ -69,15 +69,19 @@ def survives(kills: int, count: int, start, network) -> None:
     wanted = alone(count)
     assert run("sweep sweep.toml -o out --quiet") == 0
     assert files_of(Path("out")) == wanted
-    names = [json.loads(x)["id"] for x in Path("out/manifest.jsonl").read_text().splitlines()]
+    names = [
+        json.loads(x)["id"]
+        for x in Path("out/manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(names) == len(set(names)) == count
 
 
+@pytest.mark.slow
 def test_a_sweep_survives_a_kill(folder, network):
     survives(1, 40, lambda: [process("sweep sweep.toml -o out --quiet")], network)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_sweep_of_200_survives_20_kills(folder, network):
     survives(20, 200, lambda: [process("sweep sweep.toml -o out --quiet")], network)
 
@@ -90,7 +94,8 @@ def test_a_sweep_of_two_processes_survives_the_loss_of_one(folder, network):
     survives(3, 60, start, network)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_processes_that_jax_knows(folder, network, count):
     write_toml(network, count=5)
     with socket.socket() as free:

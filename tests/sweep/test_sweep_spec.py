@@ -1,10 +1,14 @@
 """What the description of a sweep comes to, and what of it is refused."""
 
+import functools
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from jaxstyle.pipeline.options import option_texts
-from jaxstyle.sweep import make_spec
+from jaxstyle.errors import FileFormatError
+from jaxstyle.pipeline.options import option_texts, picture_options
+from jaxstyle.sweep import make_spec, read_spec
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,9 @@ def test_random_points(describe):
     assert len({point.options["tv-weight"] for point in grid}) == 4
 
 
+NESTED = functools.reduce(lambda inside, _: {"a": inside}, range(10**5), 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -74,6 +81,35 @@ def test_random_points(describe):
         ({"options": {"tv-weight": {"low": 0, "to": 1}}}, "has no 'to'; valid: low, high"),
         ({"combine": "zip", "options": {"seed": [1, 2], "steps": [1, 2, 3]}}, "as many values of"),
         ({"output": "elsewhere"}, "the sweep has no 'output'"),
+        ({"content": ""}, "content: should not be empty"),
+        ({"style": ["style.png", ""]}, "style: should not be empty"),
+        ({"content": "a\0b"}, "content: should hold no NUL"),
+        ({"options": {"keep": ["", "m.png"]}}, "keep: should not be empty"),
+        ({"count": True, "combine": "random"}, "needs count, the number of jobs, got True"),
+        ({"seed": True}, "seed should be a whole number of at least 0, got True"),
+        ({"options": {"seed": {"from": 0, "to": 9, "count": True}}}, "seed needs count.* got True"),
+        ({"options": {"seed": {"from": False, "to": 9, "count": 3}}}, "needs from and to, both n"),
+        ({"options": {"seed": {"from": 0, "to": 9, "count": 3, "whole": 1}}}, "whole of seed shou"),
+        (
+            {
+                "options": {"seed": {"low": 0, "high": 9, "count": "x"}},
+                "combine": "random",
+                "count": 3,
+            },
+            "seed needs count, the number of its values, got 'x'",
+        ),
+        (
+            {"options": {"seed": {"from": 0, "to": 9, "count": 10**8}}},
+            "seed has more than 100000 v",
+        ),
+        ({"options": {"seed": list(range(10**6))}}, "seed has more than 100000 values"),
+        ({"count": 10**400, "combine": "random"}, "the sweep has more than 100000 jobs"),
+        (
+            {"options": {"seed": list(range(4000)), "tv-weight": list(range(2500))}},
+            "the sweep has more than 100000 jobs, the most that a sweep can have; divide it",
+        ),
+        ({"combine": NESTED}, "nested too deeply"),
+        ({"options": {"steps": NESTED}}, r"steps: should be a whole number .*, got \{'a': \{'a'"),
     ],
 )
 def test_wrong_descriptions_are_refused(describe, change, message):
@@ -95,3 +131,35 @@ def test_files_are_found_beside_the_description(describe, tmp_path):
         points = make_spec(description | {"options": options}, root=tmp_path).points()
         texts = [option_texts("stylize", point.options)[name] for point in points]
         assert texts == ([expected] if isinstance(expected, str) else expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"seed = " + b"[" * 5000, "its brackets are nested too deeply"),
+        (b"seed = " + b"{a=" * 5000, "its brackets are nested too deeply"),
+        (b"seed = " + b"9" * 5000, "not TOML"),
+        (b"seed = 1979-99-99", "not TOML"),
+        (b"content = '\xff'", "not TOML"),
+        (b"#" * (2**24 + 1), "not TOML .it is too long"),
+    ],
+)
+def test_files_that_describe_no_sweep(tmp_path, text, says):
+    path = tmp_path / "sweep.toml"
+    path.write_bytes(text)
+    with pytest.raises(FileFormatError, match=rf"sweep\.toml: {says}"):
+        read_spec(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(describe, tmp_path):
+    text = 'content = "content.png"\nstyle = "style.png"\n'
+    Path("sweep.toml").write_text(text, encoding="utf-8-sig")
+    assert len(read_spec(Path("sweep.toml")).points()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(picture_options("stylize")))
+def test_true_is_no_number_and_no_text(name):
+    kind = picture_options("stylize")[name].kind
+    for value in (True, [True], {"relu1_1": True}):
+        with pytest.raises(ValueError, match=r"should be|takes"):
+            kind.check(value)

@@ -2,14 +2,9 @@
 
 import json
 import operator
-import os
 import re
-import stat
 import sys
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -17,18 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INTERPRETATION
 
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
+from jaxstyle.image.io import encodings
+from jaxstyle.image.io.chunks import Colours
+from jaxstyle.image.io.opening import READABLE, opened
 
 MAX_PIXELS = 300_000_000  # decoding takes up to 20 bytes of memory per pixel
 
 _FloatArray = NDArray[np.float32]
 
-# A list of our own, because some of Pillow's readers start other programs (EPS runs Ghostscript).
-_READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
+_COLOURED = ("RGB", "RGBA", "RGBX", "P", "PA")
 _ORIENTATION = 274  # a tag of EXIF and TIFF
 _TURN = Image.Transpose
 _UPRIGHT = {
@@ -37,7 +34,6 @@ _UPRIGHT = {
 }  # fmt: skip
 _DEEP_COLOUR = re.compile("(RGB|RGBA|RGBX);16([BLN])")  # Pillow's raw modes
 _FAINTEST = 1 / 510  # an alpha below this rounds to 0 at 8 bits
-_PILLOW_STATE = threading.RLock()
 
 
 class Picture(NamedTuple):
@@ -64,10 +60,14 @@ def load_picture(
 ) -> Picture:
     """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file; of an animation, the first frame.
 
-    EXIF orientation is applied, and an embedded colour profile is converted to sRGB. Metadata that
-    is too broken to use is ignored. PNG and TIFF with 16 bits per channel keep their depth, with
-    two exceptions: grey with alpha, and colours that a profile other than sRGB changes, because
-    that conversion works on 8 bits. Resizing uses a Lanczos filter in float32, weighted by alpha.
+    HEIC is read where pillow-heif is installed.
+
+    EXIF orientation is applied. Colours are converted to sRGB as a browser does it: from an
+    embedded profile, from PNG's cICP, gAMA and cHRM, or from the numbers in an AVIF file. Metadata
+    that is too broken to use is ignored. PNG and TIFF with 16 bits per channel keep their depth,
+    with two exceptions: grey with alpha, and colours that a profile other than sRGB changes,
+    because that conversion works on 8 bits. Resizing uses a Lanczos filter in float32, weighted by
+    alpha.
 
     Args:
       path: the file.
@@ -92,8 +92,8 @@ def load_picture(
         )
     if shape is not None and (len(shape) != 2 or min(map(operator.index, shape)) < 1):
         raise ValueError(f"shape: expected (H, W) of at least 1 pixel each, got {shape}")
-    with _opened(path, max_pixels) as file:
-        bands, opacity = _bands(file)
+    with opened(path, max_pixels) as (file, colours):
+        bands, opacity = _bands(file, colours)
     source = bands[0].height, bands[0].width
     target = shape or source
     if size is not None:  # rounded to nearest, in integers: no float error decides the size
@@ -159,7 +159,7 @@ def read_settings(path: StrPath) -> dict[str, Any]:
       FileNotFoundError, IsADirectoryError: if `path` names no file.
       FileFormatError: if the file is no picture or holds no settings.
     """
-    with _opened(path, MAX_PIXELS) as image:
+    with opened(path, MAX_PIXELS) as (image, _):
         if "jaxstyle" not in image.info and image.format == "PNG":
             image.load()  # programs that edit a PNG may move its texts behind the pixels
         text = image.info.get("jaxstyle")
@@ -173,68 +173,32 @@ def read_settings(path: StrPath) -> dict[str, Any]:
     raise FileFormatError(f"{path}: holds no jaxstyle settings; give a picture jaxstyle wrote")
 
 
-@contextmanager
-def _opened(path: StrPath, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Opens a picture; every error or warning of Pillow in the block becomes one readable line."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(f"{path}: is a folder, not an image")
-        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # opening a pipe would hang
-            what = "an empty file" if stat.S_ISREG(status.st_mode) else "a pipe or device"
-            raise FileFormatError(f"{path}: is {what}; give an image saved to disk")
-        file = open(path, "rb")  # noqa: SIM115, closed below
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except PermissionError:
-        raise PermissionError(f"{path}: may not be read; change its permissions") from None
-    # Pillow's limit is a global variable, so it is changed under a lock and only while decoding.
-    with file, _PILLOW_STATE, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-        try:
-            image = Image.open(file, formats=_READABLE)
-            if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
-                raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
-            yield image
-        except FileFormatError as error:
-            raise FileFormatError(f"{path}: {error}") from error
-        except UnidentifiedImageError as error:
-            raise FileFormatError(
-                f"{path}: not an image (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF), or damaged, or of"
-                " a kind that Pillow cannot read; save it as an 8-bit PNG or JPEG"
-            ) from error
-        except Image.DecompressionBombError as error:
-            millions = int((re.findall(r"\d+", str(error)) or ["0"])[0]) / 1e6
-            raise FileFormatError(
-                f"{path}: has {millions:,.1f} million pixels, the limit is"
-                f" {max_pixels / 1e6:,.1f} million; shrink it, or raise max_pixels"
-            ) from error
-        except Exception as error:  # plugins raise SyntaxError, struct.error, EOFError and more
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise FileFormatError(
-                f"{path}: damaged or incomplete ({reason}); fetch or export the image again"
-            ) from error
-        finally:
-            Image.MAX_IMAGE_PIXELS = pillow_limit
-
-
-def _bands(file: ImageFile.ImageFile) -> tuple[list[Image.Image], Image.Image | None]:
+def _bands(
+    file: ImageFile.ImageFile, colours: Colours
+) -> tuple[list[Image.Image], Image.Image | None]:
     """Returns a picture's bands, upright and in sRGB, and its opacity.
 
     There is one band for grey and three for colour, of mode "L" (0 to 255) or "F" (0 to 1).
     """
-    profile, stream, low_tiles = file.info.get("icc_profile"), file.fp, _low_byte_tiles(file)
+    profile, to_srgb = encodings.settle(
+        colours,
+        colours.get(b"iCCP") or file.info.get("icc_profile"),
+        grey=file.mode not in _COLOURED,
+    )
+    stream, low_tiles = file.fp, _low_byte_tiles(file)
     file.load()
     if file.mode == "F" or file.mode.startswith("I"):
         bands, opacity = _deep_grey(file, profile)
     elif low_tiles and _is_srgb(file, profile):
         assert stream is not None
-        low_bytes = Image.open(stream, formats=_READABLE)
+        low_bytes = Image.open(stream, formats=READABLE)
         low_bytes.tile = low_tiles
         bands, opacity = _deep_colour(file, low_bytes)
     else:
         bands, opacity = _eight_bit_bands(file, profile)
+    if to_srgb is not None:
+        planes = encodings.convert([_unit(band) for band in bands], to_srgb)
+        bands = [Image.fromarray(plane) for plane in planes]
     turn = None
     with suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
         turn = _UPRIGHT.get(file.getexif().get(_ORIENTATION, 1))

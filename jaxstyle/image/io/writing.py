@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def save_image(
     """Writes a picture in the format that the file's extension names.
 
     PNG and TIFF are lossless, and can hold 16 bits per channel. JPEG is written with full colour
-    resolution and without transparency: the picture is laid on white. If writing fails, an existing
-    file stays as it was.
+    resolution and without transparency: the picture is laid on white. If writing fails, for example
+    because the disk is full, an existing file stays as it was.
 
     Args:
       path: the file: .png, .jpg, .jpeg, .webp, .tif or .tiff.
@@ -60,7 +61,7 @@ def save_image(
       ...     load_image(folder + "/out.png", size=2).shape, read_settings(folder + "/out.png")
       ((1, 2, 3), {'steps': 500})
     """
-    kind = _output_kind(path, bit_depth)
+    kind = output_kind(path, bit_depth)
     if not 1 <= quality <= 100:
         raise ValueError(f"quality: expected 1 to 100, got {quality}")
     pixels = _checked("image", image, (None, None, 3))
@@ -72,20 +73,36 @@ def save_image(
             pixels = np.concatenate([pixels, opacity], -1)
     text = None if settings is None else _as_json(settings)
     levels = np.rint(pixels * (2**bit_depth - 1)).astype(np.uint8 if bit_depth == 8 else np.uint16)
-    with files.atomic_write(path) as temporary:
-        if bit_depth == 16:
-            temporary.write_bytes(_encode_deep(kind, levels, text))
-            return
+    if bit_depth == 16:
+        data = _encode_deep(kind, levels, text)
+    else:
         try:
-            Image.fromarray(levels).save(temporary, kind, **_encoder_options(kind, quality, text))
+            data = encode(Image.fromarray(levels), kind, **_encoder_options(kind, quality, text))
         except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # an error of the disk: no space, no permission
             height, width = levels.shape[:2]
             raise ValueError(
                 f"{path}: {kind} cannot hold {width} x {height} pixels with these"
                 f" settings ({error}); save it as .png"
             ) from error
+    files.write_bytes(path, data)
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Encodes a picture in memory.
+
+    Pillow does not notice when a full disk takes only a part of what its encoders write to a file.
+
+    Args:
+      image: the picture, or the first one of an animation.
+      kind: Pillow's name of the format.
+      **options: as `PIL.Image.Image.save` takes them.
+
+    Returns:
+      The bytes of the file.
+    """
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
 
 
 def check_output_path(path: StrPath, bit_depth: int = 8) -> None:
@@ -101,9 +118,10 @@ def check_output_path(path: StrPath, bit_depth: int = 8) -> None:
       IsADirectoryError: if `path` is a folder.
       FileNotFoundError, NotADirectoryError: if the folder does not exist.
       PermissionError, OSError: if no file can be created in the folder.
+      UsageError: if the name is too long, or that of a device.
     """
     files.check_writable(path)
-    _output_kind(path, bit_depth)
+    output_kind(path, bit_depth)
 
 
 def _checked(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
@@ -176,8 +194,16 @@ def _encoder_options(kind: str, quality: int, settings: str | None) -> dict[str,
     return {"quality": quality, "subsampling": 0, "exif": exif}
 
 
-def _output_kind(path: StrPath, bit_depth: int) -> str:
-    """Returns Pillow's name of the format that the extension stands for."""
+def output_kind(path: StrPath, bit_depth: int = 8) -> str:
+    """Returns Pillow's name of the format that the extension stands for.
+
+    Args:
+      path: the file to write.
+      bit_depth: bits per channel.
+
+    Raises:
+      ValueError: if there is no such format among those written, or not with so many bits.
+    """
     extension = Path(path).suffix.lower()
     if extension not in _WRITABLE:
         got = extension or "none"

@@ -19,11 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxstyle.networks.formats.stored import Stored, refusing
+from jaxstyle.networks.formats.stored import Stored, in_memory, open_network, refusing
 
 # A field of NetParameter: (the field of the layer's name, the field of its blobs).
 _LAYER_FIELDS = {2: (4, 6), 100: (1, 7)}
 _PARTS = ("weight", "bias")
+# Caffe writes an array as one field, so VGG-19 has some thousand. A million take about a second.
+_MAX_FIELDS = 10**6
+_MAX_NAME, _MAX_RANK = 1000, 32
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -41,24 +44,20 @@ def read_caffemodel(path: str | Path) -> dict[str, Stored]:
       FileFormatError: if the file is damaged or holds no layer with arrays.
     """
     arrays: dict[str, Stored] = {}
-    with Path(path).open("rb") as file, refusing(path, "a Caffe model"):
+    with open_network(path) as file, refusing(path, "a Caffe model"):
         # Mapped, because three quarters of the file are fully connected layers, which are not used.
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        for field, wire, layer in _fields(data):
+        reader = _Reader()
+        for field, wire, layer in reader.fields(data):
             if field not in _LAYER_FIELDS or wire != _BYTES:
                 continue
-            name, blobs = _layer(layer, *_LAYER_FIELDS[field])
+            name, blobs = reader.layer(layer, *_LAYER_FIELDS[field])
             for index, blob in enumerate(blobs):
                 part = _PARTS[index] if index < len(_PARTS) else f"blob{index}"
-                arrays[f"{name}.{part}"] = _stored(blob)
+                arrays[f"{name}.{part}"] = in_memory(reader.blob(blob))
         if not arrays:
             raise ValueError("it holds no layer with weights")
     return arrays
-
-
-def _stored(blob: memoryview) -> Stored:
-    array = _blob(blob)
-    return Stored(array.shape, lambda: array)
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -73,73 +72,85 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
-    """Yields the number, wire type and value (an int, or the bytes) of each field of a message."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire = tag & 7
-        if wire == _VARINT:
-            value, at = _varint(data, at)
-            yield tag >> 3, wire, value
-            continue
-        if wire == _BYTES:
-            size, at = _varint(data, at)
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-        else:
-            raise ValueError(f"wire type {wire}")
-        if size > len(data) - at:
-            raise ValueError(f"a field of {size} bytes where only {len(data) - at} are left")
-        yield tag >> 3, wire, data[at : at + size]
-        at += size
+class _Reader:
+    """Reads one file; counts its fields, since each takes two bytes and a step of Python."""
 
+    def __init__(self) -> None:
+        self._left = _MAX_FIELDS
 
-def _layer(data: memoryview, name_field: int, blobs_field: int) -> tuple[str, list[memoryview]]:
-    name, blobs = "", []
-    for field, wire, value in _fields(data):
-        if wire == _BYTES and field == name_field:
-            name = bytes(value).decode("utf-8", "replace")
-        elif wire == _BYTES and field == blobs_field:
-            blobs.append(value)
-    return name, blobs
+    def fields(self, data: memoryview) -> Iterator[tuple[int, int, Any]]:
+        """Yields the number, wire type and value (an int, or the bytes) of each field."""
+        at = 0
+        while at < len(data):
+            self._left -= 1
+            if self._left < 0:
+                raise ValueError(f"it has more than {_MAX_FIELDS:,} fields")
+            tag, at = _varint(data, at)
+            wire = tag & 7
+            if wire == _VARINT:
+                value, at = _varint(data, at)
+                yield tag >> 3, wire, value
+                continue
+            if wire == _BYTES:
+                size, at = _varint(data, at)
+            elif wire in (_FIXED32, _FIXED64):
+                size = 4 if wire == _FIXED32 else 8
+            else:
+                raise ValueError(f"wire type {wire}")
+            if size > len(data) - at:
+                raise ValueError(f"a field of {size} bytes where only {len(data) - at} are left")
+            yield tag >> 3, wire, data[at : at + size]
+            at += size
 
+    def layer(
+        self, data: memoryview, name_field: int, blobs_field: int
+    ) -> tuple[str, list[memoryview]]:
+        """Returns the name of a layer and its blobs."""
+        name, blobs = "", []
+        for field, wire, value in self.fields(data):
+            if wire == _BYTES and field == name_field:
+                if len(value) > _MAX_NAME:
+                    raise ValueError(f"a name of {len(value):,} bytes")
+                name = bytes(value).decode("utf-8", "replace")
+            elif wire == _BYTES and field == blobs_field:
+                blobs.append(value)
+        return name, blobs
 
-def _blob(data: memoryview) -> NDArray[Any]:
-    sizes: dict[int, int] = {}
-    shape: list[int] | None = None
-    single: list[memoryview] = []
-    double: list[memoryview] = []
-    for field, wire, value in _fields(data):
-        if field in (1, 2, 3, 4) and wire == _VARINT:
-            sizes[field] = value
-        elif field == 7 and wire == _BYTES:
-            shape = _dimensions(value)
-        elif field == 5 and wire in (_BYTES, _FIXED32):  # packed, or one value per field
-            single.append(value)
-        elif field == 8 and wire in (_BYTES, _FIXED64):
-            double.append(value)
-    chunks, dtype = (single, "<f4") if single else (double, "<f8")
-    joined = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    values = np.frombuffer(joined, dtype)
-    if shape is None:
-        shape = [sizes.get(field, 1) for field in (1, 2, 3, 4)]
-        # The old form has four sizes for everything: a bias is 1 × 1 × 1 × C.
-        if shape[:3] == [1, 1, 1]:
-            shape = shape[3:]
-    if math.prod(shape) != len(values):
-        raise ValueError(f"a blob of shape {shape} with {len(values)} values")
-    return values.reshape(shape)
+    def blob(self, data: memoryview) -> NDArray[Any]:
+        """Returns the array of a blob."""
+        sizes: dict[int, int] = {}
+        shape: list[int] | None = None
+        single: list[memoryview] = []
+        double: list[memoryview] = []
+        for field, wire, value in self.fields(data):
+            if field in (1, 2, 3, 4) and wire == _VARINT:
+                sizes[field] = value
+            elif field == 7 and wire == _BYTES:
+                shape = self._dimensions(value)
+            elif field == 5 and wire in (_BYTES, _FIXED32):  # packed, or one value per field
+                single.append(value)
+            elif field == 8 and wire in (_BYTES, _FIXED64):
+                double.append(value)
+        chunks, dtype = (single, "<f4") if single else (double, "<f8")
+        joined = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        values = np.frombuffer(joined, dtype)
+        if shape is None:
+            shape = [sizes.get(field, 1) for field in (1, 2, 3, 4)]
+            # The old form has four sizes for everything: a bias is 1 × 1 × 1 × C.
+            if shape[:3] == [1, 1, 1]:
+                shape = shape[3:]
+        if len(shape) > _MAX_RANK or math.prod(shape) != len(values):
+            raise ValueError(f"a blob of shape {shape[:_MAX_RANK]} with {len(values)} values")
+        return values.reshape(shape)
 
-
-def _dimensions(data: memoryview) -> list[int]:
-    dims: list[int] = []
-    for field, wire, value in _fields(data):
-        if field == 1 and wire == _VARINT:
-            dims.append(value)
-        elif field == 1 and wire == _BYTES:
-            at = 0
-            while at < len(value):
-                dim, at = _varint(value, at)
-                dims.append(dim)
-    return dims
+    def _dimensions(self, data: memoryview) -> list[int]:
+        dims: list[int] = []
+        for field, wire, value in self.fields(data):
+            if field == 1 and wire == _VARINT:
+                dims.append(value)
+            elif field == 1 and wire == _BYTES:
+                at = 0
+                while at < len(value) and len(dims) <= _MAX_RANK:
+                    dim, at = _varint(value, at)
+                    dims.append(dim)
+        return dims

@@ -5,7 +5,6 @@ names and axes mean is up to the layout (`jaxstyle.networks.layouts`). The array
 and read later, so that the fully connected layers, four fifths of VGG-19, are never loaded.
 """
 
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +13,13 @@ from numpy.typing import NDArray
 
 from jaxstyle.errors import FileFormatError
 from jaxstyle.networks.formats.caffemodel import read_caffemodel
+from jaxstyle.networks.formats.hdf5 import read_hdf5
 from jaxstyle.networks.formats.matfile import read_matfile
-from jaxstyle.networks.formats.pickles import read_state_dict
-from jaxstyle.networks.formats.stored import Stored, refusing
+from jaxstyle.networks.formats.statedict import read_state_dict
+from jaxstyle.networks.formats.stored import Stored, in_memory, open_network, refusing
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_MAX_HEADER = 2**20  # of safetensors
 # Files that often turn up in place of a network; each has its own message.
 _IMPOSTORS = {
     b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with git lfs pull",
@@ -55,10 +56,10 @@ def open_container(path: str | Path) -> Contents:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      FileFormatError: if the file is damaged or of no known kind.
+      FileFormatError: if the file is damaged, of no known kind or no file on a disk.
     """
     path = Path(path)
-    with path.open("rb") as file:
+    with open_network(path) as file:
         head = file.read(520)
     if not head:
         raise FileFormatError(f"{path}: the file is empty")
@@ -66,7 +67,7 @@ def open_container(path: str | Path) -> Contents:
         if head.lstrip().lower().startswith(start):
             raise FileFormatError(f"{path}: this is {words}")
     if head.startswith(_HDF5) or head[512:520] == _HDF5:
-        return Contents("HDF5", _read_hdf5(path), {})
+        return Contents("HDF5", read_hdf5(path), {})
     if head.startswith(b"MATLAB 5.0"):
         return Contents("MATLAB", _read_matconvnet(path), {})
     if head.startswith((b"PK\x03\x04", b"\x80\x02")) or head[257:262] == b"ustar":
@@ -82,37 +83,6 @@ def open_container(path: str | Path) -> Contents:
     )
 
 
-def _read_hdf5(path: Path) -> dict[str, Stored]:
-    """Lists Keras' arrays under names such as `block1_conv1/kernel`, others under their paths.
-
-    Keras 1 wrote `block1_conv1/block1_conv1_W_1:0` and Keras 2
-    `block1_conv1/block1_conv1/kernel:0`. Files of whole models have either of them under
-    `model_weights`.
-    """
-    import h5py
-
-    def load(name: str) -> NDArray[Any]:
-        with h5py.File(path, "r") as file:
-            return np.asarray(file[name][()])
-
-    def visit(name: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        block = re.search(r"block\d_conv\d", name)
-        part = re.search(r"(?:^|[_/])(W|kernel|b|bias)(?:_\d+)?(?::\d+)?$", name)
-        key = name
-        if block and part and "optimizer" not in name:
-            key = f"{block[0]}/{'bias' if part[1].startswith('b') else 'kernel'}"
-        # A second array of the same name stays under its path and is reported as extra.
-        key = name if key in arrays else key
-        arrays[key] = Stored(tuple(item.shape or ()), lambda: load(name))
-
-    arrays: dict[str, Stored] = {}
-    with refusing(path, "HDF5"), h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return arrays
-
-
 def _read_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
     from safetensors import safe_open
 
@@ -123,6 +93,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
 
         return Stored(tuple(shape), load)
 
+    with refusing(path, "safetensors"), open_network(path) as raw:
+        size = int.from_bytes(raw.read(8), "little")
+        if size > _MAX_HEADER:
+            raise ValueError(f"a header of {size:,} bytes; VGG-19's takes a few thousand")
     with refusing(path, "safetensors"), safe_open(path, "numpy") as file:
         arrays = {name: stored(name, file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata() or {})
@@ -147,8 +121,11 @@ def _read_matconvnet(path: Path) -> dict[str, Stored]:
             if len(parts) >= 2:
                 # MATLAB drops trailing axes of size one and has no vectors.
                 kernel = parts[0].reshape(parts[0].shape + (1,) * (4 - parts[0].ndim))
-                arrays[f"{layer.get('name', '')}.weight"] = in_memory(kernel)
-                arrays[f"{layer.get('name', '')}.bias"] = in_memory(parts[1].ravel())
+                name = layer.get("name")
+                if not isinstance(name, str):
+                    raise ValueError("a layer without a name")
+                arrays[f"{name}.weight"] = in_memory(kernel)
+                arrays[f"{name}.bias"] = in_memory(parts[1].ravel())
         outer = _fields(contents["meta"]) if "meta" in contents else contents
         average = _fields(outer.get("normalization")).get("averageImage")
         if isinstance(average, np.ndarray) and average.size and average.size % 3 == 0:
@@ -160,15 +137,3 @@ def _read_matconvnet(path: Path) -> dict[str, Stored]:
 def _fields(struct: Any) -> dict[str, Any]:
     """Returns the fields of a structure, which in MATLAB is always an array of structures."""
     return struct[0] if isinstance(struct, list) and struct and isinstance(struct[0], dict) else {}
-
-
-def in_memory(array: NDArray[Any]) -> Stored:
-    """Wraps an array that is in memory already, so that it can be used like one in a file.
-
-    Args:
-      array: any array.
-
-    Returns:
-      Its shape, and a function that returns it.
-    """
-    return Stored(array.shape, lambda: array)

@@ -2,12 +2,19 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from jaxstyle._common.reading import open_regular
+from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError
+
+# The largest files that hold VGG-19 are whole Keras models with the state of their training.
+_LARGEST = 2**31
+_LONGEST = 80  # characters of a name in a message
 
 
 class Stored(NamedTuple):
@@ -20,6 +27,18 @@ class Stored(NamedTuple):
 
     shape: tuple[int, ...]
     read: Callable[[], NDArray[Any]]
+
+
+def in_memory(array: NDArray[Any]) -> Stored:
+    """Wraps an array that is in memory already, so that it can be used like one in a file.
+
+    Args:
+      array: any array.
+
+    Returns:
+      Its shape, and a function that returns it.
+    """
+    return Stored(array.shape, lambda: array)
 
 
 @contextlib.contextmanager
@@ -49,7 +68,37 @@ def refusing(path: str | Path, kind: str) -> Iterator[None]:
     # h5py, safetensors, zipfile and struct raise a dozen unrelated classes for damaged files, even
     # MemoryError where a damaged size field asks for too much.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        # A damaged file can put anything into a message, even control characters of the terminal.
-        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason[:300])
-        raise FileFormatError(f"{path}: cannot be read as {kind}: {reason}") from error
+        reason = " ".join(str(error)[:300].split()) or type(error).__name__
+        raise FileFormatError(f"{path}: cannot be read as {kind}: {printable(reason)}") from error
+
+
+def open_network(path: str | Path) -> BufferedReader:
+    """Opens a file that may hold a network.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The open file.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if it is a pipe or a device, or larger than any file of VGG-19.
+    """
+    return open_regular(path, _LARGEST)
+
+
+def shown(name: str) -> str:
+    r"""Returns a name from a file as a message can show it: printable, and not too long.
+
+    Args:
+      name: the name of an array, a function, a member of an archive.
+
+    Returns:
+      At most 80 characters of it, with escapes for control characters.
+
+    Example:
+      >>> print(shown("conv1\x1b[2J"))
+      conv1\x1b[2J
+    """
+    return printable(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}...")

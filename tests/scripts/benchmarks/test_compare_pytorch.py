@@ -59,6 +59,7 @@ def check_evaluations(cases):
     assert cases[-1]["pytorch_to_this"] == {"median": 1, "least": 1, "most": 1}
 
 
+@pytest.mark.slow
 def test_both_sides_evaluate_the_same_objective(compare):
     printed = compare("evaluation")
     check_evaluations(printed.cases)
@@ -67,7 +68,7 @@ def test_both_sides_evaluate_the_same_objective(compare):
     assert "\n| 32 | pytorch eager | " in printed.tables
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_part(compare):
     printed = compare(*compare_pytorch.PARTS, size=64)
     check_evaluations(printed.cases)

@@ -59,6 +59,7 @@ def maker(data, tmp_path):
     return PictureMaker(PARAMS, data, tmp_path, size=40, steps=2, quick=True)
 
 
+@pytest.mark.slow
 def test_pages_and_their_text_are_made_and_pictures_only_once(run, tmp_path, capsys):
     line = ("--quick", "--figures", "color")
     run(*line)
@@ -102,6 +103,7 @@ def test_a_missing_picture_is_told_in_one_line(run, tmp_path):
         run("--figures", "4", f"--data={tmp_path}/absent")
 
 
+@pytest.mark.slow
 def test_a_picture_is_found_by_all_that_it_depends_on(maker):
     spec = LossSpec(("relu2_1",), ("relu1_1",))
     options = {"spec": spec, "weights": maker.weights(), "init": "noise", "num_steps": 1}

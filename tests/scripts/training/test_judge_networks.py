@@ -9,7 +9,7 @@ import pytest
 from helpers.command_line import write_picture
 
 from jaxstyle.image import io
-from jaxstyle.networks import vgg
+from jaxstyle.networks import rescaling, vgg
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.presets import get_preset
 from scripts.pairs import PAINTINGS, PAIRS, PHOTOGRAPHS
@@ -143,7 +143,7 @@ def test_a_random_network_is_rescaled_by_the_layer():
     squares = [jax.random.uniform(jax.random.key(3), (32, 32, 3))]
     shape = vgg.init_params(jax.random.key(0), WIDTHS)
     params = judge_networks.random_network(shape, squares)
-    means = vgg.activation_means(params, squares)
+    means = rescaling.activation_means(params, squares)
     assert len(means) == len(WIDTHS)
     for mean in means.values():
         np.testing.assert_allclose(mean.mean(), 1, rtol=1e-3)

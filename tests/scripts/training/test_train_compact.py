@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxstyle import LossSpec
 from jaxstyle.cli.networks import central_square
-from jaxstyle.networks import load, vgg
+from jaxstyle.networks import load, rescaling, vgg
 from jaxstyle.networks.layouts import sha256
 from scripts.training import narrowing, train_compact, training_pictures
 
@@ -77,6 +77,7 @@ def command(teacher, data, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_the_file_says_what_it_was_made_of(command, tmp_path):
     network = command()
     assert vgg.network_widths(network.params) == WIDTHS
@@ -146,6 +147,7 @@ def test_crops_are_pictures_that_the_seed_decides(sources):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow
 def test_pictures_under_optimisation_are_of_every_stage(teacher, found, sources):
     training = train_compact.Distillation(teacher, found, sources, OPTIONS)
     first, again = (training.under_optimisation(np.random.default_rng(1)) for _ in range(2))
@@ -226,7 +228,7 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
 def test_the_finished_network_has_unit_mean_activations(found, data):
     photo = data / "photos" / "0.jpg"
     params = train_compact.finish(found.params, [photo])
-    for mean in vgg.activation_means(params, [central_square(photo)]).values():
+    for mean in rescaling.activation_means(params, [central_square(photo)]).values():
         np.testing.assert_allclose(mean[mean > 0], 1, rtol=0.01)
 
 

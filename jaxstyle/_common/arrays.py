@@ -1,0 +1,37 @@
+"""Arrays and keys that the package itself puts on a device, by JAX's strictest rules.
+
+`jax.transfer_guard("disallow")` forbids transfers that nobody asked for. A Python number in an
+operation outside `jit` is one, `jax.device_put` is not.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike, DTypeLike
+
+
+def to_device(value: ArrayLike, dtype: DTypeLike = jnp.float32) -> Array:
+    """Returns a number or a host's array as an uncommitted array; a JAX array is only cast."""
+    if isinstance(value, Array):
+        return value.astype(dtype)
+    placed: Array = jax.device_put(np.asarray(value, dtype))
+    return placed
+
+
+@jax.jit
+def default_key() -> Array:
+    """Returns the key that is used where none is given."""
+    return jax.random.key(0)
+
+
+def is_traced(tree: Any) -> bool:
+    """Tells whether any array is a tracer: inside `jit`, `vmap` or `grad`."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def is_tracing() -> bool:
+    """Tells whether the caller is inside `jit`, even if none of its arrays depends on that."""
+    return isinstance(jax.device_put(np.float32(0)), jax.core.Tracer)

@@ -1,0 +1,69 @@
+"""Interrupts: Ctrl-C, and the signals by which a system ends a process."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+# A cluster or a container sends the second, and a lost connection the third, which Windows lacks.
+_NUMBERS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_caught: list[int] = []
+
+
+def end_as_by_ctrl_c() -> None:
+    """Lets SIGTERM and SIGHUP raise `KeyboardInterrupt` too; for a process of the command's own.
+
+    What is ignored stays ignored, as `nohup` wants it.
+    """
+    for number in _NUMBERS[1:]:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def status() -> int:
+    """Returns the exit status of an interrupted process, by which a shell tells the signal."""
+    return 128 + (_caught[0] if _caught else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Puts back the handlers of these signals that a block replaces, as JAX does of SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may set them
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in _NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:  # one that Python does not know
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Lets a block end before an interrupt is heard. It is for what takes moments, like a write.
+
+    Example:
+      >>> with held():
+      ...     pass
+    """
+    heard: list[int] = []
+    try:
+        with handlers_kept():
+            if threading.current_thread() is threading.main_thread():
+                for number in _NUMBERS:
+                    if callable(signal.getsignal(number)):
+                        signal.signal(number, lambda number, _: heard.append(number))
+            yield
+    finally:
+        for number in heard[:1]:
+            signal.raise_signal(number)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    _caught.append(number)
+    raise KeyboardInterrupt

@@ -1,0 +1,35 @@
+"""Makes text from elsewhere fit to print: names of files, and what files and servers say."""
+
+import re
+
+# Control characters (C0, DEL, C1), line separators, what turns the direction of writing around, and
+# the stand-ins for bytes of a file name that are not UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+
+
+def printable(text: str) -> str:
+    r"""Returns a text on one line, with an escape such as `\x1b` for each control character.
+
+    A terminal obeys control characters: raw, a file name could move the cursor, change the window's
+    title, or write a line that looks like one of the program's own.
+
+    Args:
+      text: the text.
+
+    Returns:
+      The same text where nothing has to be escaped.
+
+    Example:
+      >>> print(printable("a\x1b[31m.png"))
+      a\x1b[31m.png
+    """
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python reads it from the system
+        code -= 0xDC00
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")

@@ -1,0 +1,1 @@
+from jaxstyle.image.color import *

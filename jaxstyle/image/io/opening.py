@@ -1,0 +1,94 @@
+"""Opens files of pictures; whatever is wrong with one is a single line that names it."""
+
+import os
+import re
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from jaxstyle._common.files import StrPath
+from jaxstyle.errors import FileFormatError
+from jaxstyle.image.io.chunks import Colours, separate
+from jaxstyle.image.io.density import check_density
+
+# A list of our own, because some of Pillow's readers start other programs (EPS runs Ghostscript).
+READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
+_HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")}
+_PILLOW_STATE = threading.RLock()
+
+
+@contextmanager
+def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile, Colours]]:
+    """Opens a picture, and finds what it says of its colours beside a profile.
+
+    Every error or warning of Pillow in the block becomes one readable line.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(f"{path}: is a folder, not an image")
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # opening a pipe would hang
+            what = "an empty file" if stat.S_ISREG(status.st_mode) else "a pipe or device"
+            raise FileFormatError(f"{path}: is {what}; give an image saved to disk")
+        file = open(path, "rb")  # noqa: SIM115, closed below
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except PermissionError:
+        raise PermissionError(f"{path}: may not be read; change its permissions") from None
+    # Pillow's limit is a global variable, so it is changed under a lock and only while decoding.
+    with file, _PILLOW_STATE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            source, colours = separate(file)
+            image = Image.open(source, formats=_formats(file))
+            if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
+                raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+            check_density(image.width * image.height, status.st_size)
+            yield image, colours
+        except FileFormatError as error:
+            raise FileFormatError(f"{path}: {error}") from error
+        except UnidentifiedImageError as error:
+            raise FileFormatError(
+                f"{path}: not an image (JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF), or damaged, or of"
+                " a kind that Pillow cannot read; save it as an 8-bit PNG or JPEG"
+            ) from error
+        except Image.DecompressionBombError as error:
+            millions = int((re.findall(r"\d+", str(error)) or ["0"])[0]) / 1e6
+            raise FileFormatError(
+                f"{path}: has {millions:,.1f} million pixels, the limit is"
+                f" {max_pixels / 1e6:,.1f} million; shrink it, or raise max_pixels"
+            ) from error
+        except Exception as error:  # plugins raise SyntaxError, struct.error, EOFError and more
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise FileFormatError(
+                f"{path}: damaged or incomplete ({reason}); fetch or export the image again"
+            ) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillow_limit
+
+
+def _formats(file: BinaryIO) -> tuple[str, ...]:
+    """Returns the formats that a file may have: those that Pillow reads, and HEIC if it is one.
+
+    Raises:
+      FileFormatError: if it is, and what reads it is not installed.
+    """
+    file.seek(4)
+    brand = file.read(8)
+    file.seek(0)
+    if brand not in _HEIC:
+        return READABLE
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise FileFormatError(
+            "is HEIC, as phones make it; pip install pillow-heif to read it, or save it as JPEG"
+        ) from None
+    register_heif_opener()
+    return *READABLE, "HEIF"

@@ -1,0 +1,1 @@
+from jaxstyle._common.huge_pages import *

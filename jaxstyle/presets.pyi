@@ -1,0 +1,1 @@
+from jaxstyle.optimization.presets import *

@@ -1,0 +1,1 @@
+from jaxstyle.losses.statistics import *

@@ -1,0 +1,52 @@
+"""What a killed process left is removed, and what another is writing is not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jaxstyle._common import files
+
+pytest.importorskip("fcntl")
+# Begins a file and a folder, and waits to be killed.
+WRITER = """
+import sys
+from jaxstyle._common import files
+with files.atomic_write("trace.csv") as file, files.atomic_folder("film"):
+    file.write_text("step")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    run = [sys.executable, "-c", WRITER]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    own = [".jaxstyle-settings", ".jaxstyle-0123456789abcdef-link", "trace.csv"]
+    for name in own:
+        (tmp_path / name).touch()
+    (tmp_path / own[1]).unlink()
+    os.symlink("trace.csv", tmp_path / own[1])
+    with subprocess.Popen(run, cwd=tmp_path, **streams) as writer:
+        assert writer.stdout.readline() == b"ready\n"
+        begun = set(os.listdir(tmp_path)) - set(own)
+        assert len(begun) == 2
+        files.remove_leftovers([tmp_path])
+        assert set(os.listdir(tmp_path)) == {*own, *begun}
+        writer.kill()
+    files.remove_leftovers([tmp_path, tmp_path])
+    assert sorted(os.listdir(tmp_path)) == sorted(own)
+
+
+def test_disks_without_locks_keep_what_they_have(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError
+
+    left = tmp_path / f"{files.PARTIAL}0123456789abcdef.png"
+    left.touch()
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    files.remove_leftovers([tmp_path])
+    with files.atomic_write(tmp_path / "trace.csv") as file:
+        file.write_text("step")
+    assert sorted(os.listdir(tmp_path)) == [left.name, "trace.csv"]
