@@ -250,6 +250,7 @@ def test_a_wrong_use_is_told(line, capsys):
     assert "--content" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_table_is_made_once(place, tmp_path, capsys, monkeypatch):
     line = ["--table", f"--data={place}", "--pairs=1", "--size=48",
             "--steps=1", "--statistics", "gram", "moments", f"-o={tmp_path}"]  # fmt: skip

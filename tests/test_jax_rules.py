@@ -82,6 +82,7 @@ PATHS = {
     "evaluate": scores,
     "color": colors,
 }
+QUICKEST = ("features", "stylize", "color")
 # Nothing has to be compiled to see whether types and ranks are mixed.
 STRICT = {
     "rank": lambda: jax.numpy_rank_promotion("raise"),
@@ -105,7 +106,8 @@ def test_a_path_mixes_no_types_and_no_ranks(path, mode):
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=pytest.mark.slow) if p == "coarse to fine" else p for p in PATHS]
+    "path",
+    [pytest.param(p, marks=() if p in QUICKEST else pytest.mark.slow) for p in PATHS],
 )
 @pytest.mark.usefixtures("compile_faster")
 def test_a_path_transfers_nothing_by_itself(path):

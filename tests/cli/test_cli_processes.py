@@ -39,7 +39,12 @@ def test_version_in_a_process(network):
     reason="interrupts are ignored here, as in a background job of a script",
 )
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
 )
 def test_interrupt_keeps_the_last_picture(cli, network, number):
     Path(".jaxstyle-0123456789abcdef.png").touch()  # left by a run that was killed

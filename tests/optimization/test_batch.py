@@ -65,7 +65,8 @@ def test_a_grid_of_width_one_is_the_single_runs_bit_for_bit(params, contents, st
         )
 
 
-@pytest.mark.parametrize("width", [5, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [5, 12])
 def test_wider_batches_differ_by_rounding(grid, width):
     narrow, wide = grid(WEIGHTS, width=1), grid(WEIGHTS, width=width)
     np.testing.assert_allclose(wide.image, narrow.image, atol=2e-5)

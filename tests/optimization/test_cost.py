@@ -59,6 +59,7 @@ def test_a_step_is_one_evaluation_and_little_else(params, programs):
     assert (count(programs["direct"], "convolution"), count(programs["direct"], "dot")) == (4, 4)
 
 
+@pytest.mark.slow
 def test_winograd_takes_less_than_a_third_of_a_convolution_s_operations(params, programs):
     # Both layers are products, forward and back: the first with its patches.
     assert (count(programs["auto"], "convolution"), count(programs["auto"], "dot")) == (0, 8)
@@ -70,6 +71,7 @@ def test_winograd_takes_less_than_a_third_of_a_convolution_s_operations(params, 
     assert 0.25 * second <= second - (direct - auto) <= 0.32 * second
 
 
+@pytest.mark.slow
 def test_winograd_holds_no_more_than_the_direct_algorithm(programs):
     direct, auto = (
         programs[name].memory_analysis().temp_size_in_bytes for name in ("direct", "auto")

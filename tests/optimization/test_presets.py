@@ -130,6 +130,8 @@ FORMULAS = {
     "tensorflow-tutorial": tensorflow_tutorial,
 }
 NAMES = list(FORMULAS)
+# Two of different kinds; the others take as long each.
+QUICK = ("gatys2016", "neural-style")
 
 
 def test_the_presets_are_those_of_the_field():
@@ -137,7 +139,10 @@ def test_the_presets_are_those_of_the_field():
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES],
+)
 def test_the_objective_is_the_systems_own(name):
     preset = get_preset(name)
     spec, params = preset.spec, preset.prepare(PARAMS)

@@ -145,6 +145,15 @@ def test_outcomes_are_found_however_often_a_run_is_interrupted():
     assert interrupted_outcomes(KeyboardInterrupt()) == []
 
 
+@pytest.fixture
+def interrupts():
+    """Lets interrupts be heard, which the background jobs of a script ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_a_picture_is_written_whole_before_an_interrupt_is_heard(batch, monkeypatch):
     studio, jobs = batch()
     save = studio.save
