@@ -11,7 +11,7 @@ from faults.frame import CASES, Case, SkippedError, outcome, print_table
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("each", CASES, ids=lambda each: each.attempt.__name__)
 def test_nothing_is_lost(each):
     found = outcome(each, ROOT)

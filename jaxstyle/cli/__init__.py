@@ -79,6 +79,8 @@ def _run(argv: list[str], own_process: bool) -> int:
     handler.setFormatter(_OneLine("jaxstyle: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("jaxstyle").setLevel(logging.INFO)
+    # What Pillow says of a damaged file, the error says in a line.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     runs: dict[str, Callable[[dict[str, Any]], int]] = {
         "demo": demo.demo,
         "stylize": pictures.stylize,

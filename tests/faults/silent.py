@@ -13,7 +13,7 @@ from .frame import QUICK, SILENT, Place, case
 # ---- Disks ---------------------------------------------------------------------------------------
 @case(SILENT, "a full disk leaves the older JPEG, says so, and fails")
 def full_disk_jpeg(place: Place) -> None:
-    with place.disk(204_800, free=12_288) as disk:
+    with place.disk(204_800, free=8_192) as disk:
         Image.new("RGB", (8, 6)).save(disk / "o.jpg")
         before = (disk / "o.jpg").read_bytes()
         ran = place.stylize("p.png", "s.png", "-o", "disk/o.jpg", "--size=128", "--quality=100")
@@ -25,7 +25,7 @@ def full_disk_jpeg(place: Place) -> None:
 
 @case(SILENT, "a full disk is the reason given for a TIFF, in one line")
 def full_disk_tiff(place: Place) -> None:
-    with place.disk(204_800, free=8_192):
+    with place.disk(204_800, free=4_096):
         ran = place.stylize("p.png", "s.png", "-o", "disk/o.tif", "--size=128")
         assert not place.path("disk/o.tif").exists(), "a cut file under the final name"
     assert ran.status == 1, f"status {ran.status}"

@@ -6,7 +6,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -50,7 +50,8 @@ def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile
             if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
             check_density(image.width * image.height, status.st_size)
-            yield image, colours
+            with _without_stderr() if image.format == "TIFF" else nullcontext():
+                yield image, colours
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
         except UnidentifiedImageError as error:
@@ -71,6 +72,27 @@ def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile
             ) from error
         finally:
             Image.MAX_IMAGE_PIXELS = pillow_limit
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keeps what a C library prints about a damaged file from the terminal.
+
+    libtiff prints lines of its own, and Pillow gives no way to stop it.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _formats(file: BinaryIO) -> tuple[str, ...]:
