@@ -184,6 +184,27 @@ def match_color(
     return result
 
 
+def color_map(covariance: Array, target: Array, method: ColorMatch = "cholesky") -> Array:
+    """Returns the linear map A of `match_color` between two covariances.
+
+    Args:
+      covariance: `[3, 3]`, positive definite.
+      target: `[3, 3]`, what it becomes: `A @ covariance @ A.T`.
+      method: how A is chosen.
+    """
+    with jax.default_matmul_precision("highest"):
+        if method == "cholesky":
+            factor, factor_t = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(target)
+            matrix: Array = jnp.linalg.solve(factor.T, factor_t.T).T
+            return matrix
+        root = _square_root(covariance)
+        inner = _square_root(target)
+        if method == "symmetric":
+            inner = jnp.linalg.solve(root, _square_root(root @ target @ root))
+        matrix = jnp.linalg.solve(root, inner.T).T
+        return matrix
+
+
 @on_any_mesh
 def match_histogram(image: Array, target: Array) -> Array:
     """Gives each channel of an image the distribution of the same channel of another.
@@ -242,19 +263,11 @@ def _match_luminance(image: Array, target: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames="method")
 def _match_color(image: Array, target: Array, eps: Array, *, method: ColorMatch) -> Array:
-    mean, covariance = _mean_and_covariance(image, eps)
-    mean_t, covariance_t = _mean_and_covariance(target, eps)
-    with jax.default_matmul_precision("highest"):
-        if method == "cholesky":
-            factor, factor_t = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(covariance_t)
-            matrix = jnp.linalg.solve(factor.T, factor_t.T).T
-        else:
-            root = _square_root(covariance)
-            inner = _square_root(covariance_t)
-            if method == "symmetric":
-                inner = jnp.linalg.solve(root, _square_root(root @ covariance_t @ root))
-            matrix = jnp.linalg.solve(root, inner.T).T
-        return jnp.matmul(image - mean[None, None], matrix.T) + mean_t[None, None]
+    mean, covariance = mean_and_covariance(image, eps)
+    mean_t, covariance_t = mean_and_covariance(target, eps)
+    matrix = color_map(covariance, covariance_t, method)
+    centred = image - mean[None, None]
+    return jnp.matmul(centred, matrix.T, precision="highest") + mean_t[None, None]
 
 
 @jax.jit
@@ -275,8 +288,13 @@ def _match_histogram(image: Array, target: Array) -> Array:
     return matched
 
 
-def _mean_and_covariance(image: Array, eps: Array) -> tuple[Array, Array]:
-    """Returns the mean `[3]` and covariance `[3, 3]` of the colours of all pixels."""
+def mean_and_covariance(image: Array, eps: ArrayLike = 1e-5) -> tuple[Array, Array]:
+    """Returns the mean `[3]` and covariance `[3, 3]` of the colours of all pixels.
+
+    Args:
+      image: `[H, W, 3]`.
+      eps: added to the variances.
+    """
     mean = image.mean(axis=(0, 1))
     centred = (image - mean[None, None]).reshape(-1, 3)
     product = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)

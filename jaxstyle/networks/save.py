@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from jaxstyle._common import files
 from jaxstyle.errors import FileFormatError
@@ -48,10 +48,8 @@ def save_params(
       ...     convert(path)[1]["network"]
       'tiny'
     """
-    from safetensors.numpy import save
-
     check_params(params, "params")
-    arrays = {"mean": np.asarray(params["mean"], np.float32)}
+    arrays: dict[str, NDArray[Any]] = {"mean": np.asarray(params["mean"], np.float32)}
     for layer in widths(params):
         with np.errstate(over="ignore"):  # reported below
             kernel = np.ascontiguousarray(params[layer]["kernel"], dtype)
@@ -59,8 +57,25 @@ def save_params(
             raise FileFormatError(f"{layer}.kernel: its values do not fit {kernel.dtype}")
         arrays[f"{layer}.kernel"] = kernel
         arrays[f"{layer}.bias"] = np.ascontiguousarray(params[layer]["bias"], np.float32)
-    notes = {**(metadata or {}), "format": FORMAT, "version": VERSION}
-    data = memoryview(save(arrays, metadata=notes))
+    write_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "version": VERSION})
+
+
+def write_tensors(
+    path: str | Path, arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, str]
+) -> None:
+    """Writes arrays as safetensors; equal ones give equal bytes.
+
+    Args:
+      path: the file to write; it appears whole or not at all.
+      arrays: by name.
+      notes: the file's metadata.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    data = memoryview(save(dict(arrays), metadata=dict(notes)))
     end = 8 + int.from_bytes(data[:8], "little")
     with files.atomic_write(path) as partial, partial.open("wb") as file:
         file.write(_sorted_header(bytes(data[8:end])))

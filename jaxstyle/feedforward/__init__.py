@@ -1,0 +1,1 @@
+"""Networks that paint in one pass: architectures, colours, training and files."""

@@ -1,0 +1,180 @@
+"""Files of networks that paint in one pass: safetensors with all that is needed to use them.
+
+The file's metadata hold, as JSON, the architecture and the styles; its arrays are named
+`LAYER.PART`. What `jaxstyle networks` and the page show of a style, a thumbnail of what it makes,
+is an array too.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxstyle.errors import FileFormatError, UsageError
+from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.network import TransformNet, joined
+from jaxstyle.networks.save import write_tensors
+
+FORMAT, VERSION = "jaxstyle-feedforward", "1"
+_THUMBNAILS = "thumbnails"
+
+
+class Style(NamedTuple):
+    """A style of a network.
+
+    Attributes:
+      name: what it is asked for by.
+      source: the painting, its painter and its licence, in one line.
+    """
+
+    name: str
+    source: str = ""
+
+
+class FastNetwork(NamedTuple):
+    """A network that paints in one pass, as its file holds it.
+
+    Attributes:
+      params: its parameters; see `jaxstyle.feedforward.network`.
+      architecture: static settings.
+      styles: what it can paint like.
+      thumbnails: `[N, h, w, 3]` uint8, a picture of each style, or None.
+      metadata: how it was trained, its versions and its licence.
+    """
+
+    params: dict[str, Any]
+    architecture: Architecture
+    styles: tuple[Style, ...]
+    thumbnails: NDArray[np.uint8] | None = None
+    metadata: Mapping[str, str] = {}
+
+    def weigh(self, blend: Mapping[str, float]) -> NDArray[np.float32]:
+        """Returns how much each style counts, from the shares of some by name.
+
+        Args:
+          blend: `{name: share}`; shares need not sum to one.
+
+        Returns:
+          `[N]` float32, of sum one.
+
+        Raises:
+          UsageError: if a style is unknown (the message lists those there are), or no share is
+            positive.
+        """
+        names = [style.name for style in self.styles]
+        unknown = [name for name in blend if name not in names]
+        if unknown:
+            raise UsageError(f"no style is called {unknown[0]!r}; there are {', '.join(names)}")
+        shares = np.array([blend.get(name, 0.0) for name in names], np.float32)
+        if shares.min() < 0 or not shares.sum() > 0:
+            raise UsageError("the shares of the styles should not be negative, and one positive")
+        return shares / shares.sum()
+
+
+def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float16") -> None:
+    """Writes a network; the file appears whole or not at all.
+
+    Args:
+      path: the file to write; an existing one is replaced.
+      network: the network.
+      dtype: the type of the kernels in the file; they are float32 again when read.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for layer, parts in network.params.items():
+        for part, value in parts.items():
+            kind = dtype if part == "kernel" else "float32"
+            arrays[f"{layer}.{part}"] = np.ascontiguousarray(value, kind)
+    if network.thumbnails is not None:
+        arrays[_THUMBNAILS] = np.ascontiguousarray(network.thumbnails, np.uint8)
+    notes = {
+        **network.metadata,
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": json.dumps(dataclasses.asdict(network.architecture)),
+        "styles": json.dumps([style._asdict() for style in network.styles]),
+    }
+    write_tensors(path, arrays, notes)
+
+
+def load_network(path: str | Path) -> FastNetwork:
+    """Reads a network from its file.
+
+    Args:
+      path: a file that `save_network` wrote.
+
+    Raises:
+      FileFormatError: if it is a file of another kind, or damaged.
+      OSError: if it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            notes = dict(file.metadata() or {})
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise FileFormatError(f"{path}: not a safetensors file, or damaged ({error})") from None
+    if notes.get("format") != FORMAT:
+        raise FileFormatError(
+            f"{path}: holds no network that paints in one pass; train one with `jaxstyle train`, "
+            "or convert a published one with `jaxstyle networks convert`"
+        )
+    try:
+        settings = json.loads(notes.pop("architecture"))
+        styles = tuple(Style(**style) for style in json.loads(notes.pop("styles")))
+        architecture = Architecture(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path}: its description is damaged ({error})") from None
+    thumbnails = arrays.pop(_THUMBNAILS, None)
+    params = _nested(arrays)
+    _check(path, params, architecture, len(styles))
+    for name in ("format", "version"):
+        notes.pop(name, None)
+    return FastNetwork(params, architecture, styles, thumbnails, notes)
+
+
+def _nested(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for name, value in arrays.items():
+        layer, _, part = name.partition(".")
+        params.setdefault(layer, {})[part] = jnp.asarray(value, jnp.float32)
+    return params
+
+
+def _check(path: str | Path, params: dict[str, Any], form: Architecture, styles: int) -> None:
+    """Raises `FileFormatError` unless the parameters are those of the architecture."""
+    net = TransformNet(form, styles)
+    image, style = jax.ShapeDtypeStruct((16, 16, 3), "float32"), jnp.ones(styles)
+    wanted = joined(jax.eval_shape(net.init, jax.random.key(0), image, style))
+    shapes = {
+        f"{layer}.{part}": leaf.shape
+        for layer, parts in wanted.items()
+        for part, leaf in parts.items()
+    }
+    found = {
+        f"{layer}.{part}": leaf.shape
+        for layer, parts in params.items()
+        for part, leaf in parts.items()
+    }
+    wrong: Sequence[str] = [
+        *(f"{name} is missing" for name in shapes.keys() - found.keys()),
+        *(f"{name} is not known" for name in found.keys() - shapes.keys()),
+        *(
+            f"{name} should be {list(shapes[name])}, is {list(found[name])}"
+            for name in shapes.keys() & found.keys()
+            if shapes[name] != found[name]
+        ),
+    ]
+    if wrong:
+        raise FileFormatError(f"{path}: {'; '.join(sorted(wrong)[:5])}")

@@ -1,0 +1,207 @@
+"""The loop of a training: its stages, its steps, and what it keeps to go on from."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.serialization
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxstyle._common import files
+from jaxstyle.errors import FileFormatError, UsageError
+from jaxstyle.feedforward import training
+from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.photographs import Photographs
+from jaxstyle.feedforward.training import Report, Teacher, TrainState
+
+
+class Stage(NamedTuple):
+    """A part of a training.
+
+    Attributes:
+      teacher: the name of what judges the pictures.
+      side: of the squares, in pixels.
+      steps: how many.
+    """
+
+    teacher: str
+    side: int
+    steps: int
+
+
+class Schedule(NamedTuple):
+    """How a training goes.
+
+    Attributes:
+      stages: one after another.
+      batch: pictures per step.
+      rate: the highest learning rate. It rises over the first hundredth of the steps and falls
+        along a cosine to nothing.
+      decay: of the moving average of the parameters.
+      seed: decides all that is random.
+      smallest: the shorter side that photographs are scaled down to at the most.
+    """
+
+    stages: tuple[Stage, ...]
+    batch: int = 1
+    rate: float = 1e-3
+    decay: float = 0.999
+    seed: int = 0
+    smallest: int = 192
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> Stage:
+        """Returns the stage that a step belongs to."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        return self.stages[-1]
+
+    def rate_at(self, step: int) -> float:
+        """Returns the learning rate of a step."""
+        warm = min(1.0, (step + 1) / max(1.0, self.steps / 100))
+        return float(self.rate * warm * 0.5 * (1 + np.cos(np.pi * step / max(1, self.steps))))
+
+
+class Trainer:
+    """Trains a network, one step after another.
+
+    Args:
+      params: the network to begin with.
+      architecture: of the network.
+      photographs: what it paints while it learns.
+      make_teacher: returns a stage's teacher.
+      schedule: how it goes.
+      mask: what may change; see `training.apply_gradient`.
+
+    Attributes:
+      state: what it has reached.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        architecture: Architecture,
+        photographs: Photographs,
+        make_teacher: Callable[[Stage], Teacher],
+        schedule: Schedule,
+        mask: Any = None,
+    ):
+        self.state = training.begin(params)
+        self.schedule, self.architecture = schedule, architecture
+        self._photographs, self._make_teacher, self._mask = photographs, make_teacher, mask
+        self._teacher: tuple[Stage, Teacher] | None = None
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state.step)
+
+    def run(self) -> Iterator[tuple[int, Report]]:
+        """Makes the steps that are left, and yields the number and the report of each."""
+        schedule = self.schedule
+        for step in range(self.step, schedule.steps):
+            stage = schedule.stage_at(step)
+            photographs, styles = self._batch(step, stage.side)
+            teacher = self._teacher_of(stage)
+            report, gradient = training.batch_gradient(
+                self.state.params, photographs, styles,
+                (teacher.params, teacher.weights, teacher.styles),
+                architecture=self.architecture, spec=teacher.spec,
+            )  # fmt: skip
+            # The average forgets the beginning faster than it does later.
+            decay = min(schedule.decay, (1 + step) / (10 + step))
+            self.state = training.update(
+                self.state, gradient, np.float32(schedule.rate_at(step)), np.float32(decay),
+                self._mask,
+            )  # fmt: skip
+            yield step + 1, jax.device_get(report)
+
+    def _batch(self, step: int, side: int) -> tuple[Array, Array]:
+        schedule = self.schedule
+        rng = np.random.default_rng([schedule.seed, step])
+        squares = [
+            self._photographs.square(rng, side, schedule.smallest) for _ in range(schedule.batch)
+        ]
+        count = self.state.params["contract1"]["scale"].shape[0]
+        styles = rng.integers(count, size=schedule.batch)
+        return jnp.asarray(np.stack(squares)), jnp.asarray(styles)
+
+    def _teacher_of(self, stage: Stage) -> Teacher:
+        if self._teacher is None or self._teacher[0] != stage:
+            self._teacher = None  # so that only one is in memory
+            self._teacher = stage, self._make_teacher(stage)
+        return self._teacher[1]
+
+    def save(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Writes all that is needed to go on from here; the file appears whole or not at all.
+
+        Args:
+          path: the file.
+          settings: what decides the training, which `load` compares.
+        """
+        data = flax.serialization.msgpack_serialize(
+            {
+                "settings": json.dumps(settings, sort_keys=True),
+                "state": flax.serialization.to_state_dict(jax.device_get(self.state)),
+            }
+        )
+        with files.atomic_write(path) as partial:
+            partial.write_bytes(data)
+
+    def load(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Goes on from what `save` has written.
+
+        Args:
+          path: the file.
+          settings: what decides this training.
+
+        Raises:
+          FileFormatError: if the file is damaged.
+          UsageError: if it belongs to a training with other settings.
+        """
+        try:
+            found = flax.serialization.msgpack_restore(path.read_bytes())
+            before = json.loads(found["settings"])
+            state = flax.serialization.from_state_dict(self.state, found["state"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileFormatError(f"{path}: not a checkpoint of this training ({error})") from None
+        changed = [
+            f"{name} was {before.get(name)}"
+            for name in sorted({*before, *settings})
+            if before.get(name) != json.loads(json.dumps(settings.get(name)))
+        ]
+        if changed:
+            raise UsageError(f"{path}: begun otherwise ({', '.join(changed)}); use another folder")
+        self.state = jax.tree.map(jnp.asarray, TrainState(*state))
+
+
+def make_schedule(
+    steps: int,
+    teachers: Sequence[tuple[str, int, float]],
+    **options: Any,
+) -> Schedule:
+    """Returns a schedule whose stages take given shares of all steps.
+
+    Args:
+      steps: in all.
+      teachers: of each stage the teacher, the side and the share.
+      **options: the other attributes of `Schedule`.
+    """
+    total = sum(share for *_, share in teachers)
+    ends = np.round(steps * np.cumsum([share for *_, share in teachers]) / total).astype(int)
+    begins = [0, *ends[:-1]]
+    stages = [
+        Stage(name, side, int(end - begin))
+        for (name, side, _), begin, end in zip(teachers, begins, ends, strict=True)
+    ]
+    return Schedule(tuple(stage for stage in stages if stage.steps), **options)

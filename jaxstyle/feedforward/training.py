@@ -1,0 +1,225 @@
+"""Trains networks that paint in one pass, by the losses that optimisation minimises.
+
+A step is a pure function of the state and a few pictures. What is random in it depends on the seed
+and on the number of the step alone, so a training that was interrupted ends with the same bits as
+one that was not.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.network import paint
+from jaxstyle.losses.features import prepare_params
+from jaxstyle.losses.objective import objective
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.targets import content_targets, measure_style
+
+Params = Mapping[str, Any]
+
+_CLIP = 20.0
+
+
+class Teacher(NamedTuple):
+    """What judges the pictures of a stage of training.
+
+    Attributes:
+      params: the loss network's parameters.
+      spec: what is compared; static.
+      weights: how much each part of the objective counts.
+      styles: the statistics of the paintings; every leaf has a leading axis, one entry per style.
+    """
+
+    params: Params
+    spec: LossSpec
+    weights: LossWeights
+    styles: Mapping[str, Any]
+
+
+class TrainState(NamedTuple):
+    """What training carries from step to step.
+
+    Attributes:
+      step: steps done.
+      params: the network's parameters.
+      average: their exponential moving average, which is the network that is kept.
+      optimizer: the state of optax.
+    """
+
+    step: Array
+    params: Any
+    average: Any
+    optimizer: Any
+
+
+class Report(NamedTuple):
+    """What is known of a step.
+
+    Attributes:
+      loss: the mean logarithm of the objective.
+      content: its content terms, unweighted by the training's own factor.
+      style: its style terms.
+    """
+
+    loss: Array
+    content: Array
+    style: Array
+
+
+def make_teacher(
+    params: Params,
+    paintings: Sequence[Array],
+    side: int,
+    *,
+    spec: LossSpec,
+    weights: LossWeights,
+) -> Teacher:
+    """Returns a teacher of several paintings.
+
+    Args:
+      params: the loss network's parameters.
+      paintings: `[H, W, 3]`, of any sizes.
+      side: of the crops that it will judge.
+      spec: what is compared.
+      weights: how much each part counts.
+    """
+    measured = [measure_style(params, painting, spec=spec) for painting in paintings]
+    styles = jax.tree.map(lambda *leaves: jnp.stack(leaves), *measured)
+    prepared = prepare_params(params, (side, side), spec)
+    return Teacher(prepared, spec, weights.resolve(spec), styles)
+
+
+def make_optimizer() -> optax.GradientTransformation:
+    """Returns Adam on clipped gradients, whose learning rate is set at every step."""
+    make = optax.inject_hyperparams(optax.adam)
+    return optax.chain(optax.clip_by_global_norm(_CLIP), make(1e-3))
+
+
+def begin(params: Params) -> TrainState:
+    """Returns the state before the first step."""
+    learned, _ = split_colors(params)
+    # Copies, because a step takes over the memory of the state that it is given.
+    params, average = (jax.tree.map(jnp.array, params) for _ in range(2))
+    return TrainState(jnp.int32(0), params, average, make_optimizer().init(learned))
+
+
+def loss_and_gradient(
+    params: Params,
+    photograph: Array,
+    style: Array,
+    teacher: Teacher,
+    *,
+    architecture: Architecture,
+) -> tuple[Report, Any]:
+    """Returns what a teacher says of one picture, and the gradient for the network.
+
+    The loss is the logarithm of the objective: it gives an image that is hard and one that is easy
+    the same influence, and a strong style and a weak one.
+
+    Args:
+      params: the network's parameters.
+      photograph: `[H, W, 3]` in [0, 1].
+      style: the number of the style.
+      teacher: the judge.
+      architecture: of the network.
+    """
+    learned, fixed = split_colors(params)
+    targets = content_targets(teacher.params, photograph, teacher.spec)
+    targets = targets._replace(style=jax.tree.map(lambda leaf: leaf[style], teacher.styles))
+    chosen = jax.nn.one_hot(style, _count(params))
+
+    def loss(learned: Any) -> tuple[Array, Report]:
+        image = paint({**learned, **fixed}, photograph, chosen, architecture=architecture)
+        value = objective(image, teacher.params, targets, teacher.weights, spec=teacher.spec)
+        terms: dict[str, Array] = {"content": jnp.float32(0), "style": jnp.float32(0)}
+        for name, term in value.terms.items():
+            kind = name.partition("/")[0]
+            if kind in terms:
+                terms[kind] = terms[kind] + term
+        logarithm = jnp.log(value.total)
+        return logarithm, Report(logarithm, terms["content"], terms["style"])
+
+    gradient, report = jax.grad(loss, has_aux=True)(learned)
+    return report, gradient
+
+
+def apply_gradient(
+    state: TrainState, gradient: Any, rate: Array, decay: Array, mask: Any = None
+) -> TrainState:
+    """Returns the state after a step along a gradient.
+
+    Args:
+      state: before the step.
+      gradient: of the parameters without the colours.
+      rate: the learning rate.
+      decay: of the moving average.
+      mask: what may change: factors of the gradient, for each layer; None for everything.
+    """
+    learned, fixed = split_colors(state.params)
+    if mask is not None:
+        gradient = jax.tree.map(jnp.multiply, gradient, mask)
+    optimizer = optax.tree.set(state.optimizer, learning_rate=rate)
+    updates, optimizer = make_optimizer().update(gradient, optimizer, learned)
+    learned = optax.apply_updates(learned, updates)
+    before, _ = split_colors(state.average)
+    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, before, learned)
+    return TrainState(state.step + 1, {**learned, **fixed}, {**average, **fixed}, optimizer)
+
+
+@functools.partial(jax.jit, static_argnames=("architecture", "spec"))
+def batch_gradient(
+    params: Params,
+    photographs: Array,
+    styles: Array,
+    teacher: tuple[Any, ...],
+    *,
+    architecture: Architecture,
+    spec: LossSpec,
+) -> tuple[Report, Any]:
+    """Returns the mean of `loss_and_gradient` over a few pictures.
+
+    Args:
+      params: the network's parameters.
+      photographs: `[B, H, W, 3]` uint8.
+      styles: `[B]`, the number of the style of each.
+      teacher: a `Teacher` without its spec: parameters, weights and styles.
+      architecture: of the network.
+      spec: of the teacher.
+    """
+    judged, weights, measured = teacher
+
+    def one(photograph: Array, style: Array) -> tuple[Report, Any]:
+        image = photograph.astype(jnp.float32) / 255
+        whole = Teacher(judged, spec, weights, measured)
+        return loss_and_gradient(params, image, style, whole, architecture=architecture)
+
+    if len(photographs) == 1:  # without an axis that costs time on a CPU
+        return one(photographs[0], styles[0])
+    found: tuple[Report, Any] = jax.tree.map(
+        lambda leaf: jnp.mean(leaf, 0), jax.vmap(one)(photographs, styles)
+    )
+    return found
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def update(
+    state: TrainState, gradient: Any, rate: Array, decay: Array, mask: Any = None
+) -> TrainState:
+    """Runs `apply_gradient` as a program of its own, which takes over the state's memory."""
+    return apply_gradient(state, gradient, rate, decay, mask)
+
+
+def split_colors(params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what is learned, and the colours, which are measured."""
+    learned = {name: leaf for name, leaf in params.items() if name != "colors"}
+    return learned, {name: leaf for name, leaf in params.items() if name == "colors"}
+
+
+def _count(params: Params) -> int:
+    return int(params["contract1"]["scale"].shape[0])

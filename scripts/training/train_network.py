@@ -1,0 +1,205 @@
+"""Trains the fast network that the package ships.
+
+    python -m scripts.training.train_network --data DATA --network vgg19 --work WORK
+
+DATA holds the folders `photos` and `style`. The compact network judges the pictures at first, and
+VGG-19 for most of the time. WORK keeps a checkpoint, the loss curve and a sheet of what the network
+paints, and another run goes on from there.
+"""
+
+import argparse
+import csv
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxstyle
+from jaxstyle import samples
+from jaxstyle._common.files import find_pictures
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.errors import UsageError
+from jaxstyle.feedforward.architecture import SMALL, Architecture
+from jaxstyle.feedforward.layouts import read_pastiche
+from jaxstyle.feedforward.network import init_network, paint
+from jaxstyle.feedforward.palette import measure_colors
+from jaxstyle.feedforward.photographs import Photographs
+from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule
+from jaxstyle.feedforward.training import Report, Teacher, make_teacher
+from jaxstyle.networks.catalogue import COMPACT
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.presets import get_preset
+from scripts.command_line import add_data_option, make_parser
+
+STYLES = ("starry-night", "great-wave", "the-scream", "kandinsky_composition_vii", "swirls")
+# The teacher, the side of the squares and the share of the steps of each stage.
+STAGES = ((COMPACT, 128, 0.2), ("vgg19", 128, 0.5), ("vgg19", 192, 0.3))
+PAINTING_SIDE = 256
+
+
+def load_paintings(data: Path, names: Sequence[str]) -> list[jax.Array]:
+    """Returns the paintings; "swirls" is the texture that the package ships."""
+    paths = {path.stem: path for path in find_pictures([data / "style"])}
+    paths["swirls"] = samples.SWIRLS
+    unknown = set(names) - set(paths)
+    if unknown:
+        raise UsageError(f"--styles should be among {', '.join(paths)}, got {', '.join(unknown)}")
+    return [jaxstyle.load_image(paths[name], size=PAINTING_SIDE) for name in names]
+
+
+def teacher_of(
+    options: argparse.Namespace, paintings: Sequence[jax.Array], stage: Stage
+) -> Teacher:
+    """Returns the teacher of a stage: a loss network with its own recipe."""
+    compact = stage.teacher == COMPACT
+    preset = get_preset(COMPACT if compact else "default")
+    network = load_network(
+        COMPACT if compact else options.network, normalized=None if compact else False
+    )
+    weights = preset.weights(network.params, (stage.side, stage.side)).resolve(preset.spec)
+    weights = dataclasses.replace(weights, content=options.content * weights.content)
+    return make_teacher(network.params, paintings, stage.side, spec=preset.spec, weights=weights)
+
+
+def draw_sheet(
+    form: Architecture, params: Any, photographs: Sequence[jax.Array], path: Path
+) -> None:
+    """Writes a sheet of what the network makes: a row per style, a column per photograph."""
+    styles = np.eye(params["colors"]["mean"].shape[0], dtype=np.float32)
+    rows = [
+        np.concatenate(
+            [np.asarray(_paint(params, photo, style, architecture=form)) for photo in photographs],
+            axis=1,
+        )
+        for style in styles
+    ]
+    jaxstyle.save_image(path, jnp.clip(jnp.asarray(np.concatenate(rows)), 0, 1))
+
+
+_paint = jax.jit(paint, static_argnames="architecture")
+
+
+def begin(
+    options: argparse.Namespace, paintings: Sequence[jax.Array]
+) -> tuple[Architecture, dict[str, Any]]:
+    """Returns the network to begin with, which adds next to nothing to the photograph yet.
+
+    With `--filters` its filters are those of another network, and so are the scales and shifts: of
+    the style there that a teacher finds most like the painting.
+    """
+    colors = [measure_colors(painting) for painting in paintings]
+    measured = jax.tree.map(lambda *leaves: jnp.stack(leaves), *colors)
+    if options.filters is None:
+        params = init_network(jax.random.key(options.seed), SMALL, styles=len(paintings))
+        return SMALL, params | {"colors": measured}
+    form, found = read_pastiche(options.filters)
+    rows = jnp.asarray(most_alike(form, found, paintings))
+    params = {
+        name: {part: leaf if part == "kernel" else leaf[rows] for part, leaf in layer.items()}
+        for name, layer in found.items()
+    }
+    params["output"]["scale"] = jnp.full_like(params["output"]["scale"], 0.03)
+    params["output"]["shift"] = jnp.zeros_like(params["output"]["shift"])
+    return dataclasses.replace(form, output="residual"), params | {"colors": measured}
+
+
+def most_alike(
+    form: Architecture, params: dict[str, Any], paintings: Sequence[jax.Array]
+) -> list[int]:
+    """Returns, for each painting, the style of a network whose pictures are most like it."""
+    preset = get_preset(COMPACT)
+    loss_params = load_network(COMPACT).params
+    photograph = jaxstyle.load_image(samples.LAKE, size=192)
+    count = params["contract1"]["scale"].shape[0]
+    pictures = [
+        _paint(params, photograph, style, architecture=form) for style in np.eye(count, dtype="f")
+    ]
+    value = jax.jit(jaxstyle.objective, static_argnames="spec")
+    weights = preset.weights(loss_params, photograph.shape[:2])
+    found = []
+    for painting in paintings:
+        targets = jaxstyle.compute_targets(loss_params, photograph, painting, preset.spec)
+        losses = [
+            float(value(picture, loss_params, targets, weights, spec=preset.spec).total)
+            for picture in pictures
+        ]
+        found.append(int(np.argmin(losses)))
+    return found
+
+
+def train(options: argparse.Namespace) -> None:
+    """Trains from where it was left."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    names = options.styles.split(",")
+    paintings = load_paintings(options.data, names)
+    form, params = begin(options, paintings)
+    schedule = make_schedule(options.steps, STAGES, rate=options.rate, seed=options.seed)
+    settings = {
+        "styles": names, "steps": options.steps, "rate": options.rate, "seed": options.seed,
+        "content": options.content, "stages": STAGES, "filters": options.filters is not None,
+    }  # fmt: skip
+    photographs = Photographs(find_pictures([options.data / "photos"]))
+    trainer = Trainer(
+        params, form, photographs, lambda stage: teacher_of(options, paintings, stage), schedule
+    )
+    checkpoint = options.work / "checkpoint.msgpack"
+    if checkpoint.exists():
+        trainer.load(checkpoint, settings)
+    held = [
+        jaxstyle.resize(jaxstyle.load_image(path, size=256), (192, 256))
+        for path in find_pictures([options.data / "content"])
+    ]
+    reports: list[Report] = []
+    curve = options.work / "curve.csv"
+    for step, report in trainer.run():
+        reports.append(report)
+        if step % options.every and step != schedule.steps:
+            continue
+        means = np.mean(np.asarray(reports), axis=0)
+        reports.clear()
+        new = not curve.exists()
+        with curve.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["step", "cpu_seconds", *Report._fields])
+            writer.writerow([step, round(time.process_time()), *means])
+        trainer.save(checkpoint, settings)
+        if step % (4 * options.every) == 0 or step == schedule.steps:
+            draw_sheet(form, trainer.state.average, held, options.work / "sheet.jpg")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    parser = make_parser("scripts.training.train_network", __doc__)
+    add = parser.add_argument
+    add_data_option(parser, "photos and style")
+    add("--network", default="vgg19", help="Oxford's VGG-19, or a file of it")
+    add(
+        "--work",
+        type=Path,
+        required=True,
+        help="folder for the checkpoint, the curve and the sheet",
+    )
+    add("--filters", type=Path, help="Magenta's network of many styles, to begin with its filters")
+    add("--styles", default=",".join(STYLES), help="names of paintings, with commas")
+    add("--steps", type=int, default=60000, help="steps of all stages")
+    add("--rate", type=float, default=1e-3, help="the highest learning rate")
+    add("--content", type=float, default=4.0,
+        help="how many times the optimiser's weight the content has")  # fmt: skip
+    add("--seed", type=int, default=0, help="decides all that is random")
+    add("--every", type=int, default=250, help="steps between checkpoints")
+    options = parser.parse_args(arguments)
+    try:
+        train(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    restart_with_huge_pages()
+    main()
