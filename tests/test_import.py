@@ -120,6 +120,7 @@ def test_rooms_import_each_other_in_one_direction():
         "networks": {"_common", "errors", "image"},
         "losses": {"_common", "errors", "image", "networks"},
         "solvers": {"_common", "image"},
+        "feedforward": {"_common", "errors", "image", "networks", "losses"},
         "optimization": {"_common", "errors", "image", "networks", "losses", "solvers"},
         "evaluate": {"_common", "errors", "image", "networks", "losses"},
     }

@@ -74,7 +74,8 @@ class FastNetwork(NamedTuple):
         shares = np.array([blend.get(name, 0.0) for name in names], np.float32)
         if shares.min() < 0 or not shares.sum() > 0:
             raise UsageError("the shares of the styles should not be negative, and one positive")
-        return shares / shares.sum()
+        normalized: NDArray[np.float32] = shares / shares.sum()
+        return normalized
 
 
 def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float16") -> None:
@@ -131,9 +132,10 @@ def load_network(path: str | Path) -> FastNetwork:
     try:
         settings = json.loads(notes.pop("architecture"))
         styles = tuple(Style(**style) for style in json.loads(notes.pop("styles")))
-        architecture = Architecture(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        )
+        known: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+        }
+        architecture = Architecture(**known)
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: its description is damaged ({error})") from None
     thumbnails = arrays.pop(_THUMBNAILS, None)
@@ -155,7 +157,7 @@ def _nested(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 def _check(path: str | Path, params: dict[str, Any], form: Architecture, styles: int) -> None:
     """Raises `FileFormatError` unless the parameters are those of the architecture."""
     net = TransformNet(form, styles)
-    image, style = jax.ShapeDtypeStruct((16, 16, 3), "float32"), jnp.ones(styles)
+    image, style = jax.eval_shape(lambda: jnp.zeros((16, 16, 3))), jnp.ones(styles)
     wanted = joined(jax.eval_shape(net.init, jax.random.key(0), image, style))
     shapes = {
         f"{layer}.{part}": leaf.shape

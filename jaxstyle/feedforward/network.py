@@ -144,8 +144,9 @@ class _Layer(nn.Module):
         }
         if not self.training:
             return kept["mean"].value, kept["variance"].value
-        mean = lax.pmean(jnp.mean(x, (0, 1)), _BATCH)
-        variance = lax.pmean(jnp.mean(jnp.square(x - mean), (0, 1)), _BATCH)
+        mean = lax.pmean(jnp.mean(x, (0, 1)), _BATCH)  # type: ignore[no-untyped-call]
+        spread = jnp.mean(jnp.square(x - mean), (0, 1))
+        variance = lax.pmean(spread, _BATCH)  # type: ignore[no-untyped-call]
         if not self.is_initializing():
             for name, new in (("mean", mean), ("variance", variance)):
                 kept[name].value = 0.99 * kept[name].value + 0.01 * new
@@ -245,7 +246,8 @@ def _at_size(style: Array, shape: tuple[int, ...]) -> Array:
     """Returns the weights of the styles for a map of another size."""
     if style.ndim == 1:
         return style
-    return jax.image.resize(style, (*shape[:2], style.shape[-1]), "linear")
+    resized: Array = jax.image.resize(style, (*shape[:2], style.shape[-1]), "linear")
+    return resized
 
 
 def _convolution(x: Array, kernel: Array, stride: int, padding: str) -> Array:

@@ -70,4 +70,5 @@ def _read(path: Path, short_side: int) -> Pixels:
     if shorter > short_side:
         longer = round(max(image.shape[:2]) * short_side / shorter)
         image = np.asarray(load_image(path, longer))
-    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    pixels: Pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    return pixels

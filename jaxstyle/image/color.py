@@ -192,17 +192,18 @@ def color_map(covariance: Array, target: Array, method: ColorMatch = "cholesky")
       target: `[3, 3]`, what it becomes: `A @ covariance @ A.T`.
       method: how A is chosen.
     """
+    matrix: Array
     with jax.default_matmul_precision("highest"):
         if method == "cholesky":
             factor, factor_t = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(target)
-            matrix: Array = jnp.linalg.solve(factor.T, factor_t.T).T
+            matrix = jnp.linalg.solve(factor.T, factor_t.T).T
             return matrix
         root = _square_root(covariance)
         inner = _square_root(target)
         if method == "symmetric":
             inner = jnp.linalg.solve(root, _square_root(root @ target @ root))
         matrix = jnp.linalg.solve(root, inner.T).T
-        return matrix
+    return matrix
 
 
 @on_any_mesh
