@@ -173,8 +173,10 @@ def paint(
       ValueError: if the image or the style does not fit.
 
     Example:
-      >>> params = init_network(jax.random.key(0), SMALL, styles=2)
-      >>> paint(params, jnp.ones((21, 30, 3)), jnp.array([0.3, 0.7])).shape
+      >>> tiny = Architecture(widths=(2, 2, 2), blocks=1)
+      >>> params = init_network(jax.random.key(0), tiny, styles=2)
+      >>> painted = jax.jit(paint, static_argnames="architecture")
+      >>> painted(params, jnp.ones((21, 30, 3)), jnp.array([0.3, 0.7]), architecture=tiny).shape
       (21, 30, 3)
 
     References: Johnson et al., ECCV 2016; Dumoulin et al., ICLR 2017, eq. 5.
@@ -205,7 +207,8 @@ def init_network(key: Array, architecture: Architecture = SMALL, *, styles: int 
       Parameters as `paint` takes them.
     """
     net = TransformNet(architecture, styles)
-    found = net.init(key, jnp.zeros((16, 16, 3)), jnp.ones(styles) / styles)
+    # As one program: hundreds of small ones would have to be compiled otherwise.
+    found = jax.jit(net.init)(key, jnp.zeros((16, 16, 3)), jnp.ones(styles) / styles)
     return joined(found)
 
 
