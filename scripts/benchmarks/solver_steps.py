@@ -170,7 +170,12 @@ def reached(losses: np.ndarray, goal: float) -> int | None:
 
 
 def print_table(cases: list[Case]) -> None:
-    """Prints a line of Markdown for each network, size and kind of style."""
+    """Prints a line of Markdown for each network, size and kind of style.
+
+    Of a pair that was run for several numbers of steps, the longest run counts.
+    """
+    by_steps = sorted(cases, key=lambda case: int(case["steps"]))
+    longest = {tuple(case[name] for name in _KEY if name != "steps"): case for case in by_steps}
     print("| network, px | style | pairs | every step taken | guarded | taken back |", end="")
     print("".join(f" to loss {mark} |" for mark in MARKS))
     print("| --- " * (6 + len(MARKS)) + "|")
@@ -178,7 +183,9 @@ def print_table(cases: list[Case]) -> None:
     def group(case: Case) -> tuple[str, int, str]:
         return case["network"], case["size"], case["style"] if case["style"] in HARD else ""
 
-    for (network, size, style), members in itertools.groupby(sorted(cases, key=group), group):
+    for (network, size, style), members in itertools.groupby(
+        sorted(longest.values(), key=group), group
+    ):
         each = list(members)
         guarded = [case["guarded"] for case in each]
         row = [f"{network}, {size}", style or "paintings", str(len(each))]

@@ -27,12 +27,15 @@ def test_when_a_loss_is_reached():
 
 
 def test_the_table_has_the_worst_of_each_kind_of_style(capsys):
-    def case(style, worst, evaluations):
+    def case(style, worst, evaluations, steps=100):
         guarded = {"worst": 1.1, "taken_back": 2, "evaluations": {"100": evaluations}}
-        return {"network": "compact", "size": 96, "style": style, "guarded": guarded,
-                "taking": {"worst": worst}}  # fmt: skip
+        return {"network": "compact", "size": 96, "steps": steps, "content": "c.png",
+                "style": style, "guarded": guarded, "taking": {"worst": worst}}  # fmt: skip
 
-    solver_steps.print_table([case("a.jpg", 1.2, 100), case("b.jpg", 3, 90), case("check", 9, 80)])
+    short = case("a.jpg", 99, 10, steps=10)
+    solver_steps.print_table(
+        [case("a.jpg", 1.2, 100), short, case("b.jpg", 3, 90), case("check", 9, 80)]
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "| compact, 96 | paintings | 2 | 3 | 1.1 | 4 | 90 to 100 |  |"
     assert lines[3] == "| compact, 96 | check | 1 | 9 | 1.1 | 2 | 80 |  |"
