@@ -43,17 +43,25 @@ def run(tmp_path: Path, **changes: str) -> int:
 
 @pytest.mark.slow
 def test_a_second_start_compiles_nothing_that_took_long(tmp_path):
+    def kept() -> list[Path]:
+        return sorted((tmp_path / "cache/jaxstyle/programs").rglob("*-cache"))
+
+    def run_again() -> tuple[int, int]:
+        """The programs that were there, and how many were used. A slow machine may keep more."""
+        there = len(kept())
+        return there, run(tmp_path)
+
     assert run(tmp_path) == 0
     first = (tmp_path / "out.png").read_bytes()
-    kept = sorted((tmp_path / "cache/jaxstyle/programs").rglob("*-cache"))
-    assert kept
-    assert run(tmp_path) == len(kept)
+    there, used = run_again()
+    assert used == there > 0
     assert (tmp_path / "out.png").read_bytes() == first
-    for i, entry in enumerate(kept):  # a disk that was full, a page that was lost, an attack
+    for i, entry in enumerate(kept()):  # a disk that was full, a page that was lost, an attack
         data = entry.read_bytes()
         entry.write_bytes((b"", data[: len(data) // 2], bytes(len(data)))[i % 3])
     assert run(tmp_path) == 0
-    assert run(tmp_path) == len(kept)
+    there, used = run_again()
+    assert used == there > 0
     assert (tmp_path / "out.png").read_bytes() == first
 
 
