@@ -2,7 +2,8 @@
 
 All of them shrink the photograph twice by two, change it in residual blocks, and enlarge it again
 (Johnson et al., ECCV 2016, supplementary material, table 1). They differ in widths, in how they
-enlarge, normalise and pad, and in what their last layer stands for.
+enlarge and pad, and in what their last layer stands for. Maps are normalised one by one (instance
+normalisation), which is the one departure from the paper, where batches are.
 """
 
 import dataclasses
@@ -11,7 +12,6 @@ from typing import Literal, get_args
 from jaxstyle._common.checks import check_choice
 
 Upsampling = Literal["nearest", "transposed"]
-Normalization = Literal["instance", "batch"]
 Output = Literal["residual", "sigmoid", "tanh", "linear"]
 Edge = Literal["reflect", "zero"]
 
@@ -27,7 +27,6 @@ class Architecture:
       kernels: sides of the first and of the last kernel.
       upsampling: "nearest" enlarges and then convolves, which leaves no chequers; "transposed" is
         the transposed convolution of the paper.
-      normalization: "instance", or "batch" as in the paper.
       output: what the last layer gives. "residual" is added to the photograph in the painting's
         colours; "sigmoid" is squeezed into [0, 1]; "tanh" into 0.5 ± 150/255, as the paper scales
         it; "linear" is the picture itself.
@@ -52,7 +51,6 @@ class Architecture:
     expansion: tuple[int, int] | None = None
     kernels: tuple[int, int] = (9, 9)
     upsampling: Upsampling = "nearest"
-    normalization: Normalization = "instance"
     output: Output = "residual"
     normalize_output: bool = False
     padding: Edge = "reflect"
@@ -60,7 +58,6 @@ class Architecture:
 
     def __post_init__(self) -> None:
         check_choice("upsampling", self.upsampling, get_args(Upsampling))
-        check_choice("normalization", self.normalization, get_args(Normalization))
         check_choice("output", self.output, get_args(Output))
         check_choice("padding", self.padding, get_args(Edge))
         if len(self.widths) != 3 or min(self.widths) < 1:
@@ -77,7 +74,7 @@ class Architecture:
 
 
 JOHNSON = Architecture(upsampling="transposed", output="tanh", normalize_output=True)
-"""The network of Johnson et al. 2016, with instance in place of batch normalisation."""
+"""The network of Johnson et al. 2016, but for its normalisation."""
 
 DUMOULIN = Architecture(output="sigmoid", normalize_output=True)
 """The network of Dumoulin et al. 2017."""
@@ -86,7 +83,7 @@ PASTICHE = Architecture((32, 32, 32), 6, (8, 4), output="sigmoid", normalize_out
 """The narrow network of many styles that Magenta published."""
 
 SMALL = Architecture(widths=(16, 32, 64), kernels=(9, 3))
-"""Half as wide, about four times as fast on a CPU; it adds to the photograph in new colours."""
+"""Half as wide as published; it adds to the photograph in the painting's colours."""
 
-LARGE = Architecture(kernels=(9, 9))
-"""The published widths; it adds to the photograph in the painting's colours."""
+LARGE = Architecture()
+"""As wide as published; it adds to the photograph in the painting's colours."""

@@ -7,7 +7,7 @@ is an array too.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import TransformNet, joined
+from jaxstyle.networks.formats.containers import read_safetensors
+from jaxstyle.networks.formats.stored import refusing, shown
 from jaxstyle.networks.save import write_tensors
 
 FORMAT, VERSION = "jaxstyle-feedforward", "1"
@@ -116,14 +118,7 @@ def load_network(path: str | Path) -> FastNetwork:
       FileFormatError: if it is a file of another kind, or damaged.
       OSError: if it cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            notes = dict(file.metadata() or {})
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise FileFormatError(f"{path}: not a safetensors file, or damaged ({error})") from None
+    stored, notes = read_safetensors(path)
     if notes.get("format") != FORMAT:
         raise FileFormatError(
             f"{path}: holds no network that paints in one pass; train one with `jaxstyle train`, "
@@ -138,9 +133,12 @@ def load_network(path: str | Path) -> FastNetwork:
         architecture = Architecture(**known)
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: its description is damaged ({error})") from None
+    shapes = {name: each.shape for name, each in stored.items() if name != _THUMBNAILS}
+    _check(path, shapes, architecture, len(styles))
+    with refusing(path, "a network"):
+        arrays = {name: each.read() for name, each in stored.items()}
     thumbnails = arrays.pop(_THUMBNAILS, None)
     params = _nested(arrays)
-    _check(path, params, architecture, len(styles))
     for name in ("format", "version"):
         notes.pop(name, None)
     return FastNetwork(params, architecture, styles, thumbnails, notes)
@@ -154,28 +152,25 @@ def _nested(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return params
 
 
-def _check(path: str | Path, params: dict[str, Any], form: Architecture, styles: int) -> None:
-    """Raises `FileFormatError` unless the parameters are those of the architecture."""
+def _check(
+    path: str | Path, found: Mapping[str, tuple[int, ...]], form: Architecture, styles: int
+) -> None:
+    """Raises `FileFormatError` unless the arrays have the shapes of the architecture's."""
     net = TransformNet(form, styles)
-    image, style = jax.eval_shape(lambda: jnp.zeros((16, 16, 3))), jnp.ones(styles)
-    wanted = joined(jax.eval_shape(net.init, jax.random.key(0), image, style))
+    image, style = jax.eval_shape(lambda: (jnp.zeros((16, 16, 3)), jnp.ones(styles)))
+    wanted = joined(jax.eval_shape(net.init, jax.random.key(0), image, style)["params"])
     shapes = {
         f"{layer}.{part}": leaf.shape
         for layer, parts in wanted.items()
         for part, leaf in parts.items()
     }
-    found = {
-        f"{layer}.{part}": leaf.shape
-        for layer, parts in params.items()
-        for part, leaf in parts.items()
-    }
-    wrong: Sequence[str] = [
+    wrong = [
         *(f"{name} is missing" for name in shapes.keys() - found.keys()),
-        *(f"{name} is not known" for name in found.keys() - shapes.keys()),
+        *(f"{shown(name)} is not known" for name in found.keys() - shapes.keys()),
         *(
             f"{name} should be {list(shapes[name])}, is {list(found[name])}"
             for name in shapes.keys() & found.keys()
-            if shapes[name] != found[name]
+            if shapes[name] != tuple(found[name])
         ),
     ]
     if wrong:

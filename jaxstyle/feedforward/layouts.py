@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxstyle.errors import FileFormatError
 from jaxstyle.feedforward.architecture import PASTICHE, Architecture
+from jaxstyle.networks.formats.containers import read_safetensors
 
 _PASTICHE_LAYERS = {
     **{f"contract{i}": f"contract/conv{i}" for i in (1, 2, 3)},
@@ -26,15 +27,13 @@ def read_pastiche(path: Path) -> tuple[Architecture, dict[str, Any]]:
       FileFormatError: if a variable is missing.
       OSError: if the file cannot be read.
     """
-    from safetensors.numpy import load_file
-
-    found = load_file(path)
+    found = read_safetensors(path)[0]
 
     def variable(layer: str, part: str) -> Any:
         name = f"transformer/{layer}/{part}"
         if name not in found:
             raise FileFormatError(f"{path}: has no {name}; give Magenta's network of many styles")
-        return jnp.asarray(found[name])
+        return jnp.asarray(found[name].read())
 
     parts = {"kernel": "weights", "scale": "InstanceNorm/gamma", "shift": "InstanceNorm/beta"}
     return PASTICHE, {

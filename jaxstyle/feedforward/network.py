@@ -23,7 +23,6 @@ from jaxstyle.networks.convolution import conv3x3
 
 Params = Mapping[str, Any]
 
-_BATCH = "batch"
 _LAST = 0.01
 _OVER_NETWORKS_GRAY = 150 / 255
 
@@ -34,13 +33,10 @@ class TransformNet(nn.Module):
     Attributes:
       architecture: static settings.
       styles: how many styles the network has.
-      training: whether batch normalisation uses the batch at hand; then the module has to run
-        under `vmap` with an axis called "batch".
     """
 
     architecture: Architecture = SMALL
     styles: int = 1
-    training: bool = False
 
     @nn.compact
     def __call__(self, image: Array, style: Array) -> Array:
@@ -87,8 +83,7 @@ class TransformNet(nn.Module):
         return _Layer(
             form, self.styles, width, side, stride, enlarge,
             normalized=form.normalize_output or not last,
-            small=last and form.output == "residual",
-            training=self.training, name=name,
+            small=last and form.output == "residual", name=name,
         )(x, style)  # fmt: skip
 
 
@@ -103,7 +98,6 @@ class _Layer(nn.Module):
     enlarge: bool
     normalized: bool
     small: bool
-    training: bool
 
     @nn.compact
     def __call__(self, x: Array, style: Array) -> Array:
@@ -117,7 +111,7 @@ class _Layer(nn.Module):
             return x + self.param("bias", nn.initializers.zeros, (self.width,))
         scale = self.param("scale", nn.initializers.ones, (self.styles, self.width))
         shift = self.param("shift", nn.initializers.zeros, (self.styles, self.width))
-        mean, variance = self._moments(x)
+        mean, variance = jnp.mean(x, (0, 1)), jnp.var(x, (0, 1))
         inverse = lax.rsqrt(variance + self.architecture.epsilon)
         weights = _at_size(style, x.shape)
         # One multiplication and one addition per value, whatever the styles are.
@@ -134,23 +128,6 @@ class _Layer(nn.Module):
         if self.side == 3 and self.stride == 1:
             return conv3x3(x, kernel, jnp.zeros(self.width), padding=form.padding)
         return _convolution(x, kernel, self.stride, form.padding)
-
-    def _moments(self, x: Array) -> tuple[Array, Array]:
-        if self.architecture.normalization == "instance":
-            return jnp.mean(x, (0, 1)), jnp.var(x, (0, 1))
-        kept = {
-            name: self.variable("batch", name, constant, (self.width,))
-            for name, constant in (("mean", jnp.zeros), ("variance", jnp.ones))
-        }
-        if not self.training:
-            return kept["mean"].value, kept["variance"].value
-        mean = lax.pmean(jnp.mean(x, (0, 1)), _BATCH)  # type: ignore[no-untyped-call]
-        spread = jnp.mean(jnp.square(x - mean), (0, 1))
-        variance = lax.pmean(spread, _BATCH)  # type: ignore[no-untyped-call]
-        if not self.is_initializing():
-            for name, new in (("mean", mean), ("variance", variance)):
-                kept[name].value = 0.99 * kept[name].value + 0.01 * new
-        return mean, variance
 
 
 def paint(
@@ -188,7 +165,7 @@ def paint(
             f"style should be [{styles}] or [H, W, {styles}], one weight for each of the "
             f"network's styles, got {list(style.shape)}"
         )
-    result = TransformNet(architecture, styles).apply(_collections(params), image, style)
+    result = TransformNet(architecture, styles).apply({"params": _parted(params)}, image, style)
     assert isinstance(result, Array)
     return result
 
@@ -209,36 +186,29 @@ def init_network(key: Array, architecture: Architecture = SMALL, *, styles: int 
     net = TransformNet(architecture, styles)
     # As one program: hundreds of small ones would have to be compiled otherwise.
     found = jax.jit(net.init)(key, jnp.zeros((16, 16, 3)), jnp.ones(styles) / styles)
-    return joined(found)
+    return joined(found["params"])
 
 
 def count_styles(params: Params) -> int:
-    """Returns how many styles a network has."""
+    """Returns how many styles a network has.
+
+    Args:
+      params: its parameters.
+    """
     return int(params["contract1"]["scale"].shape[0])
 
 
-def joined(collections: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns Flax's collections as one dict of layers."""
-    layers = {name: leaf for name, leaf in collections["params"].items() if isinstance(leaf, dict)}
-    for name, kept in collections.get("batch", {}).items():
-        layers[name] = {**layers[name], **kept}
-    if "mean" in collections["params"]:
-        layers["colors"] = {name: collections["params"][name] for name in ("mean", "covariance")}
-    return layers
+def joined(learned: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters from what the module calls its own: the colours in an entry apart."""
+    layers = {name: leaf for name, leaf in learned.items() if isinstance(leaf, Mapping)}
+    colors = {name: leaf for name, leaf in learned.items() if name not in layers}
+    return {**layers, "colors": colors} if colors else layers
 
 
-def _collections(params: Params) -> dict[str, Any]:
-    """Returns the collections that the module wants: the other way round from `joined`."""
-    learned: dict[str, Any] = dict(params.get("colors", {}))
-    kept: dict[str, Any] = {}
-    for name, layer in params.items():
-        if name == "colors":
-            continue
-        learned[name] = {k: v for k, v in layer.items() if k not in ("mean", "variance")}
-        moments = {k: v for k, v in layer.items() if k in ("mean", "variance")}
-        if moments:
-            kept[name] = moments
-    return {"params": learned, **({"batch": kept} if kept else {})}
+def _parted(params: Params) -> dict[str, Any]:
+    """Returns the parameters as the module wants them: the other way round from `joined`."""
+    layers = {name: leaf for name, leaf in params.items() if name != "colors"}
+    return {**layers, **params.get("colors", {})}
 
 
 def _gray_covariance(key: Array, shape: tuple[int, ...]) -> Array:
@@ -265,7 +235,7 @@ def _convolution(x: Array, kernel: Array, stride: int, padding: str) -> Array:
 
 
 def _reflected(x: Array, side: int) -> Array:
-    """Pads a map by its reflection; one that is smaller than the padding is reflected again."""
+    """Pads a map by its reflection. NumPy's rule reflects a map again that is too small for it."""
     return jnp.pad(x, ((side, side), (side, side), (0, 0)), mode="reflect")
 
 

@@ -15,6 +15,7 @@ from jaxstyle._common import files
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.feedforward import training
 from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.network import count_styles
 from jaxstyle.feedforward.photographs import Photographs
 from jaxstyle.feedforward.training import Report, Teacher, TrainState
 
@@ -39,8 +40,7 @@ class Schedule(NamedTuple):
     Attributes:
       stages: one after another.
       batch: pictures per step.
-      rate: the highest learning rate. It rises over the first hundredth of the steps and falls
-        along a cosine to nothing.
+      rate: the highest learning rate; see `training.make_optimizer`.
       decay: of the moving average of the parameters.
       seed: decides all that is random.
       smallest: the shorter side that photographs are scaled down to at the most.
@@ -66,11 +66,6 @@ class Schedule(NamedTuple):
             step -= stage.steps
         return self.stages[-1]
 
-    def rate_at(self, step: int) -> float:
-        """Returns the learning rate of a step."""
-        warm = min(1.0, (step + 1) / max(1.0, self.steps / 100))
-        return float(self.rate * warm * 0.5 * (1 + np.cos(np.pi * step / max(1, self.steps))))
-
 
 class Trainer:
     """Trains a network, one step after another.
@@ -81,7 +76,7 @@ class Trainer:
       photographs: what it paints while it learns.
       make_teacher: returns a stage's teacher.
       schedule: how it goes.
-      mask: what may change; see `training.apply_gradient`.
+      mask: what may change; see `training.update`.
 
     Attributes:
       state: what it has reached.
@@ -96,7 +91,8 @@ class Trainer:
         schedule: Schedule,
         mask: Any = None,
     ):
-        self.state = training.begin(params)
+        self._optimizer = training.make_optimizer(schedule.rate, schedule.steps)
+        self.state = training.begin(params, self._optimizer)
         self.schedule, self.architecture = schedule, architecture
         self._photographs, self._make_teacher, self._mask = photographs, make_teacher, mask
         self._teacher: tuple[Stage, Teacher] | None = None
@@ -121,9 +117,8 @@ class Trainer:
             # The average forgets the beginning faster than it does later.
             decay = min(schedule.decay, (1 + step) / (10 + step))
             self.state = training.update(
-                self.state, gradient, np.float32(schedule.rate_at(step)), np.float32(decay),
-                self._mask,
-            )  # fmt: skip
+                self.state, gradient, np.float32(decay), self._mask, optimizer=self._optimizer
+            )
             yield step + 1, jax.device_get(report)
 
     def _batch(self, step: int, side: int) -> tuple[Array, Array]:
@@ -132,8 +127,7 @@ class Trainer:
         squares = [
             self._photographs.square(rng, side, schedule.smallest) for _ in range(schedule.batch)
         ]
-        count = self.state.params["contract1"]["scale"].shape[0]
-        styles = rng.integers(count, size=schedule.batch)
+        styles = rng.integers(count_styles(self.state.params), size=schedule.batch)
         return jnp.asarray(np.stack(squares)), jnp.asarray(styles)
 
     def _teacher_of(self, stage: Stage) -> Teacher:

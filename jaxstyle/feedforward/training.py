@@ -15,7 +15,7 @@ import optax
 from jax import Array
 
 from jaxstyle.feedforward.architecture import Architecture
-from jaxstyle.feedforward.network import paint
+from jaxstyle.feedforward.network import count_styles, paint
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.objective import objective
 from jaxstyle.losses.spec import LossSpec, LossWeights
@@ -63,8 +63,8 @@ class Report(NamedTuple):
 
     Attributes:
       loss: the mean logarithm of the objective.
-      content: its content terms, unweighted by the training's own factor.
-      style: its style terms.
+      content: the sum of its content terms, as they are weighed.
+      style: the sum of its style terms, likewise.
     """
 
     loss: Array
@@ -95,18 +95,30 @@ def make_teacher(
     return Teacher(prepared, spec, weights.resolve(spec), styles)
 
 
-def make_optimizer() -> optax.GradientTransformation:
-    """Returns Adam on clipped gradients, whose learning rate is set at every step."""
-    make = optax.inject_hyperparams(optax.adam)
-    return optax.chain(optax.clip_by_global_norm(_CLIP), make(1e-3))
+@functools.cache  # one object for the same values, so that `update` is compiled once for them
+def make_optimizer(rate: float, steps: int) -> optax.GradientTransformation:
+    """Returns Adam on clipped gradients.
+
+    Args:
+      rate: the highest learning rate. It rises over the first hundredth of the steps, and falls
+        along a cosine to nothing.
+      steps: of the whole training.
+    """
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(1, steps // 100), steps)
+    return optax.chain(optax.clip_by_global_norm(_CLIP), optax.adam(schedule))
 
 
-def begin(params: Params) -> TrainState:
-    """Returns the state before the first step."""
+def begin(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+    """Returns the state before the first step.
+
+    Args:
+      params: the network to begin with.
+      optimizer: of the training.
+    """
     learned, _ = split_colors(params)
     # Copies, because a step takes over the memory of the state that it is given.
     params, average = (jax.tree.map(jnp.array, params) for _ in range(2))
-    return TrainState(jnp.int32(0), params, average, make_optimizer().init(learned))
+    return TrainState(jnp.int32(0), params, average, optimizer.init(learned))
 
 
 def loss_and_gradient(
@@ -132,7 +144,7 @@ def loss_and_gradient(
     learned, fixed = split_colors(params)
     targets = content_targets(teacher.params, photograph, teacher.spec)
     targets = targets._replace(style=jax.tree.map(lambda leaf: leaf[style], teacher.styles))
-    chosen = jax.nn.one_hot(style, _count(params))
+    chosen = jax.nn.one_hot(style, count_styles(params))
 
     def loss(learned: Any) -> tuple[Array, Report]:
         image = paint({**learned, **fixed}, photograph, chosen, architecture=architecture)
@@ -147,29 +159,6 @@ def loss_and_gradient(
 
     gradient, report = jax.grad(loss, has_aux=True)(learned)
     return report, gradient
-
-
-def apply_gradient(
-    state: TrainState, gradient: Any, rate: Array, decay: Array, mask: Any = None
-) -> TrainState:
-    """Returns the state after a step along a gradient.
-
-    Args:
-      state: before the step.
-      gradient: of the parameters without the colours.
-      rate: the learning rate.
-      decay: of the moving average.
-      mask: what may change: factors of the gradient, for each layer; None for everything.
-    """
-    learned, fixed = split_colors(state.params)
-    if mask is not None:
-        gradient = jax.tree.map(jnp.multiply, gradient, mask)
-    optimizer = optax.tree.set(state.optimizer, learning_rate=rate)
-    updates, optimizer = make_optimizer().update(gradient, optimizer, learned)
-    learned = optax.apply_updates(learned, updates)
-    before, _ = split_colors(state.average)
-    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, before, learned)
-    return TrainState(state.step + 1, {**learned, **fixed}, {**average, **fixed}, optimizer)
 
 
 @functools.partial(jax.jit, static_argnames=("architecture", "spec"))
@@ -207,19 +196,35 @@ def batch_gradient(
     return found
 
 
-@functools.partial(jax.jit, donate_argnums=0)
+@functools.partial(jax.jit, donate_argnums=0, static_argnames="optimizer")
 def update(
-    state: TrainState, gradient: Any, rate: Array, decay: Array, mask: Any = None
+    state: TrainState,
+    gradient: Any,
+    decay: Array,
+    mask: Any = None,
+    *,
+    optimizer: optax.GradientTransformation,
 ) -> TrainState:
-    """Runs `apply_gradient` as a program of its own, which takes over the state's memory."""
-    return apply_gradient(state, gradient, rate, decay, mask)
+    """Returns the state after a step along a gradient.
+
+    Args:
+      state: before the step; its memory is used again.
+      gradient: of the parameters without the colours.
+      decay: of the moving average.
+      mask: what may change: factors of the gradient, for each layer; None for everything.
+      optimizer: the one that the state was begun with; static.
+    """
+    learned, fixed = split_colors(state.params)
+    if mask is not None:
+        gradient = jax.tree.map(jnp.multiply, gradient, mask)
+    updates, inner = optimizer.update(gradient, state.optimizer, learned)
+    learned = optax.apply_updates(learned, updates)
+    average, _ = split_colors(state.average)
+    average = optax.incremental_update(learned, average, 1 - decay)
+    return TrainState(state.step + 1, {**learned, **fixed}, {**average, **fixed}, inner)
 
 
 def split_colors(params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns what is learned, and the colours, which are measured."""
     learned = {name: leaf for name, leaf in params.items() if name != "colors"}
     return learned, {name: leaf for name, leaf in params.items() if name == "colors"}
-
-
-def _count(params: Params) -> int:
-    return int(params["contract1"]["scale"].shape[0])

@@ -1,19 +1,25 @@
 """Networks that paint in one pass."""
 
 import dataclasses
+import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.networks import random_params
 
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.network import _enlarged, init_network, paint
 from jaxstyle.feedforward.palette import measure_colors, move_colors
-from jaxstyle.feedforward.trainer import Stage, make_schedule
+from jaxstyle.feedforward.photographs import Photographs
+from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule
+from jaxstyle.feedforward.training import make_teacher
 from jaxstyle.image.color import match_color
+from jaxstyle.image.io import save_image
+from jaxstyle.losses.spec import LossSpec, LossWeights
 
 TINY = Architecture(widths=(2, 3, 4), blocks=1, kernels=(3, 3))
 IMAGE, OTHER = np.random.default_rng(0).uniform(size=(2, 13, 18, 3)).astype(np.float32)
@@ -21,11 +27,36 @@ IMAGE, OTHER = np.random.default_rng(0).uniform(size=(2, 13, 18, 3)).astype(np.f
 
 @pytest.fixture(scope="module")
 def params():
-    return init_network(jax.random.key(0), TINY, styles=2)
+    """A network of two styles, drawn by NumPy, because `init_network` compiles for seconds."""
+    rng = np.random.default_rng(2)
+
+    def draw(path, leaf):
+        part = path[-1].key
+        if part == "kernel":
+            return rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:3])), leaf.shape)
+        if part == "covariance":
+            return np.broadcast_to(0.05 * np.eye(3), leaf.shape)
+        return np.full(leaf.shape, {"scale": 1.0, "mean": 0.5}.get(part, 0.0))
+
+    shapes = jax.eval_shape(lambda: init_network(jax.random.key(0), TINY, styles=2))
+    drawn = jax.tree_util.tree_map_with_path(draw, shapes)
+    drawn["output"]["kernel"] *= 0.01
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), drawn)
+
+
+@pytest.mark.slow
+def test_a_drawn_network_begins_with_the_photograph_in_the_colours_it_has():
+    params = init_network(jax.random.key(0), TINY, styles=2)
+    assert all(np.std(params[name]["kernel"]) > 0 for name in params if name != "colors")
+    expected = move_colors(IMAGE, params["colors"], jnp.array([1.0, 0.0]))
+    np.testing.assert_allclose(painted(params, IMAGE, [1.0, 0.0]), expected, atol=0.2)
+
+
+_paint = jax.jit(paint, static_argnames="architecture")
 
 
 def painted(params, image, style, architecture=TINY):
-    return np.asarray(paint(params, image, jnp.asarray(style), architecture=architecture))
+    return np.asarray(_paint(params, image, jnp.asarray(style), architecture=architecture))
 
 
 def test_a_picture_keeps_its_size_and_a_map_of_one_style_is_that_style(params):
@@ -43,7 +74,7 @@ def test_a_new_network_gives_nearly_the_photograph_in_the_paintings_colours(para
 
 
 def test_flat_grey_stays_flat(params):
-    found = painted(params, jnp.full((16, 24, 3), 0.5), [0.5, 0.5])
+    found = painted(params, jnp.full((13, 18, 3), 0.5), [0.5, 0.5])
     np.testing.assert_allclose(found, np.broadcast_to(found[:1, :1], found.shape), atol=1e-4)
 
 
@@ -87,7 +118,7 @@ def test_a_file_holds_all_that_is_needed(params, tmp_path):
 
 def test_a_file_of_another_kind_is_refused(tmp_path, params):
     (tmp_path / "a.safetensors").write_bytes(b"no network")
-    with pytest.raises(FileFormatError, match="not a safetensors file"):
+    with pytest.raises(FileFormatError, match="cannot be read as safetensors"):
         load_network(tmp_path / "a.safetensors")
     wider = dataclasses.replace(TINY, widths=(2, 3, 5))
     network = FastNetwork(params, wider, (Style("a"), Style("b")))
@@ -101,5 +132,50 @@ def test_stages_take_their_shares_of_the_steps():
     assert schedule.stages == (Stage("compact", 128, 20), Stage("vgg19", 192, 80))
     assert schedule.stage_at(19).teacher == "compact"
     assert schedule.stage_at(20).teacher == "vgg19"
-    assert schedule.rate_at(0) == 1.0
-    assert schedule.rate_at(99) < 1e-3
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "net.safetensors")
+    with pytest.raises(FileFormatError, match="is a pipe or device"):
+        load_network(tmp_path / "net.safetensors")
+
+
+@pytest.fixture
+def trainer(params, tmp_path):
+    """Makes trainers of the same network on the same photographs."""
+    paths = [tmp_path / f"{i}.png" for i in range(8)]
+    for i, path in enumerate(paths):
+        save_image(path, np.random.default_rng(i).uniform(size=(40, 48, 3)))
+    photographs = Photographs(paths)
+    judge = random_params((("conv1_1", 4), ("conv1_2", 4)))
+    spec = LossSpec(["relu1_2"], ["relu1_1"])
+
+    def teacher(stage):
+        paintings = [jnp.asarray(IMAGE), jnp.asarray(OTHER)]
+        return make_teacher(judge, paintings, stage.side, spec=spec, weights=LossWeights())
+
+    schedule = make_schedule(6, [("judge", 16, 1.0)], rate=3e-3, smallest=32)
+    return lambda: Trainer(params, TINY, photographs, teacher, schedule)
+
+
+def test_a_training_that_is_interrupted_ends_with_the_same_bits(trainer, tmp_path):
+    whole, first, rest = trainer(), trainer(), trainer()
+    reports = [report for _, report in whole.run()]
+    assert all(np.isfinite(np.asarray(report)).all() for report in reports)
+    for step, _ in first.run():
+        if step == 3:
+            break
+    first.save(tmp_path / "checkpoint", {"steps": 6})
+    rest.load(tmp_path / "checkpoint", {"steps": 6})
+    assert [step for step, _ in rest.run()] == [4, 5, 6]
+    jax.tree.map(np.testing.assert_array_equal, rest.state, whole.state)
+    with pytest.raises(UsageError, match=r"begun otherwise \(steps was 6\)"):
+        rest.load(tmp_path / "checkpoint", {"steps": 7})
+    (tmp_path / "checkpoint").write_bytes(b"no checkpoint")
+    with pytest.raises(FileFormatError, match="not a checkpoint of this training"):
+        rest.load(tmp_path / "checkpoint", {"steps": 6})
+
+
+def test_too_few_photographs_are_refused():
+    with pytest.raises(UsageError, match="at least 8 photographs, and better some hundreds; got 0"):
+        Photographs([])
