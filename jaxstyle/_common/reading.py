@@ -1,5 +1,6 @@
 """Opens files of other people's: only what lies on a disk, and no more of it than was agreed."""
 
+import hashlib
 import os
 import stat
 from io import BufferedReader
@@ -7,6 +8,9 @@ from typing import IO
 
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
+
+LARGEST = 2**31
+"""Bytes of the largest files worth reading: whole models, with the state of their training."""
 
 
 def open_regular(path: StrPath, most: int) -> BufferedReader:
@@ -24,6 +28,7 @@ def open_regular(path: StrPath, most: int) -> BufferedReader:
     Raises:
       FileFormatError: if it is no file on a disk, or larger than `most`.
       OSError: if it is missing, is a folder or may not be read.
+      TypeError: if `path` is no path, such as the number of an open file.
 
     Example:
       >>> open_regular("/dev/null", 100)
@@ -31,16 +36,29 @@ def open_regular(path: StrPath, most: int) -> BufferedReader:
       jaxstyle.errors.FileFormatError: /dev/null: is a pipe or device; give a file saved to disk
     """
     # Looked at when it is open, so that nobody can put another in its place meanwhile.
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115, the caller closes it
+    file = open(os.fspath(path), "rb", opener=_without_waiting)  # noqa: SIM115, the caller closes it
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         reason = "is a pipe or device; give a file saved to disk"
     elif status.st_size > most:
-        reason = f"has {status.st_size / 1e6:,.0f} MB, and no such file needs {most / 1e6:,.0f} MB"
+        reason = f"has more than {most / 1e6:,.0f} MB, which no such file needs"
     else:
         return file
     file.close()
     raise FileFormatError(f"{path}: {reason}")
+
+
+def sha256(path: StrPath) -> str:
+    """Returns the SHA-256 of a file, in 64 hexadecimal digits.
+
+    Args:
+      path: the file, of at most 2 GiB.
+
+    Raises:
+      FileFormatError, OSError: as for `open_regular`.
+    """
+    with open_regular(path, LARGEST) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Bounded:

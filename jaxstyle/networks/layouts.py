@@ -34,7 +34,6 @@ each layer takes what the one before it gives, so that a compact network can use
 names.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,11 +41,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxstyle._common.reading import sha256
 from jaxstyle.errors import FileFormatError
 from jaxstyle.networks import vgg
 from jaxstyle.networks.collect import NETWORKS, Layout, Params, check_finite, collect
 from jaxstyle.networks.formats.containers import open_container
-from jaxstyle.networks.formats.stored import Stored, in_memory, open_network, shown
+from jaxstyle.networks.formats.stored import Stored, in_memory, shown
 
 Metadata = dict[str, str]
 
@@ -250,16 +250,3 @@ def network_name(params: Mapping[str, Any]) -> str | None:
       "vgg19", "vgg16", or None for other widths.
     """
     return next((name for name, w in NETWORKS.items() if w == widths(params)), None)
-
-
-def sha256(path: str | Path) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal.
-
-    Args:
-      path: the file.
-
-    Returns:
-      64 hexadecimal digits.
-    """
-    with open_network(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import watched
 from jaxstyle.errors import DownloadError, FileFormatError
 from jaxstyle.networks.catalogue import (
@@ -41,7 +42,6 @@ from jaxstyle.networks.layouts import (
     convert,
     convert_any,
     network_name,
-    sha256,
     widths,
 )
 from jaxstyle.networks.rescaling import normalize_params, rescale_params

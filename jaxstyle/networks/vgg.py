@@ -21,7 +21,7 @@ from flax import linen as nn
 from jax import Array
 
 from jaxstyle._common.arrays import is_traced
-from jaxstyle._common.checks import check_choice, check_image, check_key
+from jaxstyle._common.checks import check_choice, check_image, check_key, check_kind, check_names
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.networks.convolution import (
     Convolution,
@@ -270,12 +270,14 @@ def network_widths(params: Params) -> Widths:
       params: the network's parameters.
 
     Raises:
-      ValueError: if `params` holds no convolution.
+      TypeError: if `params` is no dict.
+      ValueError: if it holds no convolution.
 
     Example:
       >>> network_widths(init_params(jax.random.key(0), (("conv1_1", 4), ("conv1_2", 6))))
       (('conv1_1', 4), ('conv1_2', 6))
     """
+    check_kind(params, Mapping, "params", 'params=load_params("vgg19")')
     names = sorted(
         (name for name in params if re.fullmatch(r"conv\d_\d", name)),
         key=lambda name: (int(name[4]), int(name[6])),
@@ -309,11 +311,9 @@ def smallest_side(layers: Sequence[str], padding: Padding = "zero") -> int:
 
 
 def check_layers(layers: Sequence[str], widths: Widths = VGG19_WIDTHS) -> None:
-    """Raises `ValueError` with the valid names for an unknown layer, `TypeError` for a string."""
-    if isinstance(layers, str):
-        raise TypeError(f"layers should be a sequence of names, got the string {layers!r}")
+    """Raises `ValueError` with the valid names for an unknown layer, `TypeError` for no names."""
     valid = layer_names(widths)
-    unknown = [name for name in layers if name not in valid]
+    unknown = [name for name in check_names(layers, "layers") if name not in valid]
     if unknown:
         raise ValueError(f"unknown layer {', '.join(unknown)}; valid layers: {', '.join(valid)}")
 

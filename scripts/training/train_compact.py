@@ -44,13 +44,13 @@ from tqdm import tqdm, trange
 import jaxstyle
 from jaxstyle._common import files
 from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle._common.reading import sha256
 from jaxstyle.cli.networks import central_square
 from jaxstyle.losses import functional
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks import load, rescaling, vgg
 from jaxstyle.networks.catalogue import shipped
 from jaxstyle.networks.convolution import Convolution
-from jaxstyle.networks.layouts import sha256
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.solvers.base import Info
 from scripts.command_line import add_data_option, make_parser

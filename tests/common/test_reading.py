@@ -34,7 +34,9 @@ def test_what_is_not_there_or_a_folder_is_the_systems_error(tmp_path):
 def test_a_file_larger_than_any_needs_to_be_is_refused(tmp_path):
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(FileFormatError, match=r"sparse: has 1,099,512 MB, and no such file needs"):
+    with pytest.raises(
+        FileFormatError, match=r"sparse: has more than .* MB, which no such file needs"
+    ):
         open_regular(tmp_path / "sparse", 2**30)
 
 

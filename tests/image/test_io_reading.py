@@ -321,12 +321,20 @@ def test_resizing_keeps_range_constants_depth_and_mean(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"size": 0}, {"size": -3}, {"size": 4, "shape": (2, 2)}, {"shape": (0, 4)}, {"size": 10**6}],
+    ("options", "error", "message"),
+    [
+        ({"size": 0}, ValueError, "size should be at least 1, got 0"),
+        ({"size": -3}, ValueError, "size should be at least 1, got -3"),
+        ({"size": "x"}, TypeError, "size should be a whole number, got 'x'"),
+        ({"size": 4, "shape": (2, 2)}, ValueError, "size or shape, not both, got size 4"),
+        ({"shape": (0, 4)}, ValueError, "shape should be at least 1×1, got 0×4"),
+        ({"shape": 4}, TypeError, "shape should be a height and a width, got 4"),
+        ({"size": 10**6}, ValueError, "pixels are more than 300,000,000; give a smaller size"),
+    ],
 )
-def test_impossible_sizes(tmp_path, options):
+def test_impossible_sizes(tmp_path, options, error, message):
     path = written(tmp_path, Image.fromarray(BYTES))
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(error, match=message):
         load_picture(path, **options)
 
 

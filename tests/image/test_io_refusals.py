@@ -31,7 +31,7 @@ def test_paths_that_hold_no_image(tmp_path):
 def test_unreadable_file(tmp_path, monkeypatch):
     path = written(tmp_path, Image.fromarray(BYTES))
     monkeypatch.setattr(
-        "builtins.open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no"))
+        "builtins.open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "no"))
     )
     fails(PermissionError, path, "permissions")
 

@@ -201,6 +201,31 @@ def test_nested_tuples_are_neither_hashed_nor_printed(form, body, tmp_path):
     refused(path, "a PyTorch state dict")
 
 
+PAIRS = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"K\x01\x86" for i in range(20_000)) + b"e"
+ORDERED = b"ccollections\nOrderedDict\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        # A long list is named again and again: dictionaries of it, and calls with it.
+        (
+            ORDERED + b"q\x00" + PAIRS + b"\x85q\x01(" + b"h\x00h\x01R" * 12_000 + b"t.",
+            "more than 100,",
+        ),
+        (TENSOR + b"(" + b"K\x00" * 50_000 + b"tR.", "arguments that it does not take"),
+        (ORDERED + PAIRS + b"R.", "arguments that it does not take"),
+        (b"(" + b"K\x00" * 50_000 + b"tQ.", "describes a storage"),
+    ],
+    ids=["dictionaries", "arguments", "a list of arguments", "a storage"],
+)
+def test_what_a_pickle_repeats_is_counted(body, words, tmp_path):
+    tracemalloc.start()
+    refused(zipped(tmp_path / "a.pth", b"\x80\x02" + body), words)
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+
+
 def test_legacy_storages_under_odd_keys(tmp_path):
     parts = [pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}, {})]
     odd = b"\x80\x04](" + TUPLES + b"e."
@@ -371,7 +396,7 @@ def test_files_far_larger_than_a_network(name, tmp_path):
     path = network_files.write(name, tmp_path / name, network_files.params_for(name))
     with path.open("r+b") as file:
         file.truncate(2**40)
-    refused(path, "has 1,099,512 MB, and no such file needs 2,147 MB")
+    refused(path, "has more than 2,147 MB, which no such file needs")
 
 
 def test_layers_that_have_far_more_values_than_vgg(keras, monkeypatch):

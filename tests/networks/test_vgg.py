@@ -124,6 +124,7 @@ def test_init_params_has_the_shapes_of_the_widths(widths):
         assert shapes[name]["kernel"].dtype == shapes[name]["bias"].dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_init_params_is_he_normal_about_middle_grey_and_decided_by_its_key():
     widths = (("conv1_1", 64), ("conv1_2", 64))
     init = jax.jit(init_params, static_argnums=1)
@@ -188,7 +189,7 @@ def test_rescaling_needs_a_mean_for_every_filter(means):
         (np.zeros((8, 8, 4)), ["relu1_1"], {}, ValueError, r"\[H, W, 3\], got \[8, 8, 4\]"),
         (np.zeros((8, 8, 3), np.uint8), ["relu1_1"], {}, TypeError, "got uint8; divide 8-bit"),
         (IMAGE, ["relu1_1", "relu9_1"], {}, ValueError, "unknown layer relu9_1; valid .*: conv1_1"),
-        (IMAGE, "relu1_1", {}, TypeError, "sequence of names, got the string 'relu1_1'"),
+        (IMAGE, "relu1_1", {}, TypeError, "layers .* sequence of names, got 'relu1_1'"),
         (IMAGE, ["relu1_1"], {"pooling": "mean"}, ValueError, "'mean'; valid: max, average"),
         (IMAGE, ["relu1_1"], {"padding": "same"}, ValueError, "'same'; valid: zero, reflect, repl"),
     ],

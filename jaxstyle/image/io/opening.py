@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import BinaryIO
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from jaxstyle._common.files import StrPath
+from jaxstyle._common.reading import LARGEST, open_regular
 from jaxstyle.errors import FileFormatError
 from jaxstyle.image.io.chunks import Colours, separate
 from jaxstyle.image.io.density import check_density
@@ -29,15 +29,11 @@ def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile
     Every error or warning of Pillow in the block becomes one readable line.
     """
     try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(f"{path}: is a folder, not an image")
-        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # opening a pipe would hang
-            what = "an empty file" if stat.S_ISREG(status.st_mode) else "a pipe or device"
-            raise FileFormatError(f"{path}: is {what}; give an image saved to disk")
-        file = open(path, "rb")  # noqa: SIM115, closed below
+        file = open_regular(path, LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"{path}: is a folder, not an image") from None
     except PermissionError:
         raise PermissionError(f"{path}: may not be read; change its permissions") from None
     # Pillow's limit is a global variable, so it is changed under a lock and only while decoding.
@@ -45,11 +41,14 @@ def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile
         warnings.simplefilter("ignore")
         pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
         try:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
+                raise FileFormatError("is an empty file; give an image saved to disk")
             source, colours = separate(file)
             image = Image.open(source, formats=_formats(file))
             if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
-            check_density(image.width * image.height, status.st_size)
+            check_density(image.width * image.height, size)
             with _without_stderr() if image.format == "TIFF" else nullcontext():
                 yield image, colours
         except FileFormatError as error:

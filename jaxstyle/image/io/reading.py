@@ -1,7 +1,6 @@
 """Reads pictures as a viewer would show them: upright, in sRGB, the first frame."""
 
 import json
-import operator
 import re
 import sys
 from contextlib import suppress
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INTERPRETATION
 
+from jaxstyle._common.checks import check_count, check_shape
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
 from jaxstyle.image.io import encodings
@@ -60,7 +60,7 @@ def load_picture(
 ) -> Picture:
     """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file; of an animation, the first frame.
 
-    HEIC is read where pillow-heif is installed.
+    HEIC is read where pillow-heif is installed, the extra `heif`.
 
     EXIF orientation is applied. Colours are converted to sRGB as a browser does it: from an
     embedded profile, from PNG's cICP, gAMA and cHRM, or from the numbers in an AVIF file. Metadata
@@ -85,13 +85,12 @@ def load_picture(
       ValueError: if `size` or `shape` is not positive or too large, or both are given.
       TypeError: if `size` or `shape` is not made of integers.
     """
-    if size is not None and (shape is not None or operator.index(size) < 1):
-        raise ValueError(
-            f"size: expected at least 1, and not both size and shape, got size {size} and "
-            f"shape {shape}"
-        )
-    if shape is not None and (len(shape) != 2 or min(map(operator.index, shape)) < 1):
-        raise ValueError(f"shape: expected (H, W) of at least 1 pixel each, got {shape}")
+    if size is not None:
+        size = check_count(size, "size")
+        if shape is not None:
+            raise ValueError(f"give size or shape, not both, got size {size} and shape {shape}")
+    elif shape is not None:
+        shape = check_shape(shape, "shape")
     with opened(path, max_pixels) as (file, colours):
         bands, opacity = _bands(file, colours)
     source = bands[0].height, bands[0].width
@@ -100,8 +99,9 @@ def load_picture(
         height, width = ((2 * side * size + max(source)) // (2 * max(source)) for side in source)
         target = max(height, 1), max(width, 1)
     if target[0] * target[1] > max_pixels:
-        limit = f"at most max_pixels={max_pixels}"
-        raise ValueError(f"size or shape: expected {limit}, got {target[1]} x {target[0]} pixels")
+        raise ValueError(
+            f"{target[1]}×{target[0]} pixels are more than {max_pixels:,}; give a smaller size"
+        )
 
     alpha = None if opacity is None else _unit(opacity)
     if alpha is None or alpha.min() == 1:

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import IMAGEDESCRIPTION, SOFTWARE
 
 from jaxstyle._common import files
+from jaxstyle._common.checks import check_count
 from jaxstyle._common.files import StrPath
 from jaxstyle.image.io import deep
 
@@ -62,8 +63,8 @@ def save_image(
       ((1, 2, 3), {'steps': 500})
     """
     kind = output_kind(path, bit_depth)
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality: expected 1 to 100, got {quality}")
+    if check_count(quality, "quality") > 100:
+        raise ValueError(f"quality should be at most 100, got {quality}")
     pixels = _checked("image", image, (None, None, 3))
     if alpha is not None:
         opacity = _checked("alpha", alpha, pixels.shape[:2])[..., None]

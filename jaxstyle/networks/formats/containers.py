@@ -73,7 +73,7 @@ def open_container(path: str | Path) -> Contents:
     if head.startswith((b"PK\x03\x04", b"\x80\x02")) or head[257:262] == b"ustar":
         return Contents("PyTorch", read_state_dict(path), {})
     if head[8:9] == b"{":
-        return Contents("safetensors", *_read_safetensors(path))
+        return Contents("safetensors", *read_safetensors(path))
     # A protobuf message has no signature, but a model begins with its name or its first layer.
     if head[0] in (0x0A, 0x12, 0xA2) or path.suffix == ".caffemodel":
         return Contents("Caffe", read_caffemodel(path), {})
@@ -83,7 +83,19 @@ def open_container(path: str | Path) -> Contents:
     )
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
+def read_safetensors(path: str | Path) -> tuple[dict[str, Stored], dict[str, str]]:
+    """Lists the arrays of a safetensors file, and returns its metadata.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The arrays by name, not yet read, and the file's own notes.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      FileFormatError: if the file is damaged, or of another kind.
+    """
     from safetensors import safe_open
 
     def stored(name: str, shape: list[int]) -> Stored:

@@ -18,6 +18,10 @@ from jaxstyle.networks.formats.tensors import DTYPES, Name, Tensor
 # VGG-19's pickle takes 4 kB and some thousand instructions.
 MAX_PICKLE = 2**20
 _MAX_STEPS = 100_000
+# What one instruction copies out of the memory counts too: a few bytes can name a long list again
+# and again.
+_MAX_ITEMS = 100_000
+_MAX_ARGUMENTS = 16
 
 
 def as_key(value: Any) -> str | int:
@@ -66,6 +70,8 @@ def _allowed(module: Any, name: Any) -> Name:
 def _reduce(function: Any, arguments: Any) -> Any:
     if not isinstance(function, Name) or function not in _REBUILD:
         raise ValueError("it calls what no state dict needs")
+    if not isinstance(arguments, tuple) or len(arguments) > _MAX_ARGUMENTS:
+        raise ValueError(f"it calls {function.name} with arguments that it does not take")
     return _REBUILD[function](*arguments)
 
 
@@ -82,6 +88,7 @@ def interpret(file: IO[bytes], persistent: Callable[[Any], Any] | None = None) -
     stack: list[Any] = []
     marks: list[list[Any]] = []
     memo: dict[int, Any] = {}
+    items_left = _MAX_ITEMS
 
     def since_mark() -> list[Any]:
         nonlocal stack
@@ -135,11 +142,18 @@ def interpret(file: IO[bytes], persistent: Callable[[Any], Any] | None = None) -
                 stack.append(_allowed(module, name))
             case "REDUCE":
                 arguments, function = stack.pop(), stack.pop()
-                stack.append(_reduce(function, arguments))
+                made = _reduce(function, arguments)
+                items_left -= len(made) if isinstance(made, dict) else 0
+                if items_left < 0:
+                    raise ValueError(f"its dictionaries have more than {_MAX_ITEMS:,} items")
+                stack.append(made)
             case "BUILD":
                 stack.pop()  # a state dict's version numbers, of no use here
             case "BINPERSID" if persistent:
-                stack.append(persistent(stack.pop()))
+                saved = stack.pop()
+                if isinstance(saved, tuple | list) and len(saved) > _MAX_ARGUMENTS:
+                    raise ValueError("it describes a storage in another way than torch.save")
+                stack.append(persistent(saved))
             case "STOP":
                 return stack.pop()
             case other:

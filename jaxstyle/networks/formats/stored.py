@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from jaxstyle._common.reading import open_regular
+from jaxstyle._common.reading import LARGEST, open_regular
 from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError
 
-# The largest files that hold VGG-19 are whole Keras models with the state of their training.
-_LARGEST = 2**31
 _LONGEST = 80  # characters of a name in a message
 
 
@@ -85,7 +83,7 @@ def open_network(path: str | Path) -> BufferedReader:
       FileNotFoundError: if there is no such file.
       FileFormatError: if it is a pipe or a device, or larger than any file of VGG-19.
     """
-    return open_regular(path, _LARGEST)
+    return open_regular(path, LARGEST)
 
 
 def shown(name: str) -> str:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from jaxstyle import LossSpec
+from jaxstyle._common.reading import sha256
 from jaxstyle.cli.networks import central_square
 from jaxstyle.networks import load, rescaling, vgg
-from jaxstyle.networks.layouts import sha256
 from scripts.training import narrowing, train_compact, training_pictures
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -98,6 +98,7 @@ def test_the_file_says_what_it_was_made_of(command, tmp_path):
     assert (tmp_path / "work" / "fit.npz").stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_checkpoints_of_other_pictures_or_settings_are_refused(command, data, tmp_path, capsys):
     def refused(**changes):
         with pytest.raises(SystemExit, match="2"):
