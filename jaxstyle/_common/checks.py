@@ -30,12 +30,14 @@ def check_image(image: Array, name: str) -> None:
 
 
 def check_picture(image: Array, name: str) -> None:
-    """Raises as `check_image`, and `ValueError` for values of 0 to 255 where they are known."""
+    """Raises as `check_image`, and `ValueError` where known values are 0 to 255 or not finite."""
     check_image(image, name)
     if isinstance(image, jax.core.Tracer) or not getattr(image, "is_fully_addressable", True):
         return
     largest = float(np.max(np.abs(jax.device_get(image)), initial=0.0))
-    if largest > _TOO_BRIGHT and math.isfinite(largest):
+    if not math.isfinite(largest):
+        raise ValueError(f"{name} should be in [0, 1], got values that are not finite")
+    if largest > _TOO_BRIGHT:
         raise ValueError(f"{name} should be in [0, 1], got values up to {largest:g}; divide by 255")
 
 
@@ -43,6 +45,16 @@ def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
     """Raises `ValueError` with the valid values if `value` is not one of them."""
     if value not in valid:
         raise ValueError(f"unknown {name} {value!r}; valid: {', '.join(valid)}")
+
+
+def check_names(names: Any, name: str) -> tuple[str, ...]:
+    """Returns a sequence of names as a tuple; raises `TypeError` for a string, a set and others."""
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise TypeError(f"{name} should be a sequence of names, got {describe(names)}")
+    for each in names:
+        if not isinstance(each, str):
+            raise TypeError(f"{name} should be a sequence of names, got {describe(each)} in it")
+    return tuple(names)
 
 
 def check_kind(value: Any, kind: type, name: str, example: str) -> None:
@@ -53,15 +65,28 @@ def check_kind(value: Any, kind: type, name: str, example: str) -> None:
         )
 
 
-def check_key(key: Any, name: str) -> Array:
-    """Returns a key of either kind; raises `TypeError` for anything else, such as a number."""
+def check_key(key: Any, name: str, *, many: bool = False) -> Array:
+    """Returns a key of either kind; raises `TypeError` for anything else, such as a number.
+
+    Args:
+      key: of `jax.random.key` or `jax.random.PRNGKey`.
+      name: the argument's name.
+      many: whether an array of keys is right too.
+
+    Raises:
+      TypeError: if it is none.
+      ValueError: if it is an array of keys, where one is wanted.
+    """
     dtype = getattr(key, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
-    if not typed and (dtype != jnp.uint32 or jnp.ndim(key) == 0):
+    # Keys of the older kind are two words, or four for some generators.
+    if not typed and (dtype != jnp.uint32 or jnp.ndim(key) == 0 or key.shape[-1] not in (2, 4)):
         seed = key if isinstance(key, int) else 0
         raise TypeError(
             f"{name} should be a key, got {describe(key)}; write {name}=jax.random.key({seed})"
         )
+    if not many and key.ndim > (0 if typed else 1):
+        raise ValueError(f"{name} should be one key, got {describe(key)}; for several use jax.vmap")
     valid: Array = key
     return valid
 
@@ -100,9 +125,13 @@ def check_amount(value: Any, name: str, *, zero: bool = True) -> None:
     if isinstance(value, jax.core.Tracer):
         return
     try:
+        if isinstance(value, bool):
+            raise TypeError
         numbers = np.asarray(jax.device_get(value), np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{name} should be a number, got {describe(value)}") from None
+    except OverflowError:
+        raise ValueError(f"{name} should be finite, got a number that no float holds") from None
     if not (numbers >= 0 if zero else numbers > 0).all():
         least = "at least 0" if zero else "greater than 0"
         raise ValueError(f"{name} should be {least}, got {value}")

@@ -16,7 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
-from jaxstyle._common.checks import check_amount, check_choice, check_kind
+from jaxstyle._common.checks import check_amount, check_choice, check_kind, check_names
 from jaxstyle.losses.statistics import StatisticName, get_statistic
 from jaxstyle.networks.spec import VGGSpec
 
@@ -49,9 +49,7 @@ class OwnLoss:
     measure: Callable[[Mapping[str, Array]], Any] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.layers, str):
-            raise TypeError(f"layers should be a sequence of names, got the string {self.layers!r}")
-        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "layers", check_names(self.layers, "layers"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +69,7 @@ class LossSpec:
 
     Raises:
       ValueError: if there is nothing to compare, a layer is named twice, or a choice is unknown.
-      TypeError: if layers are given as a string, or the network is neither a `VGGSpec` nor a
+      TypeError: if layers are no sequence of names, or the network is neither a `VGGSpec` nor a
         function.
 
     Example:
@@ -92,12 +90,10 @@ class LossSpec:
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
-            layers = getattr(self, name)
-            if isinstance(layers, str):
-                raise TypeError(f"{name} should be a sequence of names, got the string {layers!r}")
+            layers = check_names(getattr(self, name), name)
             if len(set(layers)) < len(layers):
                 raise ValueError(f"{name} names a layer twice: {', '.join(layers)}")
-            object.__setattr__(self, name, tuple(layers))
+            object.__setattr__(self, name, layers)
         if isinstance(self.own_losses, OwnLoss):
             raise TypeError("own_losses should be a sequence of losses; write own_losses=[loss]")
         object.__setattr__(self, "own_losses", tuple(self.own_losses))

@@ -347,7 +347,9 @@ def _settings(
     parts: dict[str, list[Any]] = {}
     parts["weights"] = list(weights) if isinstance(weights, Sequence) else [weights]
     parts["noise"] = _each("noise", noise)
-    parts["keys"] = [None] if keys is None else _each("keys", _typed(check_key(keys, "keys")))
+    parts["keys"] = (
+        [None] if keys is None else _each("keys", _typed(check_key(keys, "keys", many=True)))
+    )
     parts["learning_rates"] = _each("learning_rates", learning_rates, zero=False)
     lengths = {name: len(values) for name, values in parts.items()}
     count = max(lengths.values())

@@ -224,7 +224,8 @@ def descend_resolved(
     per_call = steps_per_call(num_steps)
     infos = []
     if resume is None:
-        rate = None if learning_rate is None else _learning_rate(learning_rate)
+        lanes_shape = image.shape[:1] if lanes else ()
+        rate = None if learning_rate is None else _learning_rate(learning_rate, lanes_shape)
         state, info = start(image, arrays, rate, problem, by_step=per_call == 1)
         infos.append(jax.tree.map(lambda leaf: leaf[None], info))
         done = 0
@@ -255,7 +256,7 @@ def _concatenate(infos: list[Info]) -> Info:
     return whole
 
 
-def _learning_rate(rate: ArrayLike) -> Array:
+def _learning_rate(rate: ArrayLike, shape: tuple[int, ...]) -> Array:
     if callable(rate):
         raise TypeError(
             f"learning_rate should be a number or an array, got {describe(rate)}; "
@@ -264,4 +265,8 @@ def _learning_rate(rate: ArrayLike) -> Array:
     # What is on the device may be traced, and to look at it would wait for it.
     if not isinstance(rate, Array):
         check_amount(rate, "learning_rate", zero=False)
-    return to_device(rate)
+    placed = to_device(rate)
+    if placed.shape != shape:
+        wanted = f"of shape {list(shape)}, one per lane" if shape else "a scalar"
+        raise ValueError(f"learning_rate should be {wanted}, got shape {list(placed.shape)}")
+    return placed

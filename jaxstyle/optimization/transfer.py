@@ -273,6 +273,7 @@ def initial_image(
         if init == "style":
             image = pixels.resize(image, shape)
     else:
+        check_picture(init, "init")
         image = init
     check_image(image, "init")
     if image.shape[:2] != tuple(shape):

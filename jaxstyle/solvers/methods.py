@@ -19,7 +19,7 @@ import optax
 from jax import Array
 
 from jaxstyle._common.arrays import is_traced
-from jaxstyle._common.checks import check_amount, check_kind, describe
+from jaxstyle._common.checks import check_amount, check_count, check_kind, describe
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 from jaxstyle.solvers.preconditioning import precondition
 from jaxstyle.solvers.quasi_newton import guarded_step, searching_step
@@ -105,7 +105,8 @@ def lbfgs(
 
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5.
     """
-    _check_positive(history=history, first_step=first_step)
+    check_count(history, "history")
+    check_amount(first_step, "first_step", zero=False)
     check_amount(preconditioning, "preconditioning")
     if max_rise != math.inf:
         check_amount(max_rise, "max_rise")
@@ -139,7 +140,9 @@ def lbfgs_zoom(
 
     Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithms 3.5 and 3.6.
     """
-    _check_positive(history=history, first_step=first_step, max_linesearch=max_linesearch)
+    check_count(history, "history")
+    check_count(max_linesearch, "max_linesearch")
+    check_amount(first_step, "first_step", zero=False)
     check_amount(preconditioning, "preconditioning")
     plain = searching_step(history, first_step, max_linesearch)
     return precondition(plain, preconditioning)
@@ -158,7 +161,7 @@ def optax_lbfgs(history: int = 30) -> Solver:
     Raises:
       ValueError: if `history` is less than one.
     """
-    _check_positive(history=history)
+    check_count(history, "history")
     return from_optax(optax.lbfgs(memory_size=history))
 
 
@@ -175,11 +178,13 @@ def adam(learning_rate: float = 0.02, b1: float = 0.9, b2: float = 0.999) -> Sol
       A `Solver`.
 
     Raises:
-      ValueError: if `learning_rate` is not positive.
+      ValueError: if `learning_rate` is not positive, or a decay is not in [0, 1).
 
     Reference: Kingma and Ba, ICLR 2015, algorithm 1.
     """
-    _check_positive(learning_rate=learning_rate)
+    check_amount(learning_rate, "learning_rate", zero=False)
+    for name, decay in (("b1", b1), ("b2", b2)):
+        _check_decay(name, decay)
     make = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2"))
     return from_optax(make(learning_rate, b1=b1, b2=b2))
 
@@ -200,9 +205,10 @@ def gradient_descent(learning_rate: float = 0.005, momentum: float = 0.0) -> Sol
       A `Solver`.
 
     Raises:
-      ValueError: if `learning_rate` is not positive.
+      ValueError: if `learning_rate` is not positive, or `momentum` is not in [0, 1).
     """
-    _check_positive(learning_rate=learning_rate)
+    check_amount(learning_rate, "learning_rate", zero=False)
+    _check_decay("momentum", momentum)
     sgd = optax.inject_hyperparams(optax.sgd, static_args="momentum")(
         learning_rate, momentum=momentum or None
     )
@@ -354,7 +360,8 @@ def as_solver(solver: Any) -> Solver:
         return make_solver(solver)
     if isinstance(solver, optax.GradientTransformation):
         return from_optax(solver)
-    hint = "call it" if callable(solver) else "write solver=solvers.adam(0.02)"
+    factory = callable(solver) and not isinstance(solver, type)
+    hint = "call it" if factory else "write solver=solvers.adam(0.02)"
     raise TypeError(
         f"solver should be a Solver, a name or an optax transformation, got {describe(solver)}; "
         f"{hint}"
@@ -382,6 +389,6 @@ def _scale_by_first_gradient() -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def _check_positive(**settings: float) -> None:
-    for name, value in settings.items():
-        check_amount(value, name, zero=False)
+def _check_decay(name: str, decay: float) -> None:
+    if not 0 <= decay < 1:
+        raise ValueError(f"{name} should be at least 0 and less than 1, got {decay}")

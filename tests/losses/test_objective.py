@@ -244,7 +244,9 @@ def test_a_spec_is_hashable_makes_tuples_of_lists_and_lists_each_layer_once():
     [
         ({"content_layers": (), "style_layers": ()}, ValueError, "at least one content layer"),
         ({"style_layers": ["relu1_1"] * 2}, ValueError, "style_layers names a layer twice: relu1"),
-        ({"content_layers": "relu1_1"}, TypeError, "content_layers .* got the string 'relu1_1'"),
+        ({"content_layers": "relu1_1"}, TypeError, "content_layers .* names, got 'relu1_1'"),
+        ({"style_layers": {"relu1_1"}}, TypeError, "style_layers .* of names, got a set"),
+        ({"style_layers": ["relu1_1", 3]}, TypeError, "style_layers .* of names, got 3 in it"),
         ({"network": "vgg19"}, TypeError, "network should be a VGGSpec or a function .* 'vgg19'"),
         ({"total_variation": "l2"}, ValueError, "unknown total_variation 'l2'; valid: squared, l1"),
     ],

@@ -259,12 +259,16 @@ def test_equal_settings_give_one_solver_however_they_are_spelled():
     [
         (lambda: solvers.make_solver("newton"), "unknown solver 'newton'; valid: lbfgs, "),
         (lambda: solvers.make_solver("adam", history=3), "adam has no option 'history'"),
-        (lambda: solvers.lbfgs(history=0), "history should be greater than 0, got 0"),
+        (lambda: solvers.lbfgs(history=0), "history should be at least 1, got 0"),
         (lambda: solvers.lbfgs(first_step=float("nan")), "first_step should be greater than 0"),
         (lambda: solvers.lbfgs(preconditioning=-1), "preconditioning should be at least 0"),
         (lambda: solvers.lbfgs(max_rise=float("nan")), "max_rise should be at least 0, got nan"),
         (lambda: solvers.lbfgs_zoom(preconditioning=float("nan")), "preconditioning should be at"),
         (lambda: solvers.adam(learning_rate=-1.0), "learning_rate should be greater than 0"),
+        (lambda: solvers.adam(b1=2.0), "b1 should be at least 0 and less than 1, got 2.0"),
+        (lambda: solvers.adam(b2=float("nan")), "b2 should be at least 0 and less than 1, got nan"),
+        (lambda: solvers.gradient_descent(momentum=-1.0), "momentum should be at least 0 and less"),
+        (lambda: solvers.lbfgs(first_step=10**400), "first_step should be finite"),
     ],
 )
 def test_wrong_settings_are_refused(call, message):
