@@ -11,13 +11,13 @@ import jax
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.cli.printing import complain, say, say_json
-from jaxstyle.errors import FileFormatError, OptionError, UsageError, spelled, usage_errors
+from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, spelled, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
-from jaxstyle.networks.layouts import sha256
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import picture_options
@@ -123,6 +123,26 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
         status = print_plan(studio.plan(batches), "json" in arguments)
         return max(status, _report_unmade(unmade))
     files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
+    outcomes = _make(studio, jobs, batches, arguments)
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    unmade += [outcome.error for outcome in outcomes if outcome.error is not None]
+    unwritten = [each.error for each in failures if each.sink.needed]
+    status = _report_unmade([*unmade, *unwritten[1:]])
+    if unwritten:
+        raise unwritten[0]
+    # Snapshots only serve to go on; what else failed was asked for.
+    missing = any(not isinstance(each.sink, SnapshotFile) for each in failures)
+    return 1 if missing or not all(outcome.track.finite for outcome in outcomes) else status
+
+
+def _make(
+    studio: Studio, jobs: list[Job], batches: list[Batch], arguments: Arguments
+) -> list[Outcome]:
+    """Makes the pictures and reports each when it is done.
+
+    Raises:
+      KeyboardInterrupt: with a sentence on what is left.
+    """
     outcomes: list[Outcome] = []
     bar = progress_bar(
         sum(job.recipe.num_steps for job in jobs),
@@ -135,21 +155,13 @@ def _run(jobs: list[Job], arguments: Arguments) -> int:
             for batch in batches:
                 made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1)
                 outcomes += made
-                unmade += [outcome.error for outcome in made if outcome.error is not None]
                 bar.clear()
                 for outcome in made:
                     _report(studio, batch, outcome, arguments)
     except KeyboardInterrupt as stop:
         outcomes += interrupted_outcomes(stop)
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
-    failures = [failure for outcome in outcomes for failure in outcome.failures]
-    unwritten = [each.error for each in failures if each.sink.needed]
-    status = _report_unmade([*unmade, *unwritten[1:]])
-    if unwritten:
-        raise unwritten[0]
-    # Snapshots only serve to go on; what else failed was asked for.
-    missing = any(not isinstance(each.sink, SnapshotFile) for each in failures)
-    return 1 if missing or not all(outcome.track.finite for outcome in outcomes) else status
+    return outcomes
 
 
 def _readable(studio: Studio, jobs: list[Job]) -> tuple[list[Job], list[Exception]]:
@@ -190,9 +202,11 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     with usage_errors():
         for job in jobs:
             io.check_output_path(job.output, _encoding(arguments).get("bit_depth", 8))
-        if "trace" in arguments:
+    if "trace" in arguments:
+        with naming("trace"), usage_errors():
             files.check_writable(arguments["trace"])
-        if "animate" in arguments:
+    if "animate" in arguments:
+        with naming("animate"), usage_errors():
             check_animation_path(arguments["animate"])
     inputs = [path for job in jobs for path in job.files]
     if "settings-from" in arguments:

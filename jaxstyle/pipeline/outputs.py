@@ -58,7 +58,8 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path]) -> None:
     read = {_identity(path): path for path in inputs}
     written: dict[Hashable, Output] = {}
     for output in outputs:
-        key, option, path = _identity(output.path), *output
+        option, path = output
+        key = _identity(path)
         if key in read:
             raise OptionError(
                 "{} {path}: would overwrite {source}, which is read; name another file",
@@ -119,18 +120,26 @@ def check_results_are_not_taken(given: Iterable[str], root: Path, results: Seque
     real = [os.path.realpath(path) for path in results]
     for name in given:
         place = os.path.realpath(root / name)
+        if os.path.isdir(place):
+            takes = functools.partial(_lies_in, place)
+        elif os.path.exists(place):  # a file, whatever its name looks like
+            continue
+        else:
+            takes = functools.partial(_matches, place)
         for path, result in zip(results, real, strict=True):
-            if os.path.isdir(place):
-                taken = os.path.dirname(result) == place
-            elif "**" in name:
-                taken = fnmatch.fnmatch(result, place)
-            else:
-                taken = Path(result).match(place) and not os.path.exists(place)
-            if taken:
+            if takes(result):
                 raise UsageError(
                     f"{name}: would take in {path.name} and other results of this run, "
                     f"which go into {path.parent}; write into another folder"
                 )
+
+
+def _lies_in(folder: str, result: str) -> bool:
+    return os.path.dirname(result) == folder
+
+
+def _matches(pattern: str, result: str) -> bool:
+    return fnmatch.fnmatch(result, pattern) if "**" in pattern else Path(result).match(pattern)
 
 
 def _identity(path: Path) -> Hashable:

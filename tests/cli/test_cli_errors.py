@@ -241,7 +241,8 @@ def test_outputs_that_cannot_be_written(refused, option):
     for name, remedy in names.items():
         for line in (STYLIZE, TEXTURE, RECONSTRUCT):
             if (line, option, name) != (STYLIZE, "--output", "directory.png"):  # goes into it
-                refused(f"{line} {option} {name}", name, remedy)
+                said = f"--trace {name}: " if option == "--trace" else name
+                refused(f"{line} {option} {name}", said, remedy)
     for folder in ("absent/folder", "out.png/folder", "/proc/folder"):
         refused(f"stylize content.png style.png content.png -o {folder}", folder)
 
