@@ -21,6 +21,28 @@ _EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 if importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EMITTERS}".strip()
 
+# Examples that compile for seconds, as those of the pages do. CI runs them.
+_SLOW_EXAMPLES = {
+    "jaxstyle",
+    "jaxstyle.evaluate.compute_reference",
+    "jaxstyle.evaluate.evaluate",
+    "jaxstyle.evaluate.structural_similarity",
+    "jaxstyle.feedforward.network.paint",
+    "jaxstyle.image.color.match_color",
+    "jaxstyle.losses.guidance.guided_targets",
+    "jaxstyle.losses.objective.objective",
+    "jaxstyle.networks.bands.read_features",
+    "jaxstyle.networks.vgg.features",
+    "jaxstyle.networks.vgg.init_params",
+    "jaxstyle.networks.vgg.network_widths",
+    "jaxstyle.optimization.batch.stylize_grid",
+    "jaxstyle.optimization.descent.descend",
+    "jaxstyle.optimization.memory.plan_memory",
+    "jaxstyle.optimization.multiscale.stylize_coarse_to_fine",
+    "jaxstyle.optimization.transfer.stylize",
+    "jaxstyle.sweep.run.run_sweep",
+}
+
 # What JAX keeps of a thousand programs is much to look through, and little of it is garbage.
 gc.set_threshold(100_000, 50, 100)
 
@@ -30,6 +52,14 @@ SMALL = {
     "content-layers": "relu2_1",
     "style-layers": "relu1_1",
 }
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the examples that take long, and every page of the documentation, as slow."""
+    pages = config.rootpath / "docs"
+    for item in items:
+        if item.name in _SLOW_EXAMPLES or item.path.is_relative_to(pages):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxstyle._common.in_use import in_use, remove_left
+from jaxstyle._common.locks import in_use, remove_left
 from jaxstyle.errors import UsageError
 
 StrPath = str | os.PathLike[str]

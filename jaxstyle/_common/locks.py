@@ -1,17 +1,50 @@
-"""Marks what is being written, so that what a killed process left can be told from it.
+"""Locks of the system's, which end with the process that holds them.
 
-The mark is a lock of the system's, which ends with the process. Where there are no locks, as on
-Windows, nothing is marked and nothing counts as left.
+One kind waits, so that processes write a file in turn. The other marks what is being written, so
+that what a killed process left can be told from it. Where there are no locks, as on Windows, nobody
+waits, nothing is marked and nothing counts as left.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 with contextlib.suppress(ImportError):  # not on Windows
     import fcntl
+
+_HAS_LOCKS = "fcntl" in globals()
+# What file systems without locks answer.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+@contextlib.contextmanager
+def locked(file: IO[Any]) -> Iterator[None]:
+    """Waits for other processes to be done with a file, and lets them wait during the block.
+
+    Args:
+      file: open for reading and writing: network file systems want that.
+
+    Raises:
+      OSError: if it cannot be locked, although the file system has locks.
+    """
+    if not _HAS_LOCKS:
+        yield
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        file.flush()
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager
@@ -19,23 +52,23 @@ def in_use(path: Path) -> Iterator[None]:
     """Marks a file or a folder while the block runs."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # a file system without locks
-            stack.enter_context(_lock(path))
+            stack.enter_context(_marked(path))
         yield
 
 
 def remove_left(paths: Iterable[Path]) -> None:
     """Removes the files and folders that no process has marked as in use."""
-    if "fcntl" not in globals():
+    if not _HAS_LOCKS:
         return
     for path in paths:
-        with contextlib.suppress(OSError), _lock(path):
+        with contextlib.suppress(OSError), _marked(path):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Locks a file or a folder. Raises `OSError` if another process has, or there are no locks."""
-    if "fcntl" not in globals():
+def _marked(path: Path) -> Iterator[None]:
+    """Marks a file or a folder. Raises `OSError` if another process has, or there are no locks."""
+    if not _HAS_LOCKS:
         yield
         return
     # Network file systems lock what is open for writing. A link or a pipe is nobody's left file.

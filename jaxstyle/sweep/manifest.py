@@ -1,45 +1,17 @@
 """The record of a sweep: a line for each job that ended, whatever happens to the process."""
 
-import contextlib
-import errno
 import json
 import os
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import IO, Any
+from typing import Any
 
+from jaxstyle._common.locks import locked
+from jaxstyle._common.reading import LARGEST, open_regular
 from jaxstyle.errors import FileFormatError
 
-with contextlib.suppress(ImportError):  # not on Windows
-    import fcntl
-
 Entry = dict[str, Any]
-# What file systems without locks answer; a sweep there is for one process at a time.
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-
-
-@contextlib.contextmanager
-def locked(file: IO[Any]) -> Iterator[None]:
-    """Keeps other processes of this sweep from writing meanwhile, where there are locks.
-
-    Args:
-      file: open for reading and writing: network file systems want that.
-    """
-    if "fcntl" not in globals():
-        yield
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    try:
-        yield
-    finally:
-        file.flush()
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def append(path: Path, entries: list[Entry]) -> None:
@@ -49,12 +21,15 @@ def append(path: Path, entries: list[Entry]) -> None:
     """
     lines = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
     with path.open("a+b") as file, locked(file):
-        file.seek(0)
-        before, _, last = file.read().rpartition(b"\n")
-        if last and _whole(last):
-            lines = b"\n" + lines
-        elif last:
-            file.truncate(len(before) + 1 if before else 0)
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if end and file.read(1) != b"\n":  # somebody was killed, or an editor left no last end
+            file.seek(0)
+            before, _, last = file.read().rpartition(b"\n")
+            if _whole(last):
+                lines = b"\n" + lines
+            else:
+                file.truncate(len(before) + 1 if before else 0)
         file.write(lines)
         file.flush()
         os.fsync(file.fileno())
@@ -69,7 +44,8 @@ def read(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     entries = {}
-    *lines, last = path.read_bytes().split(b"\n")
+    with open_regular(path, LARGEST) as file:
+        *lines, last = file.read().split(b"\n")
     for number, line in enumerate([*lines, last] if _whole(last) else lines, 1):
         if not line.strip():
             continue

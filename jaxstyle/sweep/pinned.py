@@ -10,12 +10,12 @@ from typing import Any, TypedDict
 import jax
 import numpy as np
 
-from jaxstyle._common import files
+from jaxstyle._common import files, locks
+from jaxstyle._common.reading import LARGEST, open_regular
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.method import Program
 from jaxstyle.pipeline.studio import Studio
-from jaxstyle.sweep import manifest
 
 
 class _Pin(TypedDict):
@@ -94,9 +94,12 @@ class Pinned:
         if not self._path.exists():
             return {}
         try:
-            known: dict[str, _Pin] = json.loads(self._path.read_bytes())
+            with open_regular(self._path, LARGEST) as file:
+                known: dict[str, _Pin] = json.load(file)
         except json.JSONDecodeError as error:
             raise self._damaged(f", line {error.lineno}: is not JSON") from None
+        except FileFormatError:
+            raise
         except (ValueError, RecursionError):
             raise self._damaged(": is not JSON") from None
         if not isinstance(known, dict) or not all(map(_is_pin, known.values())):
@@ -112,7 +115,7 @@ class Pinned:
         """Keeps what is new, unless another process was faster; returns what is kept."""
         if not self._keep:
             return new
-        with (self._path.parent / ".lock-programs").open("a+b") as file, manifest.locked(file):
+        with (self._path.parent / ".lock-programs").open("a+b") as file, locks.locked(file):
             known = self._read()
             if name not in known:
                 known[name] = new

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxstyle.errors import UsageError
-from jaxstyle.networks.layouts import sha256
+from jaxstyle._common.reading import sha256
+from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.pipeline.job import Job, make_job
 from jaxstyle.pipeline.options import option_texts
 from jaxstyle.pipeline.outputs import Output, check_outputs, check_results_are_not_taken
@@ -47,7 +47,8 @@ def plan(spec: Spec, output: Path) -> dict[str, Planned]:
     for point in spec.points():
         for path in (point.content, point.style):
             if path not in digests:
-                with contextlib.suppress(OSError):  # the job itself will say what is wrong
+                # The job itself will say what is wrong.
+                with contextlib.suppress(OSError, FileFormatError):
                     digests[path] = sha256(path)
         each = _plan_point(point, digests, output)
         planned.setdefault(each.entry["id"], each)

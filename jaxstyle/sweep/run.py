@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import jax
 
-from jaxstyle._common import files
+from jaxstyle._common import files, locks
 from jaxstyle._common.terminal import progress_bar
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches
@@ -184,7 +184,7 @@ def _todo(planned: dict[str, Planned], output: Path, retry_failed: bool) -> set[
 
 def _report(output: Path, planned: dict[str, Planned]) -> list[Entry]:
     """Writes what people look at; returns the entries of the jobs that ended, in their order."""
-    with (output / ".lock-report").open("a+b") as file, manifest.locked(file):
+    with (output / ".lock-report").open("a+b") as file, locks.locked(file):
         entries = manifest.read(output / "manifest.jsonl")
         ended = [entries[name] for name in planned if name in entries]
         # What is damaged is another process's to make again.

@@ -3,8 +3,9 @@
 import dataclasses
 import itertools
 import math
+import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from jaxstyle._common.checks import check_choice
 from jaxstyle._common.files import find_pictures
+from jaxstyle._common.reading import open_regular
 from jaxstyle.errors import FileFormatError, UsageError, usage_errors
 from jaxstyle.pipeline.kinds import brief, not_empty
 from jaxstyle.pipeline.options import check_options, picture_options
@@ -20,6 +22,8 @@ Combine = Literal["grid", "zip", "random"]
 MOST_JOBS = 100_000
 """A sweep has at most so many jobs, and an option so many values."""
 _LONGEST = 2**24  # bytes of a description; whatever is longer is another kind of file
+# Each part of a dotted key takes tomllib longer than the one before it.
+_DEEP_KEY = re.compile(r"[\w\"'-](?:[ \t]*\.[ \t]*[\w\"'-]+){100}")
 _KEYS = ("content", "style", "combine", "count", "seed", "options")
 _RANGES = ("from", "to", "count", "scale", "whole")
 _DRAWS = ("low", "high", "count", "scale", "whole")
@@ -149,11 +153,15 @@ def read_spec(path: Path) -> Spec:
       UsageError: if it does not describe a sweep.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise ValueError("it is too long for a sweep's description")
-        content = tomllib.loads(text.decode("utf-8-sig"))
+        with open_regular(path, _LONGEST) as file:
+            text = file.read().decode("utf-8-sig")
+        if _DEEP_KEY.search(text):
+            raise ValueError("it has a key of more than 100 parts")
+        content = tomllib.loads(text)
+    except FileFormatError:
+        raise
+    except UnicodeDecodeError:
+        raise FileFormatError(f"{path}: not TOML, which is UTF-8; save it as that") from None
     except ValueError as error:  # numbers of too many digits are none of tomllib's own errors
         raise FileFormatError(f"{path}: not TOML ({error})") from None
     except RecursionError:
@@ -195,7 +203,7 @@ def make_spec(description: Mapping[str, Any], root: Path = Path()) -> Spec:
 
 
 def _make_spec(description: Mapping[str, Any], root: Path) -> Spec:
-    _check_keys("the sweep", description, _KEYS)
+    _check_keys("the sweep", description, _KEYS, picture_options("stylize"))
     combine = description.get("combine", "grid")
     check_choice("combine", combine, get_args(Combine))
     count, seed = description.get("count"), description.get("seed", 0)
@@ -317,7 +325,12 @@ def _check_count(what: str, count: int) -> None:
         )
 
 
-def _check_keys(what: str, given: Mapping[str, Any], valid: Sequence[str]) -> None:
+def _check_keys(
+    what: str, given: Mapping[str, Any], valid: Sequence[str], options: Container[str] = ()
+) -> None:
+    """Raises `ValueError` for a key that is not valid; some may be options at the wrong place."""
     for key in given:
+        if key in options and key not in valid:
+            raise ValueError(f"{key} is an option; write it below [options]")
         if key not in valid:
             raise ValueError(f"{what} has no {brief(key)}; valid: {', '.join(valid)}")

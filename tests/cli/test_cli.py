@@ -74,6 +74,7 @@ def test_vgg16_by_its_name(cli, monkeypatch, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_default_recipe_on_the_whole_network(cli):
     style_layers = ",".join(PRESETS["default"].spec.style_layers)
     ran = done(cli(STYLIZE, style_layers=style_layers, size=48))
@@ -95,6 +96,7 @@ def test_each_solver(cli, command, solver):
 
 
 @pytest.mark.parametrize("preset", MADE)
+@pytest.mark.slow
 def test_each_preset(cli, preset):
     recipe = PRESETS[preset]
     summary = json.loads(done(cli(STYLIZE, preset=preset, steps=1, json=True)).out)

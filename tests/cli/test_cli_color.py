@@ -85,6 +85,7 @@ def test_in_a_grid_each_painting_follows_its_photograph(cli, how):
         assert (pixels(f"made/{name}--style.png") == pixels("alone.png")).all()
 
 
+@pytest.mark.slow
 def test_in_a_sweep(cli, network):
     options = {"size": 32, "steps": 2, "network": str(network), "solver": "adam"}
     options |= {"content-layers": "relu2_1", "style-layers": "relu1_1"}

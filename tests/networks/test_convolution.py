@@ -75,6 +75,7 @@ def test_a_whole_network_equals_float64_numpy(padding, pooling):
         close(got, expected[layer], 1e-5)
 
 
+@pytest.mark.slow
 def test_deep_sums_stay_within_the_tolerance():
     x, kernel, bias = case(20, 17, 256, 64)
     x, kernel = jax.nn.relu(x), kernel / 48
@@ -177,6 +178,7 @@ def test_the_objective_and_the_network_take_the_option():
         jaxstyle.features(params, image, ["relu1_1"], convolution="fft")
 
 
+@pytest.mark.slow
 def test_prepared_parameters_give_the_same_features():
     params = random_params(tuple(WIDTHS.items()))
     image = jnp.float32(RNG.uniform(0, 1, (9, 8, 3)))

@@ -61,6 +61,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("form", ["zip", "big-endian", "legacy", "tar"])
 @given(state=st.dictionaries(NAMES, arrays("f4", "f2", "f8"), max_size=4))
 @examples
+@pytest.mark.slow
 def test_state_dicts_come_back(form, folder, state):
     path = folder / "a.pth"
     if form in ("zip", "big-endian"):
@@ -75,6 +76,7 @@ def test_state_dicts_come_back(form, folder, state):
     notes=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
 )
 @examples
+@pytest.mark.slow
 def test_safetensors_come_back(folder, state, notes):
     path = folder / "a.safetensors"
     half = {f"{k}.half": v.astype(ml_dtypes.bfloat16) for k, v in state.items()}

@@ -74,6 +74,7 @@ def test_wider_batches_differ_by_rounding(grid, width):
     np.testing.assert_array_equal(wide.info.evaluations, narrow.info.evaluations)
 
 
+@pytest.mark.slow
 def test_neighbours_do_not_matter_and_order_only_by_rounding(params, contents, styles):
     lanes = [
         Lane(

@@ -29,6 +29,7 @@ def test_the_plan_of_a_batch_is_what_its_program_takes(params, lanes):
     assert plan.total(lanes) == pytest.approx(memory._peak(program), rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_most_lanes_that_fit(params):
     plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)
     for lanes in (1, 7, 100):
@@ -77,6 +78,7 @@ def test_free_memory_of_a_cpu_is_what_linux_says():
     assert min(before, after) - slack <= free <= max(before, after) + slack
 
 
+@pytest.mark.slow
 def test_planning_allocates_nothing(params):
     # Its feature maps would take tens of gigabytes.
     plan = jaxstyle.plan_memory(params, (1 << 14, 1 << 14), spec=LossSpec((), ("relu1_1",)))

@@ -143,6 +143,7 @@ def test_the_presets_are_those_of_the_field():
     "name",
     [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES],
 )
+@pytest.mark.slow
 def test_the_objective_is_the_systems_own(name):
     preset = get_preset(name)
     spec, params = preset.spec, preset.prepare(PARAMS)

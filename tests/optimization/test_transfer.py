@@ -77,6 +77,7 @@ def test_vmap_over_weights_and_keys(stylize, pictures):
         np.testing.assert_allclose(losses[i], lane(keys[i], weights[i]).info.loss, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_gradient_through_adam_equals_finite_differences(stylize, pictures):
     content, style, _ = pictures
 

@@ -9,7 +9,8 @@ from helpers.descents import rosenbrock, run
 from jaxstyle import solvers
 from jaxstyle.image.spectrum import keep_variance, power_law, scale_spectrum
 
-SHAPES = [(4, 6), (5, 7), (8, 3), (1, 9), (1, 1)]
+_slow = pytest.mark.slow
+SHAPES = [(5, 6), (1, 9), *(pytest.param(shape, marks=_slow) for shape in [(4, 7), (8, 3), (1, 1)])]
 
 
 def spectrum_scale(shape, power):
@@ -42,12 +43,14 @@ def test_each_frequency_is_scaled_by_its_power():
     assert sizes[0] / sizes[1] == pytest.approx(2**0.5, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_white_noise_keeps_its_variance():
     image = noise((64, 96))
     scaled = scale_spectrum(image, spectrum_scale((64, 96), 0.35))
     assert float(scaled.std()) == pytest.approx(float(image.std()), rel=0.05)
 
 
+@pytest.mark.slow
 def test_it_is_the_solver_on_the_objective_of_another_variable():
     image, scale = 0.3 * noise((4, 6)), spectrum_scale((4, 6), 0.35)
 

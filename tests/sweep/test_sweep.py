@@ -296,6 +296,7 @@ def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, mon
     assert len(table_of("out/summary.csv")) == 2
 
 
+@pytest.mark.slow
 def test_what_people_look_at(describe, folder):
     description = describe(
         style=["style.png", "paint.png"],

@@ -1,6 +1,7 @@
 """What the description of a sweep comes to, and what of it is refused."""
 
 import functools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,7 @@ NESTED = functools.reduce(lambda inside, _: {"a": inside}, range(10**5), 1)
         ({"content": []}, "content should be a file"),
         ({"content": "none*.png"}, "no pictures there"),
         ({"styles": "a.png"}, "the sweep has no 'styles'; valid: content, style"),
+        ({"steps": [1, 2]}, r"steps is an option; write it below \[options\]"),
         ({"combine": "all"}, "unknown combine 'all'; valid: grid, zip, random"),
         ({"combine": "random"}, "needs count, the number of jobs"),
         ({"count": 3}, 'count is for combine = "random"'),
@@ -141,7 +143,7 @@ def test_files_are_found_beside_the_description(describe, tmp_path):
         (b"seed = " + b"9" * 5000, "not TOML"),
         (b"seed = 1979-99-99", "not TOML"),
         (b"content = '\xff'", "not TOML"),
-        (b"#" * (2**24 + 1), "not TOML .it is too long"),
+        (b"#" * (2**24 + 1), "has more than 17 MB, which no such file needs"),
     ],
 )
 def test_files_that_describe_no_sweep(tmp_path, text, says):
@@ -163,3 +165,24 @@ def test_true_is_no_number_and_no_text(name):
     for value in (True, [True], {"relu1_1": True}):
         with pytest.raises(ValueError, match=r"should be|takes"):
             kind.check(value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "sweep.toml")
+    with pytest.raises(FileFormatError, match="is a pipe or device"):
+        read_spec(tmp_path / "sweep.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"a" + b".a" * 20_000 + b" = 1", "a key of more than 100 parts"),
+        (b"x = {a" + b' . "a"' * 200 + b" = 1}", "a key of more than 100 parts"),
+        ("content = 'a.png'".encode("utf-16"), "not TOML, which is UTF-8; save it as that"),
+    ],
+    ids=["dots", "dots in a table", "utf-16"],
+)
+def test_texts_that_take_for_ever_or_are_no_text(tmp_path, text, says):
+    (tmp_path / "sweep.toml").write_bytes(text)
+    with pytest.raises(FileFormatError, match=says):
+        read_spec(tmp_path / "sweep.toml")

@@ -16,7 +16,7 @@ from scripts.pairs import PAINTINGS, PAIRS, PHOTOGRAPHS
 from scripts.reproduction import same_look
 from scripts.training import compare_representations, judge_networks
 
-pytestmark = pytest.mark.usefixtures("compile_faster")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compile_faster")]
 WIDTHS = tuple((name, 4) for name, _ in vgg.VGG19_WIDTHS)
 
 

@@ -8,7 +8,7 @@ import pytest
 from jaxstyle.networks import vgg
 from scripts.training import narrowing
 
-pytestmark = pytest.mark.usefixtures("compile_faster")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compile_faster")]
 
 WIDTHS = (("conv1_1", 6), ("conv1_2", 5), ("conv2_1", 7))
 
