@@ -43,6 +43,8 @@ from jaxstyle.pipeline.track import describe
 
 Arguments = dict[str, Any]
 
+_START = "; no step lowered the loss, so this is the start"
+
 
 def stylize(arguments: Arguments) -> int:
     """`jaxstyle stylize CONTENT STYLE [STYLE ...] -o OUT`."""
@@ -315,5 +317,5 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
         say(
             f"{job.output}: {width}×{height} pixels, {track.good_steps} steps in "
             f"{outcome.seconds:.0f} s with {studio.suited(job)[1].name}, "
-            f"{describe(track.summary())}"
+            f"{describe(track.summary())}{'' if track.better else _START}"
         )

@@ -103,7 +103,10 @@ def _own(folder: Path) -> bool:
 
 
 def _remove_least_used(programs: Path) -> None:
-    """Removes the entries that were not used for longest, until the others keep to the limit."""
+    """Removes the entries that were not used for longest, until the others keep to the limit.
+
+    JAX's own limit, `jax_compilation_cache_max_size`, needs another package for its locks.
+    """
     used = []
     for entry in programs.glob("*/*-cache"):
         with contextlib.suppress(OSError):  # another process may have removed it

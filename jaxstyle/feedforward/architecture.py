@@ -27,9 +27,9 @@ class Architecture:
       kernels: sides of the first and of the last kernel.
       upsampling: "nearest" enlarges and then convolves, which leaves no chequers; "transposed" is
         the transposed convolution of the paper.
-      output: what the last layer gives. "residual" is added to the photograph in the painting's
-        colours; "sigmoid" is squeezed into [0, 1]; "tanh" into 0.5 ± 150/255, as the paper scales
-        it; "linear" is the picture itself.
+      output: what the last layer gives. "residual" is squeezed into ±1 and added to the photograph
+        in the painting's colours; "sigmoid" is squeezed into [0, 1]; "tanh" into 0.5 ± 150/255, as
+        the paper scales it; "linear" is the picture itself.
       normalize_output: whether the last layer is normalised too, and not given a bias.
       padding: what surrounds every map: its reflection, or zeros as TensorFlow's "SAME" puts them.
       epsilon: added to the variance when a map is normalised.

@@ -62,7 +62,7 @@ class TransformNet(nn.Module):
             x = nn.relu(self._layer(f"expand{i}", x, style, width, enlarge=True))
         x = self._layer("output", x, style, 3, last)[: image.shape[0], : image.shape[1]]
         if form.output == "residual":
-            return matched + x
+            return matched + jnp.tanh(x)
         if form.output == "sigmoid":
             return nn.sigmoid(x)
         return 0.5 + _OVER_NETWORKS_GRAY * jnp.tanh(x) if form.output == "tanh" else x

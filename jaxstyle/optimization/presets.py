@@ -221,6 +221,18 @@ _ALL = (
         num_steps=300,
     ),
     Preset(
+        name="quick",
+        description="a first picture in ten steps, from the photograph in the painting's colours",
+        spec=LossSpec(),
+        weigh=lambda sizes: LossWeights(total_variation=40.0),
+        network="compact",
+        normalized=True,
+        init="colors",
+        # More would let whole areas change colour in the first steps, and leaves blotches.
+        solver=lambda: solvers.lbfgs(preconditioning=0.15),
+        num_steps=10,
+    ),
+    Preset(
         name="gatys2016",
         description="the paper: average pooling, normalised network, white noise, α/β = 1e-3",
         spec=LossSpec(network=VGGSpec(pooling="average", padding="zero")),

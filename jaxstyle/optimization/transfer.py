@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict, Unpack, get_args
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -24,6 +25,7 @@ from jaxstyle._common.checks import (
 )
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
+from jaxstyle.image.color import match_color
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
 from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks import vgg
@@ -32,7 +34,7 @@ from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.descent import Callback, Result, optimize
 from jaxstyle.solvers import SolverLike
 
-Init = Literal["content", "noise", "style", "white-noise"]
+Init = Literal["content", "colors", "noise", "style", "white-noise"]
 
 
 class OptimizeOptions(TypedDict, total=False):
@@ -80,7 +82,7 @@ def stylize(
       content: `[H, W, 3]` in [0, 1].
       style: `[H', W', 3]` in [0, 1]; its scale decides the size of the strokes.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "noise", "white-noise", "style" (resized), or an image
+      init: where to start: "content", "colors", "noise", "white-noise", "style", or an image
         `[H, W, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
@@ -233,9 +235,10 @@ def initial_image(
     """The image that an optimisation starts from.
 
     Args:
-      init: "content"; "style", resized to `shape`; "noise", noise with the spectrum of natural
-        images around the network's mean colour; "white-noise", as in the paper, which leaves a
-        fine chequered pattern; or an image `[*shape, 3]`.
+      init: "content"; "colors", the content image in the colours of the style image; "style",
+        resized to `shape`; "noise", noise with the spectrum of natural images around the network's
+        mean colour; "white-noise", as in the paper, which leaves a fine chequered pattern; or an
+        image `[*shape, 3]`.
       shape: height and width.
       params: the network's parameters, for their mean colour.
       content: the content image, if there is one.
@@ -267,11 +270,7 @@ def initial_image(
             mean = params.get("mean", 0.5) if isinstance(params, Mapping) else 0.5
             scale = pixels.NOISE_SCALE if noise is None else noise
             return draw(key, shape, mean=mean, scale=scale)
-        image = content if init == "content" else style
-        if image is None:
-            raise ValueError(f"init {init!r} needs a {init} image; there is none here")
-        if init == "style":
-            image = pixels.resize(image, shape)
+        image = _start_from(init, shape, content, style)
     else:
         check_picture(init, "init")
         image = init
@@ -283,6 +282,25 @@ def initial_image(
         )
     image = to_device(image)
     return image if noise is None else pixels.natural_noise(key, shape, mean=image, scale=noise)
+
+
+def _start_from(
+    init: Init, shape: Sequence[int], content: Array | None, style: Array | None
+) -> Array:
+    """Returns the start that is made of the photograph, of the painting, or of both."""
+
+    def needed(name: str, image: Array | None) -> Array:
+        if image is None:
+            raise ValueError(f"init {init!r} needs a {name} image; there is none here")
+        return image
+
+    if init == "content":
+        return needed("content", content)
+    painting = needed("style", style)
+    if init == "style":
+        return pixels.resize(painting, shape)
+    colored = match_color(needed("content", content), painting, "symmetric")
+    return jnp.clip(colored, 0.0, 1.0)
 
 
 def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:

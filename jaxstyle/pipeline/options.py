@@ -48,7 +48,7 @@ _MADE = ("demo", *PICTURES)
 _LISTED = (*_MADE, "sweep")
 # What each command may start from, besides a picture's file.
 _STARTS = {
-    "stylize": ("content", "noise", "white-noise", "style"),
+    "stylize": ("content", "colors", "noise", "white-noise", "style"),
     "texture": ("noise", "white-noise", "style"),
     "reconstruct": ("content", "noise", "white-noise"),
 }

@@ -63,6 +63,11 @@ class Track:
         self.image, self.rows = progress.state.image, list(rows)
         self.step = self.good_steps = progress.step
 
+    @property
+    def better(self) -> bool:
+        """Whether any step has lowered the loss."""
+        return self.rows[self.good_steps]["loss"] < self.rows[0]["loss"]
+
     def summary(self) -> dict[str, float]:
         """Returns the last good loss and its parts, summed over layers, without parts of zero."""
         parts: dict[str, float] = {"loss": 0.0}

@@ -38,7 +38,7 @@ from scripts.command_line import add_data_option, make_parser
 
 STYLES = ("starry-night", "great-wave", "the-scream", "kandinsky_composition_vii", "swirls")
 # The teacher, the side of the squares and the share of the steps of each stage.
-STAGES = ((COMPACT, 128, 0.2), ("vgg19", 128, 0.5), ("vgg19", 192, 0.3))
+STAGES = ((COMPACT, 128, 0.1), ("vgg19", 128, 0.6), ("vgg19", 192, 0.3))
 PAINTING_SIDE = 256
 
 
@@ -59,7 +59,7 @@ def teacher_of(
     compact = stage.teacher == COMPACT
     preset = get_preset(COMPACT if compact else "default")
     network = load_network(
-        COMPACT if compact else options.network, normalized=None if compact else False
+        COMPACT if compact else options.network, normalized=None if compact else preset.normalized
     )
     weights = preset.weights(network.params, (stage.side, stage.side)).resolve(preset.spec)
     weights = dataclasses.replace(weights, content=options.content * weights.content)

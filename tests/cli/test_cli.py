@@ -146,11 +146,18 @@ def test_starts(cli):
     assert start(cli, init="content", **plain)["content/relu2_1"] == 0
     assert start(cli, init="content")["content/relu2_1"] < 1e-9
     assert start(cli, init="style")["style/relu1_1"] < 1e-9
+    colored, plain_start = start(cli, init="colors"), start(cli, init="content")
+    assert 0 < colored["style/relu1_1"] < plain_start["style/relu1_1"]
     assert min(start(cli, init="noise")[x] for x in ("content/relu2_1", "style/relu1_1")) > 0
     by_name, by_file = start(cli, init="style"), start(cli, init="style.png")
     assert by_name == pytest.approx(by_file, rel=1e-3, abs=1e-9)
     assert start(cli, TEXTURE, init="style")["style/relu1_1"] < 1e-9
     assert start(cli, RECONSTRUCT, init="content", **plain)["loss"] == 0
+
+
+def test_a_run_in_which_no_step_is_better_says_so(cli):
+    ran = done(cli(STYLIZE, solver="gradient-descent", learning_rate=10, steps=1))
+    assert ran.out.endswith("no step lowered the loss, so this is the start\n")
 
 
 def test_noise_in_the_start(cli):

@@ -135,7 +135,8 @@ QUICK = ("gatys2016", "neural-style")
 
 
 def test_the_presets_are_those_of_the_field():
-    assert [name for name in PRESETS if name not in ("default", "compact")] == NAMES
+    own = ("default", "compact", "quick")
+    assert [name for name in PRESETS if name not in own] == NAMES
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 
@@ -176,6 +177,7 @@ def test_the_objective_is_the_systems_own(name):
 @pytest.mark.parametrize(
     ("name", "network", "normalized", "pooling", "init", "noise"),
     [
+        ("quick", "compact", True, "max", "colors", None),
         ("gatys2016", "vgg19", True, "average", "white-noise", None),
         ("gatys-notebook", "vgg19", False, "max", "content", None),
         ("gatys-normalised", "vgg19", True, "max", "content", None),
