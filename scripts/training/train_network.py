@@ -25,7 +25,7 @@ from jaxstyle._common.files import find_pictures
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.errors import UsageError
 from jaxstyle.feedforward.architecture import SMALL, Architecture
-from jaxstyle.feedforward.layouts import read_pastiche
+from jaxstyle.feedforward.layouts import read_published
 from jaxstyle.feedforward.network import init_network, paint
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.photographs import Photographs
@@ -97,7 +97,8 @@ def begin(
     if options.filters is None:
         params = init_network(jax.random.key(options.seed), SMALL, styles=len(paintings))
         return SMALL, params | {"colors": measured}
-    form, found = read_pastiche(options.filters)
+    layout, found = read_published(options.filters)
+    form = layout.architecture
     rows = jnp.asarray(most_alike(form, found, paintings))
     params = {
         name: {part: leaf if part == "kernel" else leaf[rows] for part, leaf in layer.items()}
