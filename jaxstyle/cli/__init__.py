@@ -72,7 +72,7 @@ def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli import demo, networks, pictures, sweeps
+    from jaxstyle.cli import apply, demo, networks, pictures, sweeps
     from jaxstyle.cli.parser import build_parser
 
     handler = logging.StreamHandler()
@@ -86,6 +86,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         "stylize": pictures.stylize,
         "texture": pictures.texture,
         "reconstruct": pictures.reconstruct,
+        "apply": apply.apply,
         "sweep": sweeps.sweep,
         "weights list": networks.list_networks,
         "weights fetch": networks.fetch,

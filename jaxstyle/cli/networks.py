@@ -1,15 +1,22 @@
 """`jaxstyle weights list | fetch | convert | verify`."""
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 from jax import Array
 
 from jaxstyle._common import files
+from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import watched
 from jaxstyle.cli.printing import answered, say, say_json
 from jaxstyle.errors import OptionError, UsageError, usage_errors
+from jaxstyle.feedforward.files import FORMAT, FastNetwork, Style, load_network, save_network
+from jaxstyle.feedforward.layouts import layout_of, read_published
+from jaxstyle.feedforward.network import count_styles
 from jaxstyle.networks import load, rescaling
+from jaxstyle.networks.formats.containers import open_container
 from jaxstyle.networks.layouts import convert as convert_file
 from jaxstyle.pipeline.outputs import Output, check_outputs
 
@@ -59,6 +66,13 @@ def convert(arguments: dict[str, Any]) -> int:
     files.check_writable(output)
     pictures = files.find_pictures(arguments.get("normalize", ()))
     check_outputs([Output("output", output)], [Path(arguments["file"]), *pictures])
+    if layout_of(open_container(arguments["file"]).arrays) is not None:
+        return _convert_fast(arguments, output)
+    if "style-names" in arguments:
+        raise OptionError(
+            "{file}: holds no network that paints in one pass; leave {} out",
+            "style-names", file=arguments["file"],
+        )  # fmt: skip
     params, metadata = convert_file(arguments["file"], arguments.get("layout", "auto"))
     if "normalize" in arguments:
         if metadata["normalized"] == "true":
@@ -72,15 +86,65 @@ def convert(arguments: dict[str, Any]) -> int:
     return 0
 
 
+def _convert_fast(arguments: dict[str, Any], output: Path) -> int:
+    """Converts a published network that paints in one pass."""
+    for option in ("normalize", "layout"):
+        if option in arguments:
+            raise OptionError(
+                "{file}: paints in one pass; {} is for loss networks, leave it out",
+                option, file=arguments["file"],
+            )  # fmt: skip
+    layout, params = read_published(arguments["file"])
+    count = count_styles(params)
+    stem = Path(arguments["file"]).stem
+    default = (stem,) if count == 1 else tuple(f"style{i}" for i in range(1, count + 1))
+    names = arguments.get("style-names", default)
+    if len(names) != count:
+        raise OptionError(
+            "{} should be {count} names, one for each style, got {given}",
+            "style-names", count=count, given=len(names),
+        )  # fmt: skip
+    styles = tuple(Style(name) for name in names)
+    network = FastNetwork(
+        params, layout.architecture, styles, metadata={"converted_from": layout.description}
+    )
+    save_network(output, network)
+    say(f"{output}: paints in one pass, {count} styles, from {layout.description}")
+    return 0
+
+
 def verify(arguments: dict[str, Any]) -> int:
     """Prints what a file is, if it is in order."""
-    report = load.verify(arguments["file"])
+    path = Path(arguments["file"])
+    contents = open_container(path)
+    if contents.metadata.get("format") == FORMAT:
+        return _verify_fast(path, "json" in arguments)
+    report = load.verify(path)
     if arguments.get("json"):
         say_json(report._asdict())
         return answered()
     say(f"{arguments['file']}: in order")
     for name, value in report._asdict().items():
         say(f"  {name.replace('_', ' ')}: {value}")
+    return answered()
+
+
+def _verify_fast(path: Path, as_json: bool) -> int:
+    """Prints what a network that paints in one pass is, if its file is in order."""
+    network = load_network(path)
+    facts = {
+        "sha256": sha256(path),
+        "styles": [style.name for style in network.styles],
+        "architecture": dataclasses.asdict(network.architecture),
+        **network.metadata,
+    }
+    if as_json:
+        say_json(facts)
+        return answered()
+    say(f"{path}: in order, paints in one pass")
+    for name, value in facts.items():
+        shown = value if isinstance(value, str) else json.dumps(value)
+        say(f"  {name.replace('_', ' ')}: {shown}")
     return answered()
 
 

@@ -97,6 +97,16 @@ _COMMANDS = (
         (("content", "CONTENT", None, "the photograph"),),
     ),
     _Command(
+        "apply",
+        "Paint photographs in one pass of a network that was trained for it.",
+        "PHOTO [PHOTO ...] -o OUT [options]",
+        (
+            "jaxstyle apply photo.jpg -o out.png --fast-network net.safetensors",
+            "jaxstyle apply photos/ -o folder --fast-network net.safetensors",
+        ),
+        (("photographs", "PHOTO", "+", "photographs, folders of them, or patterns"),),
+    ),
+    _Command(
         "sweep",
         "Make pictures with many settings, from a TOML file; a rerun goes on.",
         "SPEC.toml -o DIR [options]",
@@ -132,7 +142,7 @@ _COMMANDS = (
         (("file", "FILE", None, "a network in any layout"),),
     ),
 )
-_REQUIRED = "output"  # wherever a command has it without a default
+_REQUIRED = ("output", "fast-network")  # wherever a command has it without a default
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -213,7 +223,7 @@ def _add_option(group: Any, option: Option) -> None:
         dest=option.name,
         type=functools.partial(_parse, option.kind),
         metavar=option.metavar,
-        required=option.name == _REQUIRED and not option.default,
+        required=option.name in _REQUIRED and not option.default,
         help=text.replace("%", "%%"),
     )
 

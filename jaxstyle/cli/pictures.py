@@ -3,7 +3,7 @@
 import collections
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +50,17 @@ def stylize(arguments: Arguments) -> int:
     """`jaxstyle stylize CONTENT STYLE [STYLE ...] -o OUT`."""
     given = [arguments["contents"], *arguments.get("more contents", [])]
     contents, styles = files.find_pictures(given), files.find_pictures(arguments["styles"])
-    output, options = Path(arguments["output"]), _picture_options("stylize", arguments)
+    output, options = Path(arguments["output"]), options_among("stylize", arguments)
     named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["styles"])]
     if len(contents) == len(styles) == 1 and named and not output.is_dir():
-        return _run([make_job("stylize", contents[0], styles[0], output, options)], arguments)
+        return run_jobs([make_job("stylize", contents[0], styles[0], output, options)], arguments)
     asked = {Path(name) for name in (*given, *arguments["styles"])}
     for path in (*contents, *styles):
         if path in asked and not path.exists():
             raise FileNotFoundError(f"{path}: no such file")
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
-    double, count = collections.Counter(names).most_common(1)[0]
-    if count > 1:
-        raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
-    if output.is_file() or (output.suffix and not output.is_dir()):
-        raise UsageError(
-            f"{output}: for {len(names)} pictures OUT should be a folder; "
-            "it gets a CONTENT--STYLE.png for each"
-        )
+    check_folder(output, names, "CONTENT--STYLE.png")
     for option in ("trace", "resume", "animate"):
         if option in arguments and len(names) > 1:
             raise OptionError("{} is for a single picture; give one content and one style", option)
@@ -76,36 +69,63 @@ def stylize(arguments: Arguments) -> int:
     check_results_are_not_taken(
         [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
     )
-    if output.is_dir():
-        return _run(jobs, arguments)
-    files.check_writable(output)
-    output.mkdir()
-    try:
-        return _run(jobs, arguments)
-    finally:
-        with contextlib.suppress(OSError):  # it stays unless it is empty
-            output.rmdir()
+    with folder_for_results(output):
+        return run_jobs(jobs, arguments)
 
 
 def texture(arguments: Arguments) -> int:
     """`jaxstyle texture STYLE -o OUT`."""
     style, output = Path(arguments["style"]), Path(arguments["output"])
-    options = _picture_options("texture", arguments)
-    return _run([make_job("texture", None, style, output, options)], arguments)
+    options = options_among("texture", arguments)
+    return run_jobs([make_job("texture", None, style, output, options)], arguments)
 
 
 def reconstruct(arguments: Arguments) -> int:
     """`jaxstyle reconstruct CONTENT -o OUT`."""
     content, output = Path(arguments["content"]), Path(arguments["output"])
-    options = _picture_options("reconstruct", arguments)
-    return _run([make_job("reconstruct", content, None, output, options)], arguments)
+    options = options_among("reconstruct", arguments)
+    return run_jobs([make_job("reconstruct", content, None, output, options)], arguments)
 
 
-def _picture_options(command: str, arguments: Arguments) -> Arguments:
+def check_folder(output: Path, names: list[str], form: str) -> None:
+    """Raises `UsageError` unless pictures can be written under names into a folder.
+
+    Args:
+      output: the folder, which need not exist.
+      names: of the files in it.
+      form: how they are named, for the message.
+    """
+    double, count = collections.Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
+    if output.is_file() or (output.suffix and not output.is_dir()):
+        raise UsageError(
+            f"{output}: for {len(names)} pictures OUT should be a folder; it gets a {form} for each"
+        )
+
+
+@contextlib.contextmanager
+def folder_for_results(folder: Path) -> Iterator[None]:
+    """Makes a folder if it is not there, and removes it again if nothing was put into it."""
+    if folder.is_dir():
+        yield
+        return
+    files.check_writable(folder)
+    folder.mkdir()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it stays unless it is empty
+            folder.rmdir()
+
+
+def options_among(command: str, arguments: Arguments) -> Arguments:
+    """Returns those of a command's arguments that shape its pictures."""
     return {name: arguments[name] for name in picture_options(command) if name in arguments}
 
 
-def _run(jobs: list[Job], arguments: Arguments) -> int:
+def run_jobs(jobs: list[Job], arguments: Arguments) -> int:
+    """Makes the pictures of jobs, or says what would be made; returns the exit status."""
     _check(jobs, arguments)
     studio = Studio(
         jobs, download="no-download" not in arguments, split_rows="split-rows" in arguments
@@ -299,12 +319,12 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
             return
     if "json" in arguments:
         last = track.rows[track.good_steps]
+        judged = {"loss": last["loss"], "terms": track.terms()} if track.judged else {}
         summary = {
             "output": str(job.output),
             "width": width,
             "height": height,
-            "loss": last["loss"],
-            "terms": track.terms(),
+            **judged,
             "steps": track.good_steps,
             "evaluations": last["evaluations"],
             "seconds": round(outcome.seconds, 3),
@@ -314,8 +334,10 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
         }
         say_json(summary)
     elif "quiet" not in arguments:
-        say(
-            f"{job.output}: {width}×{height} pixels, {track.good_steps} steps in "
-            f"{outcome.seconds:.0f} s with {studio.suited(job)[1].name}, "
-            f"{describe(track.summary())}{'' if track.better else _START}"
-        )
+        network = studio.suited(job)[1].name
+        if track.judged:
+            made = f"{track.good_steps} steps in {outcome.seconds:.0f} s with {network}"
+            made += f", {describe(track.summary())}{'' if track.better else _START}"
+        else:
+            made = f"painted in {outcome.seconds:.1f} s with {network}"
+        say(f"{job.output}: {width}×{height} pixels, {made}")

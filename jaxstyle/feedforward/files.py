@@ -7,7 +7,7 @@ is an array too.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import TransformNet, joined
@@ -69,15 +70,28 @@ class FastNetwork(NamedTuple):
           UsageError: if a style is unknown (the message lists those there are), or no share is
             positive.
         """
-        names = [style.name for style in self.styles]
-        unknown = [name for name in blend if name not in names]
-        if unknown:
-            raise UsageError(f"no style is called {unknown[0]!r}; there are {', '.join(names)}")
-        shares = np.array([blend.get(name, 0.0) for name in names], np.float32)
-        if shares.min() < 0 or not shares.sum() > 0:
-            raise UsageError("the shares of the styles should not be negative, and one positive")
-        normalized: NDArray[np.float32] = shares / shares.sum()
-        return normalized
+        return weigh_styles(self.styles, blend)
+
+
+def weigh_styles(
+    styles: Sequence[Style], blend: Mapping[str, float] | None = None
+) -> NDArray[np.float32]:
+    """Returns how much each style counts; see `FastNetwork.weigh`.
+
+    Args:
+      styles: of a network.
+      blend: `{name: share}`; the first style alone by default.
+    """
+    names = [style.name for style in styles]
+    blend = {names[0]: 1.0} if blend is None else blend
+    unknown = [name for name in blend if name not in names]
+    if unknown:
+        raise UsageError(f"no style is called {unknown[0]!r}; there are {', '.join(names)}")
+    shares = np.array([blend.get(name, 0.0) for name in names], np.float32)
+    if shares.min() < 0 or not shares.sum() > 0:
+        raise UsageError("the shares of the styles should not be negative, and one positive")
+    normalized: NDArray[np.float32] = shares / shares.sum()
+    return normalized
 
 
 def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float16") -> None:
@@ -98,14 +112,44 @@ def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float1
             arrays[f"{layer}.{part}"] = np.ascontiguousarray(value, kind)
     if network.thumbnails is not None:
         arrays[_THUMBNAILS] = np.ascontiguousarray(network.thumbnails, np.uint8)
-    notes = {
+    write_tensors(path, arrays, {**notes_of(network), "format": FORMAT, "version": VERSION})
+
+
+def notes_of(network: FastNetwork) -> dict[str, str]:
+    """Returns what a network's file says of it in words: its metadata, architecture and styles."""
+    return {
         **network.metadata,
-        "format": FORMAT,
-        "version": VERSION,
         "architecture": json.dumps(dataclasses.asdict(network.architecture)),
         "styles": json.dumps([style._asdict() for style in network.styles]),
     }
-    write_tensors(path, arrays, notes)
+
+
+def read_notes(
+    path: str | Path, notes: Mapping[str, str]
+) -> tuple[Architecture, tuple[Style, ...]]:
+    """Returns the architecture and the styles from `notes_of`.
+
+    Args:
+      path: the file, for messages.
+      notes: what it says.
+
+    Raises:
+      FileFormatError: if they are not there, or damaged.
+    """
+    try:
+        settings = json.loads(notes["architecture"])
+        styles = tuple(Style(**style) for style in json.loads(notes["styles"]))
+        known: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+        }
+        architecture = Architecture(**known)
+        if not styles:
+            raise ValueError("it has no styles")
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FileFormatError(
+            f"{path}: its description is damaged ({printable(str(error)[:200])})"
+        ) from None
+    return architecture, styles
 
 
 def load_network(path: str | Path) -> FastNetwork:
@@ -124,22 +168,14 @@ def load_network(path: str | Path) -> FastNetwork:
             f"{path}: holds no network that paints in one pass; train one with `jaxstyle train`, "
             "or convert a published one with `jaxstyle networks convert`"
         )
-    try:
-        settings = json.loads(notes.pop("architecture"))
-        styles = tuple(Style(**style) for style in json.loads(notes.pop("styles")))
-        known: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
-        }
-        architecture = Architecture(**known)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: its description is damaged ({error})") from None
+    architecture, styles = read_notes(path, notes)
     shapes = {name: each.shape for name, each in stored.items() if name != _THUMBNAILS}
     _check(path, shapes, architecture, len(styles))
     with refusing(path, "a network"):
         arrays = {name: each.read() for name, each in stored.items()}
     thumbnails = arrays.pop(_THUMBNAILS, None)
     params = _nested(arrays)
-    for name in ("format", "version"):
+    for name in ("format", "version", "architecture", "styles"):
         notes.pop(name, None)
     return FastNetwork(params, architecture, styles, thumbnails, notes)
 

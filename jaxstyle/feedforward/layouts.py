@@ -5,7 +5,7 @@ their input and output are. Ours are RGB in [0, 1], so networks that take 0 to 2
 their first and last kernel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,18 +139,28 @@ def read_published(path: str | Path) -> tuple[Layout, dict[str, Any]]:
     pytorch), with the normalisation of Ulyanov et al., 2016.
     """
     stored = open_container(path).arrays
-    for layout in LAYOUTS.values():
-        wanted = [name for parts in layout.variables.values() for name in parts.values()]
-        if wanted[0] in stored:
-            break
-    else:
+    layout = layout_of(stored)
+    if layout is None:
         described = "; ".join(each.description for each in LAYOUTS.values())
         raise FileFormatError(f"{path}: in no layout that is known; give one of: {described}")
+    wanted = [name for parts in layout.variables.values() for name in parts.values()]
     missing = [name for name in wanted if name not in stored]
     if missing:
         raise FileFormatError(f"{path}: has no {missing[0]}, which {layout.description} has")
     with refusing(path, layout.description):
         return layout, _converted(path, layout, stored)
+
+
+def layout_of(names: Container[str]) -> Layout | None:
+    """Returns the layout whose variables have these names, or None.
+
+    Args:
+      names: of the variables in a file.
+    """
+    for layout in LAYOUTS.values():
+        if layout.variables["contract1"]["kernel"] in names:
+            return layout
+    return None
 
 
 def _converted(path: str | Path, layout: Layout, stored: Mapping[str, Stored]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def plan_memory(
     """
     size = check_shape(shape, "shape")
     one, two = (
-        _peak(step.compile_step(params, size, spec=spec, solver=solver, lanes=lanes))
+        peak_memory(step.compile_step(params, size, spec=spec, solver=solver, lanes=lanes))
         for lanes in (None, 2)
     )
     # Lanes share nothing but the network, so a lane is never free, whatever the difference says.
@@ -69,7 +69,8 @@ def plan_memory(
     return MemoryPlan(max(0, one - per_lane), per_lane)
 
 
-def _peak(program: jax.stages.Compiled) -> int:
+def peak_memory(program: jax.stages.Compiled) -> int:
+    """Returns the bytes that a compiled program holds at its peak, as the compiler counts them."""
     sizes: Any = program.memory_analysis()
     held = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
     return int(held + sizes.temp_size_in_bytes)

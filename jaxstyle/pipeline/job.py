@@ -28,16 +28,16 @@ class Job(NamedTuple):
     shape: tuple[int, int] | None = None
 
     @property
-    def size(self) -> int:
-        """The longer side of the photograph."""
-        size: int = self.recipe.options["size"]
+    def size(self) -> int | None:
+        """The longer side of the photograph; None for that of its file."""
+        size: int | None = self.recipe.options.get("size")
         return size
 
     @property
     def style_size(self) -> int:
         """The longer side of the paintings."""
         options = self.recipe.options
-        size: float = options.get("style-size", self.size) * options.get("style-scale", 1.0)
+        size: float = options.get("style-size", options["size"]) * options.get("style-scale", 1.0)
         return max(1, round(size))
 
     @property
@@ -67,10 +67,10 @@ class Job(NamedTuple):
         return own + [path for role, path in self.named_files if role == "style"]
 
     @property
-    def sources(self) -> list[tuple[Path, int]]:
+    def sources(self) -> list[tuple[Path, int | None]]:
         """The pictures that it is made from, the photograph first, and their longer sides."""
-        photograph = [] if self.content is None else [(self.content, self.size)]
-        return photograph + [(path, self.style_size) for path in self.styles]
+        sources: list[tuple[Path, int | None]] = [(path, self.style_size) for path in self.styles]
+        return sources if self.content is None else [(self.content, self.size), *sources]
 
     @property
     def files(self) -> list[Path]:

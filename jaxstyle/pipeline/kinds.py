@@ -239,6 +239,49 @@ class Layers(Kind):
 
 
 @dataclasses.dataclass(frozen=True)
+class Shares(Kind):
+    """Names and their shares: "waves=0.3,night=0.7", or a table from name to share."""
+
+    def parse(self, text: str) -> dict[str, float]:
+        shares: dict[str, float] = {}
+        for part in text.split(","):
+            name, equals, share = (each.strip() for each in part.rpartition("="))
+            if not equals or not name:
+                raise ValueError(f"should be like waves=0.3,night=0.7, got {brief(text)}")
+            if name in shares:
+                raise ValueError(f"names {name} twice")
+            shares[name] = NOT_NEGATIVE.parse(share)
+        return self._checked(shares)
+
+    def check(self, value: Any) -> dict[str, float]:
+        if not isinstance(value, Mapping):
+            return self.parse(value) if isinstance(value, str) else super().check(value)
+        return self._checked({str(k): NOT_NEGATIVE.check(share) for k, share in value.items()})
+
+    def text(self, value: Mapping[str, float]) -> str:
+        return ",".join(f"{name}={short(share)}" for name, share in value.items())
+
+    def _checked(self, shares: dict[str, float]) -> dict[str, float]:
+        if not any(shares.values()):
+            raise ValueError("should have a share greater than 0")
+        return shares
+
+
+@dataclasses.dataclass(frozen=True)
+class Names(Kind):
+    """Names, such as "waves,night"."""
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        names = tuple(not_empty(part.strip()) for part in text.split(","))
+        if len(set(names)) < len(names):
+            raise ValueError(f"names one twice: {brief(text)}")
+        return names
+
+    def text(self, value: Sequence[str]) -> str:
+        return ",".join(value)
+
+
+@dataclasses.dataclass(frozen=True)
 class WidthAndHeight(Kind):
     """A size such as "640x480"; the value is (height, width)."""
 

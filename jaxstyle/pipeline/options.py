@@ -31,8 +31,10 @@ from jaxstyle.pipeline.kinds import (
     Kind,
     Layer,
     Layers,
+    Names,
     Number,
     Shard,
+    Shares,
     WidthAndHeight,
     whole,
 )
@@ -45,7 +47,7 @@ COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric"
 PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
-_LISTED = (*_MADE, "sweep")
+_LISTED = (*_MADE, "apply", "sweep")
 # What each command may start from, besides a picture's file.
 _STARTS = {
     "stylize": ("content", "colors", "noise", "white-noise", "style"),
@@ -87,13 +89,18 @@ class Option:
 
 def _rows() -> tuple[Option, ...]:
     """The table, in the order of the help texts."""
-    every, styled, stylize = PICTURES, ("stylize", "texture"), ("stylize",)
+    every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
+    made = (*PICTURES, "apply")
     run = functools.partial(Option, shapes=False)
     count, size = whole(1), whole(1)
     return (
         # picture
         Option("size", size, "set the longer side in pixels", "picture", every, "N", "512"),
         run("size", size, "set the longer side in pixels", "picture", ("demo",), "N", "320"),
+        Option("size", size, "set the longer side in pixels", "picture", apply, "N",
+               "the photograph's"),
+        Option("strength", Number(most=1), "lay so much of the painting over the photograph, 0 to "
+               "1", "picture", apply, "X", "1"),
         Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",
                ("texture",), "WxH", "the painting's"),
         Option("layer", Layer(), "match this layer", "picture", ("reconstruct",), "LAYER",
@@ -123,6 +130,9 @@ def _rows() -> tuple[Option, ...]:
         Option("range-weight", NOT_NEGATIVE, "set the weight that keeps pixels in range; 0 clips "
                "them at the end", "picture", every, "X", "the recipe's"),
         # style
+        Option("style", Kind(), "paint in this style of the network", "style", apply, "NAME",
+               "its first"),
+        Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
         Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",
@@ -142,6 +152,8 @@ def _rows() -> tuple[Option, ...]:
         # colour
         Option("color", Choice(COLORS), "choose whose colours the picture has, and how they are "
                "kept", "colour", stylize, "HOW", "style"),
+        Option("color", Choice(COLORS[:2]), "choose whose colours the picture has", "colour",
+               apply, "HOW", "style"),
         # regions
         Option("regions", Regions(), "give regions their own painting; rest is what is left; after "
                "a mask may follow ,style=FILE ,style-mask=FILE ,weight=X", "regions", stylize,
@@ -157,6 +169,8 @@ def _rows() -> tuple[Option, ...]:
                "file", "method", every, "NAME", "auto"),
         run("network", FileName(), "use this network, by name or file", "method", ("demo",),
             "NAME", "compact"),
+        Option("fast-network", FileName(), "paint with the network in this file", "method", apply,
+               "FILE"),
         Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),
         run("steps", count, "make so many steps", "method", ("demo",), "N", "80"),
         Option("solver", Choice(tuple(solvers.SOLVERS)), "minimise by this method", "method", every,
@@ -173,7 +187,7 @@ def _rows() -> tuple[Option, ...]:
         run("settings-from", FileName(), "take the options stored in a picture that jaxstyle "
             "wrote", "method", PICTURES, "FILE"),
         # output
-        run("output", FileName(), "write the picture here", "output", PICTURES, "OUT"),
+        run("output", FileName(), "write the picture here", "output", made, "OUT"),
         run("output", FileName(), "write the picture here", "output", ("demo",), "OUT",
             "jaxstyle-demo.png"),
         run("output", FileName(), "write into this folder; a rerun goes on", "output", ("sweep",),
@@ -185,22 +199,24 @@ def _rows() -> tuple[Option, ...]:
             "output", every, "FILE"),
         run("animate-every", count, "put every N-th step into the film", "output", every, "N",
             "about 50 pictures"),
-        run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", every, "N",
+        run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", made, "N",
             "95"),
         run("bit-depth", Choice(("8", "16")), "write so many bits per channel; 16 for PNG and TIFF",
-            "output", every, "N", "8"),
+            "output", made, "N", "8"),
         run("resume", Flag(), "keep OUT.snapshot, and go on from it after a kill", "output",
             stylize),
         run("snapshot-every", count, "keep a snapshot every N steps", "output", stylize, "N",
             "50"),
         run("retry-failed", Flag(), "run failed jobs again", "output", ("sweep",)),
         run("dry-run", Flag(), "print what would be done and the memory it takes", "output",
-            (*PICTURES, "sweep")),
+            (*made, "sweep")),
         run("json", Flag(), "print a machine-readable summary", "output",
             (*_LISTED, "weights list", "weights verify")),
         run("quiet", Flag(), "print no progress and no summary", "output", _LISTED),
         run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
             "OUT"),
+        run("style-names", Names(), "name the styles of a network that paints in one pass",
+            "output", ("weights convert",), "NAME,…", "style1 and so on"),
         run("layout", Choice(("auto", *LAYOUTS)), "read the file in this layout", "output",
             ("weights convert",), "NAME", "auto"),
         # machine

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from jaxstyle.pipeline import file_options
 from jaxstyle.pipeline.method import Method
 from jaxstyle.pipeline.optimise import make_optimisation
+from jaxstyle.pipeline.painting import make_painting
 
 
 class Recipe(NamedTuple):
@@ -33,14 +34,17 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
     """Returns the recipe of checked options; see `jaxstyle.pipeline.options`.
 
     Args:
-      command: "stylize", "texture" or "reconstruct".
+      command: "stylize", "texture", "reconstruct" or "apply".
       options: by name, as `check_options` returns them.
 
     Raises:
       UsageError: if the options contradict each other.
     """
+    if command == "apply":
+        painting, filled = make_painting(dict(options), options)
+        return Recipe(command, filled, painting, tuple(sorted(options)))
     file_options.check_together(options)
-    filled: dict[str, Any] = {"network": "auto", "size": 512, "seed": 0}
+    filled = {"network": "auto", "size": 512, "seed": 0}
     if command == "reconstruct":
         filled["layer"] = "relu4_2"
     method, filled = make_optimisation(command, filled | dict(options), options)

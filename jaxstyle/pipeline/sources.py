@@ -19,7 +19,7 @@ from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.options import starts
 
-Size = int | tuple[int, int]
+Size = int | tuple[int, int] | None
 Shape = tuple[int, int]
 
 
@@ -28,7 +28,7 @@ class Seen(NamedTuple):
 
     Attributes:
       path: the picture's file.
-      size: its longer side, or its height and width.
+      size: its longer side, or its height and width; None for the size of its file.
       how: what is done to its colours, "style" for nothing.
       content: file and size of the photograph that a painting is recoloured after.
     """
@@ -65,7 +65,7 @@ class Sources:
         self.mask = functools.lru_cache(maxsize=16)(self._mask)
 
     def load(self, path: Path, size: Size) -> Picture:
-        """Returns a picture at a longer side, or at a height and width.
+        """Returns a picture at a longer side, at a height and width, or at the size of its file.
 
         Raises:
           FileNotFoundError, IsADirectoryError, PermissionError: if it cannot be opened.
@@ -73,9 +73,9 @@ class Sources:
           UsageError: if it would be too large at that size.
         """
         try:
-            if isinstance(size, int):
-                return self._read(path, size=size)
-            return self._read(path, shape=size)
+            if isinstance(size, tuple):
+                return self._read(path, shape=size)
+            return self._read(path, size=size)
         except FileFormatError:
             raise
         except ValueError as error:
@@ -124,7 +124,7 @@ class Sources:
         )
         return recolored
 
-    def _shapes(self, path: Path, size: int) -> tuple[Shape, Shape]:
+    def _shapes(self, path: Path, size: int | None) -> tuple[Shape, Shape]:
         """Returns height and width of a picture at a size, and of its file."""
         picture = self.load(path, size)
         return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape

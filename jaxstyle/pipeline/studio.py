@@ -65,7 +65,7 @@ class Studio:
           OSError, FileFormatError: if a picture cannot be read.
         """
         recipe, shape = job.recipe, self.shape(job)
-        key = job.content, *job.sources, shape, recipe.options["init"], recipe.method
+        key = job.content, *job.sources, shape, recipe.options.get("init"), recipe.method
         if key not in self._checked:
             recipe.method.check(job, self)
             self._checked.add(key)
@@ -185,7 +185,7 @@ class _Pictures(Sequence[Array]):
     A sweep may have thousands, and most networks ask for none of them.
     """
 
-    def __init__(self, sources: Sources, named: list[tuple[Path, int]]):
+    def __init__(self, sources: Sources, named: list[tuple[Path, int | None]]):
         self._sources, self._named = sources, named
 
     def __bool__(self) -> bool:
@@ -198,7 +198,7 @@ class _Pictures(Sequence[Array]):
         return jnp.asarray(self._sources.load(*self._readable[index]).image)
 
     @functools.cached_property
-    def _readable(self) -> list[tuple[Path, int]]:
+    def _readable(self) -> list[tuple[Path, int | None]]:
         readable = []
         for source in self._named:
             # The job that the picture belongs to will say so.

@@ -64,6 +64,11 @@ class Track:
         self.step = self.good_steps = progress.step
 
     @property
+    def judged(self) -> bool:
+        """Whether there is a loss: what a network paints in one pass has none."""
+        return bool(self.terms())
+
+    @property
     def better(self) -> bool:
         """Whether any step has lowered the loss."""
         return self.rows[self.good_steps]["loss"] < self.rows[0]["loss"]
