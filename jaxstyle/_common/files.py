@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fnmatch
 import glob
 import os
 import secrets
@@ -193,12 +194,42 @@ def _visible(paths: Iterable[Path]) -> list[Path]:
     return sorted(p for p in paths if not p.name.startswith(".") and not p.is_dir())
 
 
-def _matches(pattern: str, root: Path) -> Iterator[Path]:
-    """Yields what a pattern matches, below the folders whose names it begins with as they are."""
+def would_find(pattern: str, root: Path, file: StrPath) -> bool:
+    """Tells whether `find_pictures` would find a file by a pattern, if the file were there.
+
+    Args:
+      pattern: as `find_pictures` takes it.
+      root: the folder that it is relative to.
+      file: the file.
+    """
+    start, parts = _split(pattern, root)
+    path, folder = Path(os.path.realpath(file)), os.path.realpath(start)
+    return path.is_relative_to(folder) and _fits(parts, path.relative_to(folder).parts)
+
+
+def _fits(parts: Sequence[str], names: Sequence[str]) -> bool:
+    """Tells whether the parts of a pattern match the names of a path, one after another."""
+    if not parts or not names:
+        return not parts and not names
+    if parts[0] == "**":  # any number of folders that are not hidden, and none too
+        hidden = names[0].startswith(".")
+        return _fits(parts[1:] or ["*"], names) or (not hidden and _fits(parts, names[1:]))
+    visible = parts[0].startswith(".") or not names[0].startswith(".")
+    return visible and fnmatch.fnmatch(names[0], parts[0]) and _fits(parts[1:], names[1:])
+
+
+def _split(pattern: str, root: Path) -> tuple[Path, list[str]]:
+    """Returns the folder that a pattern begins with, which is taken as it is, and its parts."""
     anchor = Path(pattern).anchor
     start, parts = root / anchor, list(Path(pattern).relative_to(anchor).parts)
-    while os.path.isdir(start / parts[0]):
+    while len(parts) > 1 and os.path.isdir(start / parts[0]):
         start /= parts.pop(0)
+    return start, parts
+
+
+def _matches(pattern: str, root: Path) -> Iterator[Path]:
+    """Yields what a pattern matches, below the folders whose names it begins with as they are."""
+    start, parts = _split(pattern, root)
     # Not `Path.glob`, which fails at names that are too long.
     for name in glob.iglob(str(Path(*parts)), root_dir=start, recursive=True):
         yield start / name

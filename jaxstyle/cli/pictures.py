@@ -99,8 +99,9 @@ def check_folder(output: Path, names: list[str], form: str) -> None:
     if count > 1:
         raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
+        remedy = "" if output.exists() else "; make it first if its name has a dot"
         raise UsageError(
-            f"{output}: for {len(names)} pictures OUT should be a folder; it gets a {form} for each"
+            f"{output}: OUT should be a folder here, which gets a {form} for each picture{remedy}"
         )
 
 

@@ -20,7 +20,7 @@ _LEAST_SECONDS = 0.2
 # The bytes of all programs that are kept.
 _LIMIT = 2**28
 # What JAX says of an entry, and the name of the program in it.
-_TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '([^']*)'")
+_TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '([^']*)': ")
 
 
 def keep_programs() -> None:
@@ -86,7 +86,7 @@ class _Mender:
                 entry.unlink()
         if trouble[1] == "writing" and not self._told:
             self._told = True
-            reason = str(message).rpartition(": ")[2]
+            reason = str(message)[trouble.end() :]
             complain(f"warning: compiled programs cannot be kept in {self._folder}: {reason}")
 
 

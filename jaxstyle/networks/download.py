@@ -120,15 +120,15 @@ def fetch_for_use(name: str, *, progress: bool, retries: int) -> Path:
             if not isinstance(error.__cause__, OSError):
                 raise
             reason = f"{folder}: {error.__cause__.strerror or error.__cause__}"
+    kept = _folder_of_this_process() / f"{name}.safetensors"
+    if kept.is_file():
+        return kept
     _log.warning(
         "%s is downloaded for this run alone, because it cannot be kept (%s); "
         "set XDG_CACHE_HOME to a folder that can be written",
         name,
         reason,
     )
-    kept = _folder_of_this_process() / f"{name}.safetensors"
-    if kept.is_file():
-        return kept
     return fetch(name, directory=kept.parent, progress=progress, retries=retries)
 
 

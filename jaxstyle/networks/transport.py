@@ -24,6 +24,13 @@ _MANY = float("inf")
 # Seconds that a server may ask to wait before the next attempt; nobody sits through more.
 _LONGEST_WAIT = 60.0
 _CHUNK = 2**16
+# The beginning of a page, after a byte order mark, a declaration and comments.
+_PAGE = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]{0,200}>\s*)?(<!--.{0,2000}?-->\s*){0,9}<(!doctype html|html)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_REMEDY = "set http_proxy and https_proxy to one that works, or unset them"
 
 
 class TransferError(Exception):
@@ -87,9 +94,12 @@ class Transfer:
         status = answer.status_code
         reason = printable(f"HTTP {status} {answer.reason or ''}".strip())
         if status == 206:
-            place = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+            form = r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)"
+            place = re.match(form, answer.headers.get("Content-Range", ""))
             if place and done and int(place[1]) == done:
                 return True
+            if place and place[1] == "0" and place[3] == str(int(place[2]) + 1):
+                return False  # all of it, which some servers call a part
             self._target.unlink(missing_ok=True)
             raise TransferError(f"{reason}, another part of the file than asked for", 1)
         if status == 416:  # what is here already is longer than the file, or of another one
@@ -134,6 +144,8 @@ class Transfer:
                 self._check_size(done)
                 file.write(chunk)
                 bar.update(len(chunk))
+        if not done:
+            raise TransferError("the answer was empty", 1)
 
     def _check_size(self, size: int) -> None:
         if self._size is not None and size > self._size:
@@ -146,10 +158,11 @@ class Transfer:
 def _check_no_page(answer: Any, start: bytes) -> None:
     """Refuses a page that came with a status of success."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml") or re.match(
-        rb"\s*<(!doctype html|html)", start, re.IGNORECASE
-    ):
-        host = printable(urlsplit(answer.url).hostname or "")
+    host = printable(urlsplit(answer.url).hostname or "")
+    if kind in ("application/json", "application/problem+json"):
+        text = printable(" ".join(start[:200].decode("utf-8", "replace").split()))
+        raise TransferError(f"a message from {host} came instead of the file: {text}", 0)
+    if kind in ("text/html", "application/xhtml+xml") or _PAGE.match(start):
         raise TransferError(
             f"a web page from {host} came instead of the file; if this network wants a login, "
             "open a page in a browser first",
@@ -164,10 +177,10 @@ def _seconds(headers: Mapping[str, str]) -> float:
         return float(text)
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except ValueError:  # there is none, or it is neither form
+        date = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
+        return max(0.0, (date - datetime.datetime.now(datetime.UTC)).total_seconds())
+    except (ValueError, OverflowError):  # there is none, it is neither form, or no such zone
         return 0.0
-    date = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
-    return max(0.0, (date - datetime.datetime.now(datetime.UTC)).total_seconds())
 
 
 @contextmanager
@@ -181,8 +194,7 @@ def _explained(url: str, limits: tuple[float, float]) -> Iterator[None]:
         yield
     except requests.exceptions.ProxyError as error:
         raise TransferError(
-            f"the proxy {proxy} failed ({_innermost(error)}); set http_proxy and https_proxy to "
-            "one that works, or unset them",
+            f"the proxy {proxy} failed ({_innermost(error)}); {_REMEDY}",
             1,
         ) from error
     except requests.ConnectTimeout as error:
@@ -200,7 +212,10 @@ def _explained(url: str, limits: tuple[float, float]) -> Iterator[None]:
         unknown_host = "resolve" in str(error)
         raise TransferError(f"{reason}{through}", 1 if unknown_host else _MANY) from error
     except (requests.RequestException, ValueError) as error:
-        raise TransferError(_innermost(error), 0) from error
+        reason = _innermost(error)
+        if proxy and isinstance(error, ValueError):  # no address, or none of a kind that works
+            reason = f"the proxy {proxy} cannot be used ({reason}); {_REMEDY}"
+        raise TransferError(reason, 0) from error
 
 
 def _proxy(url: str) -> str:

@@ -4,7 +4,6 @@ Two names may stand for one file: links do, and on some disks names that differ 
 files are told apart by what the file system says of them.
 """
 
-import fnmatch
 import functools
 import os
 import re
@@ -14,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxstyle._common.files import PARTIAL
+from jaxstyle._common.files import PARTIAL, would_find
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline.job import Job
 
@@ -125,7 +124,7 @@ def check_results_are_not_taken(given: Iterable[str], root: Path, results: Seque
         elif os.path.exists(place):  # a file, whatever its name looks like
             continue
         else:
-            takes = functools.partial(_matches, place)
+            takes = functools.partial(would_find, name, root)
         for path, result in zip(results, real, strict=True):
             if takes(result):
                 raise UsageError(
@@ -136,10 +135,6 @@ def check_results_are_not_taken(given: Iterable[str], root: Path, results: Seque
 
 def _lies_in(folder: str, result: str) -> bool:
     return os.path.dirname(result) == folder
-
-
-def _matches(pattern: str, result: str) -> bool:
-    return fnmatch.fnmatch(result, pattern) if "**" in pattern else Path(result).match(pattern)
 
 
 def _identity(path: Path) -> Hashable:

@@ -110,6 +110,23 @@ def test_pictures_of_the_same_step_of_two_photographs(refused):
     refused(line, "--save-every made/a--b-000002.png and --output", save_every=1)
 
 
+def test_brackets_in_a_folder_are_letters_and_stars_match_no_folder_too(refused):
+    Path("b[1]/made").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        write_picture(f"b[1]/{name}", 9)
+    for given, output in (
+        ("b[1]/*.png", "b[1]"),
+        ("b[1]/**/*.png", "b[1]"),
+        ("b[1]/**", "b[1]/made"),
+    ):
+        refused(
+            f"stylize content.png {given} -o {output}", f"{given}: would take in content--a.png"
+        )
+    refused(
+        "stylize content.png b[1]/*.png -o b[1]/made", "lost.png: no such file", keep="lost.png"
+    )
+
+
 def test_a_folder_that_is_read_is_not_written_into(refused):
     Path("photos/made").mkdir(parents=True)
     for name in ("a.png", "b.png"):

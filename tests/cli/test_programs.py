@@ -104,7 +104,14 @@ def test_a_full_cache_is_told_once_and_leaves_no_half_entry(mender, tmp_path, ca
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == (
         f"jaxstyle: warning: compiled programs cannot be kept in {tmp_path}: "
-        "[Errno 28] No space left on device\n"
+        "OSError: [Errno 28] No space left on device\n"
+    )
+
+
+def test_the_reason_is_whole_where_it_names_a_file(mender, capsys):
+    trouble("writing", "jit_step", "OSError: [Errno 30] Read-only file system: '/a/x-cache'")
+    assert capsys.readouterr().err.endswith(
+        "OSError: [Errno 30] Read-only file system: '/a/x-cache'\n"
     )
 
 

@@ -58,6 +58,7 @@ COLOURS = np.uint8([[0, 0, 0], [255, 255, 255], [128, 128, 128], [112, 83, 69], 
         [gamma(1.0 / 2.2), corners((0.3, 0.3, *[0.64, 0.33] * 3))],  # on one point
         [(b"gAMA", b"\0"), (b"cICP", b"")],
         [(b"iCCP", b"broken\0\0text"), (b"iCCP", b"")],
+        [(b"PLTE", bytes(6)), gamma(1.0)],  # too late
     ],
 )
 def test_what_is_shown_as_it_is(tmp_path, chunks):
@@ -161,3 +162,31 @@ def test_heic(tmp_path):
     heif.from_pillow(smooth).save(tmp_path / "a.heic", quality=95, icc_profile=srgb)
     found = load_picture(tmp_path / "a.heic").image
     assert np.abs(255 * found - np.asarray(smooth)).max() < 12
+
+
+def spoiled(data, kind):
+    """The PNG with another checksum on a chunk."""
+    at = data.index(kind)
+    end = at + 4 + struct.unpack(">I", data[at - 4 : at])[0]
+    return data[:end] + b"\0\0\0\0" + data[end + 4 :]
+
+
+@pytest.mark.parametrize("chunk", [gamma(1.0), cicp(12, 13), cicp(9, 16), (b"tRNS", bytes(6)),
+                                   (b"eXIf", b"MM\0*"), (b"acTL", bytes(8)),
+                                   (b"tEXt", b"jaxstyle\0{}")])  # fmt: skip
+def test_what_has_a_wrong_checksum_is_passed_over(tmp_path, chunk):
+    plain = load_picture(written(tmp_path, png(COLOURS[None], 2)))
+    found = load_picture(
+        written(tmp_path, spoiled(png(COLOURS[None], 2, before=[chunk]), chunk[0]))
+    )
+    np.testing.assert_array_equal(found.image, plain.image)
+    assert found.alpha is None
+
+
+@pytest.mark.parametrize("chunk", [(b"tRNS", b"\0"), (b"acTL", b"\0"), (b"fcTL", b""),
+                                   (b"zTXt", b"jaxstyle\0\0" + zlib.compress(bytes(3_000_000))),
+                                   (b"tEXt", b"jaxstyle\0" + bytes(70_000_000))])  # fmt: skip
+def test_what_cannot_be_right_is_passed_over(tmp_path, chunk):
+    plain = load_picture(written(tmp_path, png(COLOURS[None], 2)))
+    found = load_picture(written(tmp_path, png(COLOURS[None], 2, before=[chunk])))
+    np.testing.assert_array_equal(found.image, plain.image)

@@ -2,6 +2,7 @@
 
 import datetime
 import email.utils
+import re
 import socket
 import time
 
@@ -109,6 +110,13 @@ def test_a_part_that_nobody_asked_for(server, transfer):
     assert "another part of the file" in str(failure(transfer))
 
 
+def test_a_part_that_is_all_of_it(server, transfer, tmp_path):
+    place = f"bytes 0-{len(BODY) - 1}/{len(BODY)}"
+    server.plan = [answering(206, {"Content-Range": place}, BODY)]
+    transfer.attempt()
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
 def test_a_resumed_file_of_another_version_is_fetched_anew(server, tmp_path):
     server.plan = ["altered", "ranges"]
     transferred = tmp_path / "file"
@@ -163,8 +171,11 @@ def test_lengths_that_are_no_numbers_are_as_good_as_none(length, server, transfe
         ({"Content-Type": "text/html; charset=utf-8"}, b"Welcome aboard"),
         ({"Content-Type": "application/octet-stream"}, b"\n <!DOCTYPE html><title>Login</title>"),
         ({}, b"<HTML><body>Please log in</body></HTML>"),
+        ({}, b"\xef\xbb\xbf<!DOCTYPE html><title>Login</title>"),
+        ({}, b"<!-- a -->\n<!-- b --><html>"),
+        ({"Content-Type": "text/xml"}, b'<?xml version="1.0"?>\n<!DOCTYPE html><html>'),
     ],
-    ids=range(3),
+    ids=range(6),
 )
 def test_a_login_page_is_told_apart_from_the_file(headers, body, server, transfer):
     server.plan = [answering(302, {"Location": "/login"}), answering(200, headers, body)]
@@ -174,6 +185,20 @@ def test_a_login_page_is_told_apart_from_the_file(headers, body, server, transfe
         "page in a browser first"
     )
     assert error.retries == 0
+
+
+def test_a_message_in_json_is_shown(server, transfer):
+    body = b'{"error":\n "too many \x1b[2J downloads"}'
+    server.plan = [answering(200, {"Content-Type": "application/json; charset=utf-8"}, body)]
+    assert str(failure(transfer)) == (
+        "a message from 127.0.0.1 came instead of the file: "
+        r'{"error": "too many \x1b[2J downloads"}'
+    )
+
+
+def test_an_empty_answer_is_named(server, transfer):
+    server.plan = [answering(200, {"Content-Length": "0"})]
+    assert str(failure(transfer)) == "the answer was empty"
 
 
 def test_a_login_that_is_asked_for_as_it_should_be(server, transfer):
@@ -208,7 +233,15 @@ def in_seconds(seconds):
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("after", "least", "most"),
-    [("7", 7, 7), (20, 1, 20), (-20, 0, 0), ("soon", 0, 0), ("-3", 0, 0)],
+    [
+        ("7", 7, 7),
+        (20, 1, 20),
+        (-20, 0, 0),
+        ("soon", 0, 0),
+        ("-3", 0, 0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", 0, 0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0, 0),
+    ],
 )
 def test_a_busy_server_says_when_to_come_back(status, after, least, most, server, transfer):
     # A date is counted from now.
@@ -270,3 +303,12 @@ def test_a_proxy_that_makes_no_sense(tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://[:99999999")
     transfer = Transfer("http://example.org/a", tmp_path / "file", None, "file", False, 0.2)
     failure(transfer)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "http://127.0.0.1:99999", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_named(proxy, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", proxy)
+    transfer = Transfer("http://example.org/a", tmp_path / "file", None, "file", False, 0.2)
+    message = str(failure(transfer))
+    assert re.match(r"the proxy \S+( \S+ \S+)? cannot be used \(", message)
+    assert message.endswith("; set http_proxy and https_proxy to one that works, or unset them")

@@ -18,15 +18,23 @@ from jaxstyle.image.io.density import check_density
 
 # A list of our own, because some of Pillow's readers start other programs (EPS runs Ghostscript).
 READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
-_HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")}
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_HEIF = (b"mif1", b"msf1")  # of any codec; the brands that follow say which
 _PILLOW_STATE = threading.RLock()
 
 
 @contextmanager
-def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile, Colours]]:
+def opened(
+    path: StrPath, max_pixels: int, *, settings: bool = False
+) -> Iterator[tuple[ImageFile.ImageFile, Colours]]:
     """Opens a picture, and finds what it says of its colours beside a profile.
 
     Every error or warning of Pillow in the block becomes one readable line.
+
+    Args:
+      path: the file.
+      max_pixels: the most that it may have.
+      settings: whether the settings in a PNG are wanted too, which could be broken.
     """
     try:
         file = open_regular(path, LARGEST)
@@ -44,7 +52,7 @@ def opened(path: StrPath, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile
             size = os.fstat(file.fileno()).st_size
             if size == 0:
                 raise FileFormatError("is an empty file; give an image saved to disk")
-            source, colours = separate(file)
+            source, colours = separate(file, settings=settings)
             image = Image.open(source, formats=_formats(file))
             if image.width * image.height > max_pixels:  # Pillow raises above twice the limit only
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
@@ -100,10 +108,12 @@ def _formats(file: BinaryIO) -> tuple[str, ...]:
     Raises:
       FileFormatError: if it is, and what reads it is not installed.
     """
-    file.seek(4)
-    brand = file.read(8)
+    header = file.read(64)
     file.seek(0)
-    if brand not in _HEIC:
+    brands = [header[i : i + 4] for i in (8, *range(16, len(header), 4))]
+    first = brands[0]
+    is_heic = first in _HEIC or (first in _HEIF and any(each in _HEIC for each in brands))
+    if header[4:8] != b"ftyp" or not is_heic:
         return READABLE
     try:
         from pillow_heif import register_heif_opener

@@ -159,7 +159,7 @@ def read_settings(path: StrPath) -> dict[str, Any]:
       FileNotFoundError, IsADirectoryError: if `path` names no file.
       FileFormatError: if the file is no picture or holds no settings.
     """
-    with opened(path, MAX_PIXELS) as (image, _):
+    with opened(path, MAX_PIXELS, settings=True) as (image, _):
         if "jaxstyle" not in image.info and image.format == "PNG":
             image.load()  # programs that edit a PNG may move its texts behind the pixels
         text = image.info.get("jaxstyle")
