@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxstyle._common.text import printable
-from jaxstyle.errors import FileFormatError, UsageError
+from jaxstyle.errors import FileFormatError
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import TransformNet, joined
 from jaxstyle.networks.formats.containers import read_safetensors
@@ -67,7 +67,7 @@ class FastNetwork(NamedTuple):
           `[N]` float32, of sum one.
 
         Raises:
-          UsageError: if a style is unknown (the message lists those there are), or no share is
+          ValueError: if a style is unknown (the message lists those there are), or no share is
             positive.
         """
         return weigh_styles(self.styles, blend)
@@ -86,10 +86,10 @@ def weigh_styles(
     blend = {names[0]: 1.0} if blend is None else blend
     unknown = [name for name in blend if name not in names]
     if unknown:
-        raise UsageError(f"no style is called {unknown[0]!r}; there are {', '.join(names)}")
+        raise ValueError(f"no style is called {unknown[0]!r}; there are {', '.join(names)}")
     shares = np.array([blend.get(name, 0.0) for name in names], np.float32)
     if shares.min() < 0 or not shares.sum() > 0:
-        raise UsageError("the shares of the styles should not be negative, and one positive")
+        raise ValueError("the shares of the styles should not be negative, and one positive")
     normalized: NDArray[np.float32] = shares / shares.sum()
     return normalized
 

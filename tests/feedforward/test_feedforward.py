@@ -112,7 +112,7 @@ def test_a_file_holds_all_that_is_needed(params, tmp_path):
     assert (found.architecture, found.styles) == (TINY, network.styles)
     jax.tree.map(np.testing.assert_array_equal, found.params, dict(params))
     assert found.weigh({"night": 3, "waves": 1}).tolist() == [0.25, 0.75]
-    with pytest.raises(UsageError, match="no style is called 'dawn'; there are waves, night"):
+    with pytest.raises(ValueError, match="no style is called 'dawn'; there are waves, night"):
         found.weigh({"dawn": 1})
 
 

@@ -13,7 +13,7 @@ from jaxstyle.pipeline.recipe import make_recipe
 
 SHAPING = [
     (command, option)
-    for command in options.PICTURES
+    for command in (*options.PICTURES, "apply")
     for option in options.picture_options(command).values()
 ]
 # A value for each option that takes no choice, other than its default.
@@ -23,7 +23,8 @@ EXAMPLES = {
     "scales": (32, 64), "scale-steps": (3, 2), "tv-weight": 1.5, "range-weight": 0.0,
     "style-weight": 10.0, "style-layers": {"relu1_1": 1.0, "pool2": 1e-3}, "style-size": 30,
     "style-scale": 1.25, "fine-style": "b.png", "keep": "m.png", "network": "compact", "steps": 7,
-    "history": 5, "preconditioning": 0.2, "learning-rate": 0.01,
+    "strength": 0.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
+    "fast-network": "net.safetensors", "history": 5, "preconditioning": 0.2, "learning-rate": 0.01,
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
@@ -64,6 +65,8 @@ def test_every_option_is_one_of_a_recipe(command, option):
         "guides": {"regions": MIXED["regions"]}, "history": {"solver": "lbfgs"},
         "preconditioning": {"solver": "lbfgs"}, "learning-rate": {"solver": "adam"},
     }.get(option.name, {})  # fmt: skip
+    if command == "apply":
+        needs = {"fast-network": "net.safetensors"}
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)
     assert recipe.options[option.name] == given[option.name]

@@ -105,7 +105,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Stored], dict[str, str
 
         return Stored(tuple(shape), load)
 
-    with refusing(path, "safetensors"), open_network(path) as raw:
+    with open_network(path) as raw, refusing(path, "safetensors"):
         size = int.from_bytes(raw.read(8), "little")
         if size > _MAX_HEADER:
             raise ValueError(f"a header of {size:,} bytes; VGG-19's takes a few thousand")
