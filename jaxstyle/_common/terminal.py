@@ -131,11 +131,11 @@ def watched() -> bool:
     return Stream(sys.stderr).isatty()
 
 
-def progress_bar(total: int, name: str, *, quiet: bool) -> Any:
+def progress_bar(total: int | None, name: str, *, quiet: bool) -> Any:
     """Returns a bar of tqdm on stderr, which stays silent where nobody watches.
 
     Args:
-      total: how many steps there are.
+      total: how many steps there are, or None if that is not known yet.
       name: what the bar is for.
       quiet: whether it stays silent anyway.
     """

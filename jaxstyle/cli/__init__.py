@@ -72,7 +72,7 @@ def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli import apply, demo, networks, pictures, sweeps
+    from jaxstyle.cli import apply, demo, networks, pictures, sweeps, train
     from jaxstyle.cli.parser import build_parser
 
     handler = logging.StreamHandler()
@@ -87,6 +87,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         "texture": pictures.texture,
         "reconstruct": pictures.reconstruct,
         "apply": apply.apply,
+        "train": train.train,
         "sweep": sweeps.sweep,
         "weights list": networks.list_networks,
         "weights fetch": networks.fetch,

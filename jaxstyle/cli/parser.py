@@ -107,6 +107,17 @@ _COMMANDS = (
         (("photographs", "PHOTO", "+", "photographs, folders of them, or patterns"),),
     ),
     _Command(
+        "train",
+        "Train a network that paints like paintings of yours in one pass.",
+        "PAINTING [PAINTING ...] --photos DIR -o NET [options]",
+        (
+            "jaxstyle train wave.jpg --photos photos/ -o wave.safetensors --minutes 60",
+            "jaxstyle train night.jpg --photos photos/ -o both.safetensors "
+            "--from wave.safetensors --new-styles-only",
+        ),
+        (("paintings", "PAINTING", "+", "the paintings, one for each style"),),
+    ),
+    _Command(
         "sweep",
         "Make pictures with many settings, from a TOML file; a rerun goes on.",
         "SPEC.toml -o DIR [options]",
@@ -142,7 +153,7 @@ _COMMANDS = (
         (("file", "FILE", None, "a network in any layout"),),
     ),
 )
-_REQUIRED = ("output", "fast-network")  # wherever a command has it without a default
+_REQUIRED = ("output", "fast-network", "photos")  # wherever a command has it without a default
 
 
 def build_parser() -> argparse.ArgumentParser:

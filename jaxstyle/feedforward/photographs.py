@@ -29,11 +29,7 @@ class Photographs:
     """
 
     def __init__(self, paths: Sequence[Path], short_side: int = 288):
-        if len(paths) < FEWEST:
-            raise UsageError(
-                f"training needs at least {FEWEST} photographs, and better some hundreds; "
-                f"got {len(paths)}"
-            )
+        check_number(paths)
         self.pictures = [_read(path, short_side) for path in paths]
 
     def square(self, rng: np.random.Generator, side: int, smallest: int) -> Pixels:
@@ -60,6 +56,15 @@ class Photographs:
         top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
         cut = picture[top : top + side, left : left + side]
         return np.ascontiguousarray(cut[:, ::-1] if rng.random() < 0.5 else cut)
+
+
+def check_number(paths: Sequence[Path]) -> None:
+    """Raises `UsageError` if there are too few photographs to train on."""
+    if len(paths) < FEWEST:
+        raise UsageError(
+            f"training needs at least {FEWEST} photographs, and better some hundreds; "
+            f"got {len(paths)}"
+        )
 
 
 def _read(path: Path, short_side: int) -> Pixels:

@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 
 from jaxstyle._common import files
+from jaxstyle._common.reading import LARGEST, open_regular
+from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.feedforward import training
 from jaxstyle.feedforward.architecture import Architecture
@@ -107,11 +109,11 @@ class Trainer:
         schedule = self.schedule
         for step in range(self.step, schedule.steps):
             stage = schedule.stage_at(step)
-            photographs, styles = self._batch(step, stage.side)
             teacher = self._teacher_of(stage)
+            photographs, styles = self._batch(step, stage, teacher)
             report, gradient = training.batch_gradient(
                 self.state.params, photographs, styles,
-                (teacher.params, teacher.weights, teacher.styles),
+                (teacher.params, teacher.weights, teacher.styles, teacher.first),
                 architecture=self.architecture, spec=teacher.spec,
             )  # fmt: skip
             # The average forgets the beginning faster than it does later.
@@ -121,13 +123,15 @@ class Trainer:
             )
             yield step + 1, jax.device_get(report)
 
-    def _batch(self, step: int, side: int) -> tuple[Array, Array]:
+    def _batch(self, step: int, stage: Stage, teacher: Teacher) -> tuple[Array, Array]:
         schedule = self.schedule
         rng = np.random.default_rng([schedule.seed, step])
         squares = [
-            self._photographs.square(rng, side, schedule.smallest) for _ in range(schedule.batch)
+            self._photographs.square(rng, stage.side, schedule.smallest)
+            for _ in range(schedule.batch)
         ]
-        styles = rng.integers(count_styles(self.state.params), size=schedule.batch)
+        last = count_styles(self.state.params)
+        styles = rng.integers(teacher.first, last, size=schedule.batch)
         return jnp.asarray(np.stack(squares)), jnp.asarray(styles)
 
     def _teacher_of(self, stage: Stage) -> Teacher:
@@ -141,7 +145,7 @@ class Trainer:
 
         Args:
           path: the file.
-          settings: what decides the training, which `load` compares.
+          settings: what decides the training, for `Checkpoint.check`.
         """
         data = flax.serialization.msgpack_serialize(
             {
@@ -152,31 +156,78 @@ class Trainer:
         with files.atomic_write(path) as partial:
             partial.write_bytes(data)
 
-    def load(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Goes on from what `save` has written.
+    def go_on(self, checkpoint: "Checkpoint") -> None:
+        """Takes over what an interrupted training has reached.
 
         Args:
-          path: the file.
-          settings: what decides this training.
+          checkpoint: of the same training.
 
         Raises:
-          FileFormatError: if the file is damaged.
-          UsageError: if it belongs to a training with other settings.
+          FileFormatError: if it is not what `save` wrote of such a network.
         """
         try:
-            found = flax.serialization.msgpack_restore(path.read_bytes())
-            before = json.loads(found["settings"])
-            state = flax.serialization.from_state_dict(self.state, found["state"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise FileFormatError(f"{path}: not a checkpoint of this training ({error})") from None
+            state = flax.serialization.from_state_dict(self.state, checkpoint.state)
+            same = jax.tree.map(lambda a, b: np.shape(a) == np.shape(b), self.state, state)
+            if not all(jax.tree.leaves(same)):
+                raise ValueError("its arrays have other shapes")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(checkpoint.path, error) from None
+        self.state = jax.tree.map(jnp.asarray, TrainState(*state))
+
+
+class Checkpoint(NamedTuple):
+    """What a training has reached, as its file holds it.
+
+    Attributes:
+      path: the file.
+      settings: what decided the training.
+      state: what `Trainer.go_on` takes over.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    state: Any
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raises `UsageError` if the training was begun with other settings than these."""
+        wanted = json.loads(json.dumps(settings))
         changed = [
-            f"{name} was {before.get(name)}"
-            for name in sorted({*before, *settings})
-            if before.get(name) != json.loads(json.dumps(settings.get(name)))
+            f"{name} was {printable(str(self.settings.get(name)))[:100]}"
+            for name in sorted(wanted)
+            if self.settings.get(name) != wanted[name]
         ]
         if changed:
-            raise UsageError(f"{path}: begun otherwise ({', '.join(changed)}); use another folder")
-        self.state = jax.tree.map(jnp.asarray, TrainState(*state))
+            what = ", ".join(changed)
+            raise UsageError(
+                f"{self.path}: begun otherwise ({what}); use another name, or go on so"
+            )
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads what `Trainer.save` has written.
+
+    Args:
+      path: the file.
+
+    Raises:
+      FileFormatError: if it is damaged, or another kind of file.
+      OSError: if it cannot be read.
+    """
+    with open_regular(path, LARGEST) as file:
+        data = file.read()
+    try:
+        found = flax.serialization.msgpack_restore(data)
+        settings = json.loads(found["settings"])
+        if not isinstance(settings, dict):
+            raise ValueError("it has no settings")
+        return Checkpoint(path, settings, found["state"])
+    except Exception as error:  # msgpack raises classes of its own for damaged files
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> FileFormatError:
+    reason = printable(" ".join(str(error)[:200].split()))
+    return FileFormatError(f"{path}: not a checkpoint of this training ({reason})")
 
 
 def make_schedule(

@@ -34,12 +34,14 @@ class Teacher(NamedTuple):
       spec: what is compared; static.
       weights: how much each part of the objective counts.
       styles: the statistics of the paintings; every leaf has a leading axis, one entry per style.
+      first: the number that the first of them has among the network's styles.
     """
 
     params: Params
     spec: LossSpec
     weights: LossWeights
     styles: Mapping[str, Any]
+    first: int = 0
 
 
 class TrainState(NamedTuple):
@@ -79,6 +81,7 @@ def make_teacher(
     *,
     spec: LossSpec,
     weights: LossWeights,
+    first: int = 0,
 ) -> Teacher:
     """Returns a teacher of several paintings.
 
@@ -88,11 +91,12 @@ def make_teacher(
       side: of the crops that it will judge.
       spec: what is compared.
       weights: how much each part counts.
+      first: the number of the first painting among the network's styles.
     """
     measured = [measure_style(params, painting, spec=spec) for painting in paintings]
     styles = jax.tree.map(lambda *leaves: jnp.stack(leaves), *measured)
     prepared = prepare_params(params, (side, side), spec)
-    return Teacher(prepared, spec, weights.resolve(spec), styles)
+    return Teacher(prepared, spec, weights.resolve(spec), styles, first)
 
 
 @functools.cache  # one object for the same values, so that `update` is compiled once for them
@@ -104,7 +108,7 @@ def make_optimizer(rate: float, steps: int) -> optax.GradientTransformation:
         along a cosine to nothing.
       steps: of the whole training.
     """
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(1, steps // 100), steps)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, steps // 100, steps)
     return optax.chain(optax.clip_by_global_norm(_CLIP), optax.adam(schedule))
 
 
@@ -137,13 +141,15 @@ def loss_and_gradient(
     Args:
       params: the network's parameters.
       photograph: `[H, W, 3]` in [0, 1].
-      style: the number of the style.
+      style: the number of the style in the network.
       teacher: the judge.
       architecture: of the network.
     """
     learned, fixed = split_colors(params)
     targets = content_targets(teacher.params, photograph, teacher.spec)
-    targets = targets._replace(style=jax.tree.map(lambda leaf: leaf[style], teacher.styles))
+    targets = targets._replace(
+        style=jax.tree.map(lambda leaf: leaf[style - teacher.first], teacher.styles)
+    )
     chosen = jax.nn.one_hot(style, count_styles(params))
 
     def loss(learned: Any) -> tuple[Array, Report]:
@@ -177,15 +183,15 @@ def batch_gradient(
       params: the network's parameters.
       photographs: `[B, H, W, 3]` uint8.
       styles: `[B]`, the number of the style of each.
-      teacher: a `Teacher` without its spec: parameters, weights and styles.
+      teacher: a `Teacher` without its spec: parameters, weights, styles and the first's number.
       architecture: of the network.
       spec: of the teacher.
     """
-    judged, weights, measured = teacher
+    judged, weights, measured, first = teacher
 
     def one(photograph: Array, style: Array) -> tuple[Report, Any]:
         image = photograph.astype(jnp.float32) / 255
-        whole = Teacher(judged, spec, weights, measured)
+        whole = Teacher(judged, spec, weights, measured, first)
         return loss_and_gradient(params, image, style, whole, architecture=architecture)
 
     if len(photographs) == 1:  # without an axis that costs time on a CPU

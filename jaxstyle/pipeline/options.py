@@ -47,7 +47,7 @@ COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric"
 PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
-_LISTED = (*_MADE, "apply", "sweep")
+_LISTED = (*_MADE, "apply", "train", "sweep")
 # What each command may start from, besides a picture's file.
 _STARTS = {
     "stylize": ("content", "colors", "noise", "white-noise", "style"),
@@ -90,7 +90,7 @@ class Option:
 def _rows() -> tuple[Option, ...]:
     """The table, in the order of the help texts."""
     every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
-    made = (*PICTURES, "apply")
+    made, train = (*PICTURES, "apply"), ("train",)
     run = functools.partial(Option, shapes=False)
     count, size = whole(1), whole(1)
     return (
@@ -99,6 +99,12 @@ def _rows() -> tuple[Option, ...]:
         run("size", size, "set the longer side in pixels", "picture", ("demo",), "N", "320"),
         Option("size", size, "set the longer side in pixels", "picture", apply, "N",
                "the photograph's"),
+        run("size", whole(32, 2**12), "train on squares of this side, in pixels", "picture", train,
+            "N", "192"),
+        run("content-weight", NOT_NEGATIVE, "multiply the photograph's weight", "picture", train,
+            "X", "1"),
+        run("seed", whole(0, 2**32 - 1), "draw all that is random with this seed", "picture", train,
+            "N", "0"),
         Option("strength", Number(most=1), "lay so much of the painting over the photograph, 0 to "
                "1", "picture", apply, "X", "1"),
         Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",
@@ -169,6 +175,16 @@ def _rows() -> tuple[Option, ...]:
                "file", "method", every, "NAME", "auto"),
         run("network", FileName(), "use this network, by name or file", "method", ("demo",),
             "NAME", "compact"),
+        run("photos", FileName(), "train on the photographs of this folder", "method", train,
+            "DIR"),
+        run("minutes", POSITIVE, "make as many steps as fit into so many minutes", "method", train,
+            "N", "30"),
+        run("steps", count, "make so many steps", "method", train, "N", "by the minutes"),
+        run("from", FileName(), "begin with the network in this file", "method", train, "NET"),
+        run("new-styles-only", Flag(), "add the paintings to its styles, and leave the others as "
+            "they are", "method", train),
+        run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "
+            f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
         Option("fast-network", FileName(), "paint with the network in this file", "method", apply,
                "FILE"),
         Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),
@@ -190,6 +206,13 @@ def _rows() -> tuple[Option, ...]:
         run("output", FileName(), "write the picture here", "output", made, "OUT"),
         run("output", FileName(), "write the picture here", "output", ("demo",), "OUT",
             "jaxstyle-demo.png"),
+        run("output", FileName(), "write the network here, a .safetensors file", "output", train,
+            "NET"),
+        run("preview", FileName(), "write a sheet of what the network makes, again and again",
+            "output", train, "FILE"),
+        run("trace", FileName(), "write the loss on the way", "output", train, "FILE.csv"),
+        run("resume", Flag(), "go on from NET.checkpoint, which a training that was stopped leaves",
+            "output", train),
         run("output", FileName(), "write into this folder; a rerun goes on", "output", ("sweep",),
             "DIR"),
         run("save-every", count, "write the picture every N steps too", "output", every, "N"),
@@ -230,7 +253,8 @@ def _rows() -> tuple[Option, ...]:
             "as memory admits"),
         run("split-rows", Flag(), "spread each picture over all devices by its rows", "machine",
             every),
-        run("no-download", Flag(), "never download a network", "machine", (*PICTURES, "sweep")),
+        run("no-download", Flag(), "never download a network", "machine",
+            (*PICTURES, "train", "sweep")),
         run("shard", Shard(), "make only part I of N, I from 0", "machine", ("sweep",), "I/N"),
         run("distributed", Flag(), "make the part of this process among those that JAX knows: "
             "Slurm, Kubernetes, TPU pods", "machine", ("sweep",)),

@@ -29,11 +29,12 @@ from jaxstyle.feedforward.layouts import read_published
 from jaxstyle.feedforward.network import init_network, paint
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.photographs import Photographs
-from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule
-from jaxstyle.feedforward.training import Report, Teacher, make_teacher
+from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule, read_checkpoint
+from jaxstyle.feedforward.training import Report, Teacher
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
+from jaxstyle.pipeline.train import paint_sheet, teacher_for
 from scripts.command_line import add_data_option, make_parser
 
 STYLES = ("starry-night", "great-wave", "the-scream", "kandinsky_composition_vii", "swirls")
@@ -56,29 +57,17 @@ def teacher_of(
     options: argparse.Namespace, paintings: Sequence[jax.Array], stage: Stage
 ) -> Teacher:
     """Returns the teacher of a stage: a loss network with its own recipe."""
-    compact = stage.teacher == COMPACT
-    preset = get_preset(COMPACT if compact else "default")
     network = load_network(
-        COMPACT if compact else options.network, normalized=None if compact else preset.normalized
+        COMPACT if stage.teacher == COMPACT else options.network, normalized=True
     )
-    weights = preset.weights(network.params, (stage.side, stage.side)).resolve(preset.spec)
-    weights = dataclasses.replace(weights, content=options.content * weights.content)
-    return make_teacher(network.params, paintings, stage.side, spec=preset.spec, weights=weights)
+    return teacher_for(network, paintings, stage.side, options.content)
 
 
 def draw_sheet(
     form: Architecture, params: Any, photographs: Sequence[jax.Array], path: Path
 ) -> None:
     """Writes a sheet of what the network makes: a row per style, a column per photograph."""
-    styles = np.eye(params["colors"]["mean"].shape[0], dtype=np.float32)
-    rows = [
-        np.concatenate(
-            [np.asarray(_paint(params, photo, style, architecture=form)) for photo in photographs],
-            axis=1,
-        )
-        for style in styles
-    ]
-    jaxstyle.save_image(path, jnp.clip(jnp.asarray(np.concatenate(rows)), 0, 1))
+    jaxstyle.save_image(path, np.clip(paint_sheet(form, params, photographs), 0, 1))
 
 
 _paint = jax.jit(paint, static_argnames="architecture")
@@ -150,7 +139,9 @@ def train(options: argparse.Namespace) -> None:
     )
     checkpoint = options.work / "checkpoint.msgpack"
     if checkpoint.exists():
-        trainer.load(checkpoint, settings)
+        before = read_checkpoint(checkpoint)
+        before.check(settings)
+        trainer.go_on(before)
     held = [
         jaxstyle.resize(jaxstyle.load_image(path, size=256), (192, 256))
         for path in find_pictures([options.data / "content"])

@@ -15,7 +15,7 @@ from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_ne
 from jaxstyle.feedforward.network import _enlarged, init_network, paint
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.feedforward.photographs import Photographs
-from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule
+from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule, read_checkpoint
 from jaxstyle.feedforward.training import make_teacher
 from jaxstyle.image.color import match_color
 from jaxstyle.image.io import save_image
@@ -166,14 +166,20 @@ def test_a_training_that_is_interrupted_ends_with_the_same_bits(trainer, tmp_pat
         if step == 3:
             break
     first.save(tmp_path / "checkpoint", {"steps": 6})
-    rest.load(tmp_path / "checkpoint", {"steps": 6})
+    checkpoint = read_checkpoint(tmp_path / "checkpoint")
+    checkpoint.check({"steps": 6})
+    rest.go_on(checkpoint)
     assert [step for step, _ in rest.run()] == [4, 5, 6]
     jax.tree.map(np.testing.assert_array_equal, rest.state, whole.state)
     with pytest.raises(UsageError, match=r"begun otherwise \(steps was 6\)"):
-        rest.load(tmp_path / "checkpoint", {"steps": 7})
-    (tmp_path / "checkpoint").write_bytes(b"no checkpoint")
-    with pytest.raises(FileFormatError, match="not a checkpoint of this training"):
-        rest.load(tmp_path / "checkpoint", {"steps": 6})
+        checkpoint.check({"steps": 7})
+    smaller = jax.tree.map(lambda leaf: np.atleast_1d(leaf)[..., :1], checkpoint.state)
+    with pytest.raises(FileFormatError, match="its arrays have other shapes"):
+        rest.go_on(checkpoint._replace(state=smaller))
+    for data in (b"no checkpoint", b"", (tmp_path / "checkpoint").read_bytes()[:-9]):
+        (tmp_path / "checkpoint").write_bytes(data)
+        with pytest.raises(FileFormatError, match="not a checkpoint of this training"):
+            read_checkpoint(tmp_path / "checkpoint")
 
 
 def test_too_few_photographs_are_refused():

@@ -154,6 +154,7 @@ def test_pytorchs_example_paints_the_same(image, tmp_path):
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_odd_sizes_are_kept(image):
     path = shared_file("weights/feedforward/magenta_stylize26.safetensors")
     for shape in ((37, 50), (5, 9)):

@@ -1,0 +1,307 @@
+"""Trains a network that paints in one pass, from paintings and photographs to its file.
+
+What is reached is written whatever ends the training. A checkpoint lies beside the network's file
+until the training is done, and a training that goes on from it ends with the same bits.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from jaxstyle import samples
+from jaxstyle._common import interrupts
+from jaxstyle.errors import UsageError
+from jaxstyle.feedforward.architecture import SMALL, Architecture
+from jaxstyle.feedforward.files import FastNetwork, Style, save_network
+from jaxstyle.feedforward.network import init_network, paint
+from jaxstyle.feedforward.palette import measure_colors
+from jaxstyle.feedforward.photographs import Photographs
+from jaxstyle.feedforward.trainer import Schedule, Stage, Trainer, read_checkpoint
+from jaxstyle.feedforward.training import Report, Teacher, make_teacher
+from jaxstyle.image.io import load_image, save_image
+from jaxstyle.networks.catalogue import COMPACT
+from jaxstyle.networks.load import Network
+from jaxstyle.optimization.presets import get_preset
+
+CONTENT = 4.0
+"""How many times the optimiser's weight the photograph has, unless another is asked for."""
+PAINTING_SIDE = 256
+_THUMBNAIL = (72, 96)
+_TRIAL = 4  # steps that are timed to know how many fit into some minutes
+
+
+class Plan(NamedTuple):
+    """What a training is given.
+
+    Attributes:
+      paintings: their files.
+      photographs: what the network paints while it learns.
+      output: the file of the network.
+      judge: the loss network.
+      side: of the squares, in pixels.
+      steps: how many; None for as many as fit into `minutes`.
+      minutes: see `steps`.
+      content_weight: a factor of the photograph's weight.
+      seed: decides all that is random.
+      origin: the network to begin with, or None.
+      only_new: whether the paintings are added to the styles of `origin`, and nothing else of it
+        changes.
+      resume: whether to go on from the checkpoint.
+    """
+
+    paintings: Sequence[Path]
+    photographs: Photographs
+    output: Path
+    judge: Network
+    side: int = 192
+    steps: int | None = None
+    minutes: float = 30.0
+    content_weight: float = 1.0
+    seed: int = 0
+    origin: FastNetwork | None = None
+    only_new: bool = False
+    resume: bool = False
+
+
+class Moment(NamedTuple):
+    """What is known of a training on the way.
+
+    Attributes:
+      step: steps done.
+      steps: steps in all.
+      report: of the last step.
+    """
+
+    step: int
+    steps: int
+    report: Report
+
+
+def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -> FastNetwork:
+    """Trains a network, and writes it.
+
+    Args:
+      plan: what is given.
+      watch: is told of every step; it may raise `KeyboardInterrupt` to stop.
+      every: seconds between checkpoints.
+
+    Returns:
+      The network, as it was written.
+
+    Raises:
+      KeyboardInterrupt: on Ctrl-C, after the network and the checkpoint were written.
+      UsageError: if the checkpoint is of another training.
+      FileFormatError, OSError: if a file cannot be read or written.
+    """
+    images = [load_image(path, size=PAINTING_SIDE) for path in plan.paintings]
+    form, params, styles, mask = _begin(plan, images)
+    checkpoint = checkpoint_of(plan.output)
+    settings = _settings(plan)
+    before = read_checkpoint(checkpoint) if plan.resume and checkpoint.exists() else None
+    if before is not None:
+        before.check(settings if plan.steps is None else settings | {"steps": plan.steps})
+        steps = int(before.settings["steps"])
+    else:
+        steps = plan.steps or _steps_that_fit(plan, form, params, images, mask)
+    trainer = _trainer(plan, form, params, images, mask, steps)
+    if before is not None:
+        trainer.go_on(before)
+
+    def save() -> FastNetwork:
+        network = _network(plan, form, trainer.state.average, styles, trainer.step)
+        save_network(plan.output, network)
+        return network
+
+    saved = time.monotonic()
+    try:
+        for step, report in trainer.run():
+            watch(Moment(step, steps, report))
+            if time.monotonic() - saved >= every:
+                trainer.save(checkpoint, settings | {"steps": steps})
+                save()
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        if trainer.step:
+            with interrupts.held():
+                trainer.save(checkpoint, settings | {"steps": steps})
+                save()
+        raise
+    network = save()
+    checkpoint.unlink(missing_ok=True)
+    return network
+
+
+def checkpoint_of(output: Path) -> Path:
+    """Returns the file that keeps the checkpoint of a training."""
+    return output.with_name(f"{output.name}.checkpoint")
+
+
+def teacher_for(
+    judge: Network,
+    images: Sequence[Array],
+    side: int,
+    content_weight: float = CONTENT,
+    first: int = 0,
+) -> Teacher:
+    """Returns what judges a training: the recipe that suits a loss network.
+
+    Args:
+      judge: the loss network.
+      images: the paintings.
+      side: of the squares.
+      content_weight: a factor of the photograph's weight in the recipe.
+      first: the number of the first painting among the network's styles.
+    """
+    preset = get_preset(COMPACT if judge.metadata["network"] == COMPACT else "default")
+    weights: Any = preset.weights(judge.params, (side, side)).resolve(preset.spec)
+    weights = dataclasses.replace(weights, content=content_weight * weights.content)
+    return make_teacher(judge.params, images, side, spec=preset.spec, weights=weights, first=first)
+
+
+def paint_sheet(
+    form: Architecture, params: Mapping[str, Any], photographs: Sequence[Array]
+) -> NDArray[np.float32]:
+    """Returns what a network makes of photographs of one size: a row per style.
+
+    Args:
+      form: the network's architecture.
+      params: its parameters.
+      photographs: each `[H, W, 3]`.
+    """
+    rows = [
+        np.concatenate([_painted(form, params, photo, style) for photo in photographs], axis=1)
+        for style in np.eye(params["contract1"]["scale"].shape[0], dtype=np.float32)
+    ]
+    return np.concatenate(rows)
+
+
+def _begin(
+    plan: Plan, images: Sequence[Array]
+) -> tuple[Architecture, dict[str, Any], tuple[Style, ...], Any]:
+    """Returns architecture, parameters and styles to begin with, and what may change."""
+    measured = [measure_colors(image) for image in images]
+    colors = jax.tree.map(lambda *leaves: jnp.stack(leaves), *measured)
+    names = [path.stem for path in plan.paintings]
+    new = tuple(Style(name) for name in names)
+    if plan.origin is None:
+        drawn = init_network(jax.random.key(plan.seed), SMALL, styles=len(images))
+        return SMALL, drawn | {"colors": colors}, new, None
+    form, before = plan.origin.architecture, plan.origin.params
+    kept = plan.origin.styles if plan.only_new else ()
+    double = {style.name for style in kept} & set(names)
+    if double:
+        raise UsageError(
+            f"the network has a style {min(double)} already; rename the painting's file"
+        )
+    params: dict[str, Any] = {}
+    mask: dict[str, Any] = {}
+    for layer, parts in before.items():
+        if layer == "colors":
+            params[layer] = jax.tree.map(
+                lambda old, added: jnp.concatenate([old[: len(kept)], added]), parts, colors
+            )
+            continue
+        params[layer], mask[layer] = {}, {}
+        for part, value in parts.items():
+            each_style = part in ("scale", "shift")
+            if each_style:  # a new style begins between all those there are
+                added = jnp.broadcast_to(value.mean(0), (len(images), value.shape[1]))
+                value = jnp.concatenate([value[: len(kept)], added])
+            params[layer][part] = value
+            learns = jnp.ones_like(value)
+            if plan.only_new:
+                learns = learns.at[: len(kept)].set(0) if each_style else jnp.zeros_like(value)
+            mask[layer][part] = learns
+    return form, params, kept + new, mask if plan.only_new else None
+
+
+def _trainer(
+    plan: Plan,
+    form: Architecture,
+    params: Mapping[str, Any],
+    images: Sequence[Array],
+    mask: Any,
+    steps: int,
+) -> Trainer:
+    schedule = Schedule((Stage(plan.judge.name, plan.side, steps),), seed=plan.seed)
+    first = len(plan.origin.styles) if plan.origin is not None and plan.only_new else 0
+
+    def teacher(stage: Stage) -> Teacher:
+        weight = CONTENT * plan.content_weight
+        return teacher_for(plan.judge, images, stage.side, weight, first)
+
+    return Trainer(params, form, plan.photographs, teacher, schedule, mask)
+
+
+def _steps_that_fit(
+    plan: Plan,
+    form: Architecture,
+    params: Mapping[str, Any],
+    images: Sequence[Array],
+    mask: Any,
+) -> int:
+    """Returns how many steps fit into the minutes, from the time that some of them take."""
+    times = []
+    for step, _ in _trainer(plan, form, params, images, mask, 10**6).run():
+        times.append(time.monotonic())
+        if step > _TRIAL:  # the first ones compile
+            break
+    seconds = (times[-1] - times[1]) / (len(times) - 2)
+    return max(100, round(60 * plan.minutes / max(seconds, 1e-4)))
+
+
+def _network(
+    plan: Plan, form: Architecture, params: Any, styles: tuple[Style, ...], steps: int
+) -> FastNetwork:
+    photograph = load_image(samples.LAKE, shape=_THUMBNAIL)
+    rows = paint_sheet(form, params, [photograph]).reshape(len(styles), *_THUMBNAIL, 3)
+    before = {} if plan.origin is None else dict(plan.origin.metadata)
+    metadata = before | {
+        "steps": str(steps),
+        "judge": plan.judge.name,
+        "content_weight": f"{CONTENT * plan.content_weight:g}",
+        "photographs": str(len(plan.photographs.pictures)),
+        "side": str(plan.side),
+        "versions": ", ".join(f"{name} {version(name)}" for name in ("jax", "flax")),
+    }
+    thumbnails = np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8)
+    host: dict[str, Any] = jax.device_get(params)
+    return FastNetwork(host, form, styles, thumbnails, metadata)
+
+
+def _settings(plan: Plan) -> dict[str, Any]:
+    """Returns what has to be the same for a training to go on."""
+    return {
+        "paintings": [str(path) for path in plan.paintings],
+        "photographs": len(plan.photographs.pictures),
+        "judge": plan.judge.name,
+        "side": plan.side,
+        "content_weight": plan.content_weight,
+        "seed": plan.seed,
+        "origin": None if plan.origin is None else [style.name for style in plan.origin.styles],
+        "only_new": plan.only_new,
+    }
+
+
+def write_sheet(path: Path, network: FastNetwork, photographs: Sequence[Array]) -> None:
+    """Writes a picture of what a network makes of photographs of one size."""
+    sheet = paint_sheet(network.architecture, network.params, photographs)
+    save_image(path, np.clip(sheet, 0, 1))
+
+
+def _painted(
+    form: Architecture, params: Mapping[str, Any], photograph: Array, style: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return np.asarray(_paint(params, photograph, style, architecture=form))
+
+
+_paint = jax.jit(paint, static_argnames="architecture")

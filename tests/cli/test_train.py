@@ -1,0 +1,141 @@
+"""`jaxstyle train`: from paintings and photographs to a network's file."""
+
+import csv
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from helpers.command_line import done, pixels, write_picture
+
+from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
+from jaxstyle.pipeline import train as training
+
+LINE = "train style.png --photos photos -o net.safetensors"
+
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+TINY = Architecture(widths=(2, 3, 4), blocks=1, kernels=(3, 3))
+
+
+@pytest.fixture
+def train(cli, network, monkeypatch):
+    monkeypatch.setattr(training, "SMALL", TINY)
+    Path("photos").mkdir()
+    for i in range(8):
+        write_picture(f"photos/{i}.png", i)
+
+    def run(line=LINE, **options):
+        return cli(line, **{"network": network, "size": 32, "steps": 3, "quiet": True} | options)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "status", "says"),
+    [
+        ("train style.png --photos . -o net.safetensors", {}, 2, "--photos training needs at leas"),
+        ("train style.png --photos none -o net.safetensors", {}, 2, "--photos training needs at l"),
+        ("train style.png --photos photos -o net.pth", {}, 2, "net.pth: the file to write should"),
+        ("train style.png -o net.safetensors", {}, 2, "--photos"),
+        (LINE, {"minutes": 3}, 2, "--steps and --minutes contradict each other"),
+        (LINE, {"new_styles_only": True}, 2, "--new-styles-only needs --from beside it"),
+        (LINE, {"from": "style.png"}, 1, "--from style.png: cannot be read as safetensors"),
+        (LINE, {"trace": "style.png"}, 2, "--trace style.png: would overwrite style.png"),
+        (LINE, {"preview": "none/a.png"}, 2, "--preview none/a.png: cannot write in none"),
+        ("train style.png photos/../style.png --photos photos -o net.safetensors", {}, 2,
+         "two paintings would both be called the same"),
+        ("train lost.png --photos photos -o net.safetensors", {}, 2, "lost.png: no such file"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line_before_any_work(train, line, options, status, says):
+    before = sorted(os.listdir())
+    ran = train(line, **options)
+    assert (ran.status, ran.err.count("\n")) == (status, 1), ran.err
+    assert says in ran.err
+    assert sorted(os.listdir()) == before
+
+
+def parameters(path):
+    return jax.tree.map(np.asarray, load_network(path).params)
+
+
+@pytest.mark.slow
+def test_a_training_leaves_a_network_a_trace_and_a_sheet(train, cli):
+    done(train(trace="trace.csv", preview="sheet.png", steps=4))
+    network = load_network("net.safetensors")
+    assert network.styles == (Style("style"),)
+    assert network.metadata["steps"] == "4"
+    assert network.metadata["photographs"] == "8"
+    assert network.thumbnails.shape == (1, 72, 96, 3)
+    with open("trace.csv", encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert (header, len(rows)) == (["step", "loss", "content", "style"], 1)
+    assert pixels("sheet.png").shape == (144, 192, 3)
+    assert not Path("net.safetensors.checkpoint").exists()
+    done(cli("apply content.png -o out.png --fast-network net.safetensors"))
+
+
+@pytest.mark.slow
+def test_one_that_is_stopped_goes_on_to_the_same_bits(train, monkeypatch):
+    done(train(steps=4))
+    os.rename("net.safetensors", "whole.safetensors")
+    go_on = training.Trainer.run
+
+    def stopped(self):
+        for step, report in go_on(self):
+            yield step, report
+            if step == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Trainer, "run", stopped)
+    ran = train(steps=4)
+    assert ran.status == 130
+    assert "net.safetensors holds step 2 of 4, and the same command with --resume goes" in ran.err
+    assert load_network("net.safetensors").metadata["steps"] == "2"
+    monkeypatch.setattr(training.Trainer, "run", go_on)
+    ran = train(steps=4, resume=True, seed=1)
+    assert ran.status == 2
+    assert "net.safetensors.checkpoint: begun otherwise (seed was 0)" in ran.err
+    done(train(steps=4, resume=True))
+    assert Path("net.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+    Path("net.safetensors.checkpoint").write_bytes(b"damaged")
+    ran = train(steps=4, resume=True)
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "net.safetensors.checkpoint: not a checkpoint of this training" in ran.err
+
+
+@pytest.mark.slow
+def test_new_styles_leave_the_others_as_they_are(train):
+    done(train(steps=1))
+    write_picture("waves.png", 5)
+    line = "train waves.png --photos photos -o both.safetensors"
+    done(train(line, **{"from": "net.safetensors"}, new_styles_only=True, steps=2))
+    before, after = parameters("net.safetensors"), parameters("both.safetensors")
+    assert [each.name for each in load_network("both.safetensors").styles] == ["style", "waves"]
+    for layer, parts in before.items():
+        for part, value in parts.items():
+            found = after[layer][part]
+            each_style = part in ("scale", "shift", "mean", "covariance")
+            np.testing.assert_array_equal(found[:1] if each_style else found, value)
+    scales = after["residual1_1"]["scale"]
+    assert not np.array_equal(scales[0], scales[1])
+    ran = train(**{"from": "net.safetensors"}, new_styles_only=True)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "the network has a style style already" in ran.err
+
+
+@pytest.mark.slow
+def test_as_many_steps_as_fit_into_the_minutes(train):
+    done(train(steps=None, minutes=1e-3))
+    assert load_network("net.safetensors").metadata["steps"] == "100"
+
+
+def test_a_network_without_styles_is_refused(train):
+    network = FastNetwork({}, TINY, ())
+    save_network("empty.safetensors", network)
+    ran = train(**{"from": "empty.safetensors"})
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "--from empty.safetensors: its description is damaged (it has no styles)" in ran.err
