@@ -217,7 +217,7 @@ def update(
       state: before the step; its memory is used again.
       gradient: of the parameters without the colours.
       decay: of the moving average.
-      mask: what may change: factors of the gradient, for each layer; None for everything.
+      mask: what may change: one there and zero elsewhere, for each layer; None for everything.
       optimizer: the one that the state was begun with; static.
     """
     learned, fixed = split_colors(state.params)
@@ -225,8 +225,12 @@ def update(
         gradient = jax.tree.map(jnp.multiply, gradient, mask)
     updates, inner = optimizer.update(gradient, state.optimizer, learned)
     learned = optax.apply_updates(learned, updates)
-    average, _ = split_colors(state.average)
-    average = optax.incremental_update(learned, average, 1 - decay)
+    before, _ = split_colors(state.average)
+    average = optax.incremental_update(learned, before, 1 - decay)
+    if mask is not None:  # what may not change keeps its bits, which a mean of equals may not
+        average = jax.tree.map(
+            lambda free, new, old: jnp.where(free, new, old), mask, average, before
+        )
     return TrainState(state.step + 1, {**learned, **fixed}, {**average, **fixed}, inner)
 
 
