@@ -200,7 +200,7 @@ def _begin(
     double = {style.name for style in kept} & set(names)
     if double:
         raise UsageError(
-            f"the network has a style {min(double)} already; rename the painting's file"
+            f"the network has a style called {min(double)} already; rename the painting's file"
         )
     params: dict[str, Any] = {}
     mask: dict[str, Any] = {}

@@ -122,9 +122,10 @@ def test_new_styles_leave_the_others_as_they_are(train):
             np.testing.assert_array_equal(found[:1] if each_style else found, value)
     scales = after["residual1_1"]["scale"]
     assert not np.array_equal(scales[0], scales[1])
-    ran = train(**{"from": "net.safetensors"}, new_styles_only=True)
+    line = "train style.png --photos photos -o third.safetensors"
+    ran = train(line, **{"from": "net.safetensors"}, new_styles_only=True)
     assert (ran.status, ran.err.count("\n")) == (2, 1)
-    assert "the network has a style style already" in ran.err
+    assert "the network has a style called style already; rename the painting" in ran.err
 
 
 @pytest.mark.slow
