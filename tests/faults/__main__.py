@@ -9,6 +9,7 @@ root; without it these cases are skipped.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="words of a case's name or heading")
     parser.add_argument("--seconds", type=float, default=300, help="what counts as hanging")
     options = parser.parse_args()
+    # A shell's background job ignores it, and what it starts would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     packages = {"before": options.package.resolve()} if options.package else {}
     packages["now"] = Path(__file__).resolve().parents[2]
     for package in packages.values():
