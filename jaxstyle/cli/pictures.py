@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,8 @@ def _make(
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     try:
         with bar, logging_redirect_tqdm():
-            for batch in batches:
+            for batch, following in itertools.zip_longest(batches, batches[1:]):
+                studio.prefetch(following.jobs[:1] if following else [])
                 made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1)
                 outcomes += made
                 bar.clear()

@@ -110,7 +110,7 @@ class Painting:
         return dataclasses.replace(self, architecture=architecture, weights=known), options
 
     def check(self, job: "Job", studio: "Studio") -> None:
-        """Reads the photograph of a job.
+        """Reads the header of a job's photograph: in a large folder, each is decoded once.
 
         Raises:
           OSError, FileFormatError: if it cannot be read.

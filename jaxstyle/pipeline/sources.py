@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxstyle._common.recent import Recent
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import color
-from jaxstyle.image.io import Picture, load_picture
+from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.options import starts
@@ -59,7 +60,8 @@ class Sources:
 
     def __init__(self) -> None:
         # Enough for the pictures of some batches: jobs come ordered by content, then style.
-        self._read = functools.lru_cache(maxsize=64)(load_picture)
+        self._read = Recent(load_picture, lambda picture: picture.image.nbytes, 2**30)
+        self.shape = functools.cache(self._shape)
         self.see = functools.lru_cache(maxsize=4)(self._see)
         self.shapes = functools.cache(self._shapes)
         self.mask = functools.lru_cache(maxsize=16)(self._mask)
@@ -123,6 +125,10 @@ class Sources:
             image, jnp.asarray(self.load(*seen.content).image), how=seen.how
         )
         return recolored
+
+    def _shape(self, path: Path, size: int | None) -> Shape:
+        """Returns height and width of a picture at a size, from the header of its file."""
+        return scaled(read_shape(path), size)
 
     def _shapes(self, path: Path, size: int | None) -> tuple[Shape, Shape]:
         """Returns height and width of a picture at a size, and of its file."""

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,15 @@ class Studio:
         self._networks: dict[tuple[Any, ...], Network] = {}
         self._failed: dict[tuple[Any, ...], Exception] = {}
         self._checked: set[tuple[Any, ...]] = set()
+        self._reader = ThreadPoolExecutor(1)
 
     def shape(self, job: Job) -> tuple[int, int]:
-        """Returns height and width of the picture to make; only the photograph is read for them."""
+        """Returns height and width of the picture to make, from its photograph's header."""
         if job.shape is not None:
             return job.shape
         path, size = job.sources[0]
         given: tuple[int, int] | None = job.recipe.options.get("output-size")
-        return given or self.sources.shapes(path, size)[0]
+        return given or self.sources.shape(path, size)
 
     def check(self, job: Job) -> None:
         """Reads a job's pictures and finds what can be known to be wrong before anything is made.
@@ -122,6 +124,17 @@ class Studio:
             settings=self.settings(job) | {"step": step},
             **encoding,
         )
+
+    def prefetch(self, jobs: Iterable[Job]) -> None:
+        """Begins to read the photographs of jobs that come next, beside what is made now."""
+        for job in jobs:
+            if job.content is not None:
+                self._reader.submit(self._read_early, job)
+
+    def _read_early(self, job: Job) -> None:
+        assert job.content is not None
+        with contextlib.suppress(OSError, ValueError):  # whoever needs it will say so
+            self.sources.load(job.content, job.shape or job.size)
 
     def lay_out(self, image: Array) -> Array:
         """Spreads the rows of an image over all devices, if the studio does that."""

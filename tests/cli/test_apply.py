@@ -90,6 +90,15 @@ def test_a_folder_goes_on_where_it_ended(apply):
     assert "photos/broken.png: " in ran.err
     assert sorted(os.listdir("made")) == ["a.png", "b.png", "c.png"]
     os.unlink("photos/broken.png")
+    # A good header: the damage is found when it is its turn, and stops no other.
+    data = Path("photos/a.png").read_bytes()
+    Path("photos/broken.png").write_bytes(data[: len(data) // 2])
+    os.unlink("made/a.png")
+    ran = apply(line)
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "photos/broken.png: damaged or incomplete" in ran.err
+    assert Path("made/a.png").exists()
+    os.unlink("photos/broken.png")
     first = Path("made/a.png").stat().st_mtime_ns
     os.unlink("made/b.png")
     ran = done(apply(line))

@@ -24,7 +24,7 @@ from helpers.shared import shared_file
 from PIL import Image, ImageCms
 
 from jaxstyle.errors import FileFormatError
-from jaxstyle.image.io import load_image, load_picture, reading
+from jaxstyle.image.io import load_image, load_picture, read_shape, reading
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,10 @@ def test_exif_orientation(tmp_path, name, orientation, upright):
     exif[0x0112] = orientation
     options = {"lossless": True} if name == "a.webp" else {}
     rgba = np.stack([stored, stored, stored, 255 - stored // 2], -1)[..., : 3 + (name != "a.jpg")]
-    picture = load_picture(written(tmp_path, Image.fromarray(rgba), name, exif=exif, **options))
+    path = written(tmp_path, Image.fromarray(rgba), name, exif=exif, **options)
+    picture = load_picture(path)
     expected = np.kron(upright, np.full((16, 16), 40))
+    assert read_shape(path) == expected.shape
     np.testing.assert_allclose(eight_bit(picture.image[..., 1]), expected, atol=1)
     if picture.alpha is not None:
         np.testing.assert_array_equal(eight_bit(picture.alpha), 255 - expected // 2)

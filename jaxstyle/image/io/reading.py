@@ -94,10 +94,7 @@ def load_picture(
     with opened(path, max_pixels) as (file, colours):
         bands, opacity = _bands(file, colours)
     source = bands[0].height, bands[0].width
-    target = shape or source
-    if size is not None:  # rounded to nearest, in integers: no float error decides the size
-        height, width = ((2 * side * size + max(source)) // (2 * max(source)) for side in source)
-        target = max(height, 1), max(width, 1)
+    target = shape or scaled(source, size)
     if target[0] * target[1] > max_pixels:
         raise ValueError(
             f"{target[1]}×{target[0]} pixels are more than {max_pixels:,}; give a smaller size"
@@ -120,6 +117,35 @@ def load_picture(
     shown = weight[~hidden].astype(np.float64)
     image[hidden] = np.average(image[~hidden], axis=0, weights=shown)
     return Picture(image, np.where(hidden, 0, weight).clip(0.0, 1.0), source)
+
+
+def scaled(source: tuple[int, int], size: int | None) -> tuple[int, int]:
+    """Returns the height and width of a picture whose longer side becomes `size`, if there is one.
+
+    They are rounded to nearest, in integers: no float error decides a size.
+    """
+    if size is None:
+        return source
+    height, width = ((2 * side * size + max(source)) // (2 * max(source)) for side in source)
+    return max(height, 1), max(width, 1)
+
+
+def read_shape(path: StrPath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Returns the height and width of a picture as a viewer shows it, and decodes no pixels.
+
+    Args:
+      path: the file.
+      max_pixels: the most pixels that it may have.
+
+    Raises:
+      OSError, FileFormatError: as `load_picture` does, but for damage behind the header.
+    """
+    with opened(path, max_pixels) as (image, _):
+        turned = False
+        with suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
+            # Pillow gives a TIFF the turned size from the start.
+            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def load_image(
