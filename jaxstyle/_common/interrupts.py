@@ -18,9 +18,19 @@ def end_as_by_ctrl_c() -> None:
 
     What is ignored stays ignored, as `nohup` wants it.
     """
-    for number in _NUMBERS[1:]:
+    for number in _NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+
+
+def check() -> None:
+    """Raises `KeyboardInterrupt` if a signal has come and its exception was lost.
+
+    Python drops an exception that a signal raises while an object is being deleted. Loops that take
+    long ask here.
+    """
+    if _caught:
+        raise KeyboardInterrupt
 
 
 def status() -> int:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 
+from jaxstyle._common import interrupts
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.job import Batch, Job
 from jaxstyle.pipeline.method import Forms, Reports
@@ -122,6 +123,7 @@ def run_batch(
         ):
             if not _tell(watched, reports):
                 break
+            interrupts.check()
         _close(watched)
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):  # a second one leaves out what is not written

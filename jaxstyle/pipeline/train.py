@@ -125,6 +125,7 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
     try:
         for step, report in trainer.run():
             watch(Moment(step, steps, report))
+            interrupts.check()
             if time.monotonic() - saved >= every:
                 trainer.save(checkpoint, settings | {"steps": steps})
                 save()

@@ -32,6 +32,20 @@ def test_what_ends_a_process_is_an_interrupt(number):
     assert interrupts.status() == 128 + number
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, *SIGNALS])
+def test_one_that_python_drops_is_heard_at_the_next_check(number):
+    class Deleted:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    interrupts.end_as_by_ctrl_c()
+    interrupts.check()
+    Deleted()
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
+
+
 def test_what_is_ignored_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     interrupts.end_as_by_ctrl_c()

@@ -105,7 +105,9 @@ def damaged_programs(place: Place) -> None:
         entry.write_bytes(entry.read_bytes()[:50])
     ran = place.stylize(*words, env=own)
     assert (ran.status, ran.err) == (0, ""), ran.err
-    assert all(entry.stat().st_size > 50 for entry in kept), "the damaged entries stay"
+    # What compiles faster the second time is not kept again.
+    left = [entry for entry in kept if entry.exists() and entry.stat().st_size <= 50]
+    assert not left, "the damaged entries stay"
     assert programs.stat().st_mode & 0o777 == 0o700, oct(programs.stat().st_mode)
 
 
