@@ -101,7 +101,7 @@ def large_sweeps(place: Place) -> None:
         "seed = { from = 0, to = 100000000, count = 100000000, whole = true }\n",
     ):  # fmt: skip
         ran = place.sweep(more)
-        assert (ran.status, ran.plain, "sweep.toml" in ran.err) == (2, True, True), ran.err[:300]
+        assert ran.status in (1, 2) and ran.plain and "sweep.toml" in ran.err, ran.err[:300]
 
 
 @case(LET_IN, "control characters of names do not reach the terminal")
