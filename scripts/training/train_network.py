@@ -127,13 +127,13 @@ def train(options: argparse.Namespace) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     names = options.styles.split(",")
     paintings = load_paintings(options.data, names)
+    photographs = Photographs(find_pictures([options.data / "photos"]))
     form, params = begin(options, paintings)
     schedule = make_schedule(options.steps, STAGES, rate=options.rate, seed=options.seed)
     settings = {
         "styles": names, "steps": options.steps, "rate": options.rate, "seed": options.seed,
         "content": options.content, "stages": STAGES, "filters": options.filters is not None,
     }  # fmt: skip
-    photographs = Photographs(find_pictures([options.data / "photos"]))
     trainer = Trainer(
         params, form, photographs, lambda stage: teacher_of(options, paintings, stage), schedule
     )
