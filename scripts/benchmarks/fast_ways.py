@@ -1,0 +1,205 @@
+"""Judges pictures that are made fast beside those of the optimiser.
+
+    python -m scripts.benchmarks.fast_ways --data DATA -o ways.jsonl [--networks NET ...]
+
+The judge is VGG-19 with the default recipe. It sees each picture as it is saved, with 8 bits. For
+every pair and way there is a line of JSON: the judge's objective, how many of its own optimiser's
+steps reach that objective ("worth"), the content term relative to that of the optimiser's last
+step, and what is left of the photograph's own style loss, the mean over layers. A network that
+ignores the photograph has a low objective too, so look at the content. `--table` prints medians
+and extremes; `--sheets DIR` keeps the pictures.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxstyle
+from jaxstyle.feedforward.files import FastNetwork
+from jaxstyle.feedforward.files import load_network as load_fast
+from jaxstyle.feedforward.network import paint
+from jaxstyle.image.pixels import quantize
+from jaxstyle.losses.objective import ObjectiveValue
+from jaxstyle.networks.load import Network, load_network
+from jaxstyle.optimization.presets import get_preset
+from scripts.command_line import add_data_option, make_parser
+from scripts.pairs import PAINTINGS, Case
+
+PHOTOGRAPHS = [
+    "tubingen_praefcke.jpg", "coffee.png", "sklearn_china.jpg",
+    "sklearn_flower.jpg", "astronaut.png", "rocket.jpg",
+]  # fmt: skip
+# The preset and its steps.
+WAYS = {
+    "quick, 10": ("quick", 10), "quick, 20": ("quick", 20),
+    "compact, 10": ("compact", 10), "compact, 20": ("compact", 20), "compact, 50": ("compact", 50),
+}  # fmt: skip
+_paint = jax.jit(paint, static_argnames="architecture")
+
+
+class Judge:
+    """Compares pictures of one pair with those of the optimiser.
+
+    Args:
+      network: VGG-19, normalised.
+      content: the photograph.
+      style: the painting.
+      steps: of the optimiser that pictures are compared with.
+    """
+
+    def __init__(self, network: Network, content: Array, style: Array, steps: int):
+        preset = get_preset("default")
+        self._params, self._spec = network.params, preset.spec
+        self._weights = preset.weights(network.params, content.shape[:2])
+        self._targets = jaxstyle.compute_targets(network.params, content, style, preset.spec)
+        made = jaxstyle.stylize(
+            network.params, content, style, spec=preset.spec, weights=self._weights,
+            solver=preset.solver(), num_steps=steps,
+        )  # fmt: skip
+        self.losses = np.asarray(made.info.loss)
+        self.image = made.image
+        self._photograph = self._value(content)
+        self._optimiser = self._value(made.image)
+
+    def __call__(self, image: Array) -> Case:
+        """Returns what is to be said of a picture."""
+        value = self._value(image)
+        before, after = (_terms(each, "style/") for each in (self._photograph, value))
+        content, best = (
+            sum(_terms(each, "content/").values()) for each in (value, self._optimiser)
+        )
+        return {
+            "objective": float(value.total),
+            "worth": worth(self.losses, float(value.total)),
+            "content": content / best,
+            "style_left": float(np.mean([after[name] / before[name] for name in before])),
+        }
+
+    def _value(self, image: Array) -> ObjectiveValue:
+        picture = quantize(jnp.clip(image, 0.0, 1.0))
+        return _objective(picture, self._params, self._targets, self._weights, spec=self._spec)
+
+
+_objective = jax.jit(jaxstyle.objective, static_argnames="spec")
+
+
+def worth(losses: np.ndarray, objective: float) -> float:
+    """Returns how many steps reach an objective, between steps by its logarithm.
+
+    It is infinite if all the steps do not, and 0 if none is needed.
+
+    Example:
+      >>> worth(np.array([100.0, 10.0, 1.0]), 10**0.5)
+      1.5
+    """
+    reached = np.flatnonzero(losses <= objective)
+    if not len(reached):
+        return float("inf")
+    after = int(reached[0])
+    if after == 0:
+        return 0.0
+    low, high = np.log(losses[after]), np.log(losses[after - 1])
+    return float(after - (np.log(objective) - low) / (high - low))
+
+
+def _terms(value: ObjectiveValue, start: str) -> dict[str, float]:
+    return {name: float(term) for name, term in value.terms.items() if name.startswith(start)}
+
+
+def pictures(
+    content: Array,
+    style: Array,
+    painting: str,
+    compact: Network,
+    networks: Mapping[str, FastNetwork],
+) -> Iterator[tuple[str, Array]]:
+    """Yields the picture of each way."""
+    for way, (name, steps) in WAYS.items():
+        preset = get_preset(name)
+        options: Any = preset.options(compact.params, content.shape[:2]) | {"num_steps": steps}
+        yield way, jaxstyle.stylize(compact.params, content, style, **options).image
+    for name, network in networks.items():
+        if painting not in [each.name for each in network.styles]:
+            continue
+        weights = jnp.asarray(network.weigh({painting: 1.0}))
+        yield name, _paint(network.params, content, weights, architecture=network.architecture)
+
+
+def measure(options: argparse.Namespace, done: Callable[[Case], None], had: set[Any]) -> None:
+    """Measures the pairs that are not there yet, and hands each line out."""
+    judge_network = load_network(options.judge, normalized=True)
+    compact = load_network("compact")
+    networks = {path.stem: load_fast(path) for path in options.networks}
+    for photograph in options.photographs:
+        for painting in options.paintings:
+            if (photograph, painting) in had:
+                continue
+            content, style = (
+                jaxstyle.load_image(options.data / folder / name, size=options.size)
+                for folder, name in (("content", photograph), ("style", painting))
+            )
+            judge = Judge(judge_network, content, style, options.steps)
+            row = [content, judge.image]
+            for way, image in pictures(content, style, Path(painting).stem, compact, networks):
+                done(
+                    {"content_file": photograph, "style_file": painting, "way": way, **judge(image)}
+                )
+                row.append(image)
+            if options.sheets is not None:
+                options.sheets.mkdir(parents=True, exist_ok=True)
+                name = f"{Path(photograph).stem}--{Path(painting).stem}.png"
+                sheet = np.concatenate([np.clip(np.asarray(each), 0, 1) for each in row], axis=1)
+                jaxstyle.save_image(options.sheets / name, sheet)
+
+
+def print_table(lines: Sequence[Case]) -> None:
+    """Prints medians, and the extremes in brackets, of each way."""
+    print("| way | pairs | worth, steps | content | style left |")
+    print("| --- | --- | --- | --- | --- |")
+    for way in dict.fromkeys(line["way"] for line in lines):
+        some = [line for line in lines if line["way"] == way]
+        cells = []
+        for name, form in (("worth", ".1f"), ("content", ".2f"), ("style_left", ".3f")):
+            values = [line[name] for line in some]
+            low, middle, high = min(values), float(np.median(values)), max(values)
+            cells.append(f"{middle:{form}} ({low:{form}} to {high:{form}})")
+        print(f"| {way} | {len(some)} | {' | '.join(cells)} |")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    parser = make_parser("scripts.benchmarks.fast_ways", __doc__)
+    add = parser.add_argument
+    add_data_option(parser)
+    add("-o", "--output", type=Path, required=True, help="file of JSON lines to add to")
+    add("--table", action="store_true", help="print the table of the file and run nothing")
+    add("--judge", default="vgg19", help="Oxford's VGG-19, or a file of it")
+    add("--networks", nargs="*", type=Path, default=[], help="files of fast networks")
+    add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
+    add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
+    add("--size", type=int, default=256, help="longer side in pixels")
+    add("--steps", type=int, default=300, help="steps of the optimiser to compare with")
+    add("--sheets", type=Path, help="folder for a sheet of each pair")
+    options = parser.parse_args(arguments)
+    text = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
+    lines = [json.loads(line) for line in text.splitlines()]
+    if options.table:
+        print_table(lines)
+        return
+    with options.output.open("a", encoding="utf-8") as file:
+
+        def done(line: Case) -> None:
+            print(json.dumps(line), file=file, flush=True)
+
+        measure(options, done, {(line["content_file"], line["style_file"]) for line in lines})
+
+
+if __name__ == "__main__":
+    main()
