@@ -109,7 +109,8 @@ def _convert_fast(arguments: dict[str, Any], output: Path) -> int:
         params, layout.architecture, styles, metadata={"converted_from": layout.description}
     )
     save_network(output, network)
-    say(f"{output}: paints in one pass, {count} styles, from {layout.description}")
+    noun = "style" if count == 1 else "styles"
+    say(f"{output}: paints in one pass, {count} {noun}, from {layout.description}")
     return 0
 
 

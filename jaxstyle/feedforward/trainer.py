@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxstyle._common import files
+from jaxstyle._common import files, interrupts
 from jaxstyle._common.reading import LARGEST, open_regular
 from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
@@ -118,9 +118,10 @@ class Trainer:
             )  # fmt: skip
             # The average forgets the beginning faster than it does later.
             decay = min(schedule.decay, (1 + step) / (10 + step))
-            self.state = training.update(
-                self.state, gradient, np.float32(decay), self._mask, optimizer=self._optimizer
-            )
+            with interrupts.held():  # the step takes over the memory of the state before it
+                self.state = training.update(
+                    self.state, gradient, np.float32(decay), self._mask, optimizer=self._optimizer
+                )
             yield step + 1, jax.device_get(report)
 
     def _batch(self, step: int, stage: Stage, teacher: Teacher) -> tuple[Array, Array]:

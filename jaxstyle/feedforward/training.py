@@ -24,6 +24,7 @@ from jaxstyle.losses.targets import content_targets, measure_style
 Params = Mapping[str, Any]
 
 _CLIP = 20.0
+_MOST_LOST = 1000  # steps in a row, after which the training is beyond help
 
 
 class Teacher(NamedTuple):
@@ -101,7 +102,7 @@ def make_teacher(
 
 @functools.cache  # one object for the same values, so that `update` is compiled once for them
 def make_optimizer(rate: float, steps: int) -> optax.GradientTransformation:
-    """Returns Adam on clipped gradients.
+    """Returns Adam on clipped gradients; a gradient that is not finite changes nothing.
 
     Args:
       rate: the highest learning rate. It rises over the first hundredth of the steps, and falls
@@ -109,7 +110,8 @@ def make_optimizer(rate: float, steps: int) -> optax.GradientTransformation:
       steps: of the whole training.
     """
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, steps // 100, steps)
-    return optax.chain(optax.clip_by_global_norm(_CLIP), optax.adam(schedule))
+    adam = optax.chain(optax.clip_by_global_norm(_CLIP), optax.adam(schedule))
+    return optax.apply_if_finite(adam, max_consecutive_errors=_MOST_LOST)
 
 
 def begin(params: Params, optimizer: optax.GradientTransformation) -> TrainState:

@@ -5,6 +5,7 @@ until the training is done, and a training that goes on from it ends with the sa
 """
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -31,6 +32,8 @@ from jaxstyle.image.io import load_image, save_image
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.presets import get_preset
+
+_log = logging.getLogger("jaxstyle")
 
 CONTENT = 4.0
 """How many times the optimiser's weight the photograph has, unless another is asked for."""
@@ -100,7 +103,9 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
     Raises:
       KeyboardInterrupt: on Ctrl-C, after the network and the checkpoint were written.
       UsageError: if the checkpoint is of another training.
-      FileFormatError, OSError: if a file cannot be read or written.
+      FileFormatError: if a file is damaged.
+      OSError: if a file cannot be read, or the network cannot be written at the end. What cannot be
+        written on the way is a warning.
     """
     images = [load_image(path, size=PAINTING_SIDE) for path in plan.paintings]
     form, params, styles, mask = _begin(plan, images)
@@ -127,8 +132,11 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
             watch(Moment(step, steps, report))
             interrupts.check()
             if time.monotonic() - saved >= every:
-                trainer.save(checkpoint, settings | {"steps": steps})
-                save()
+                try:
+                    trainer.save(checkpoint, settings | {"steps": steps})
+                    save()
+                except OSError as error:  # a full disk may have room again at the end
+                    _log.warning("warning: %s; the training goes on", error)
                 saved = time.monotonic()
     except KeyboardInterrupt:
         if trainer.step:

@@ -150,7 +150,7 @@ def test_published_networks_are_converted_and_verified(cli):
     write_tensors("published.safetensors", arrays, {})
     ran = done(cli("weights convert published.safetensors -o a.safetensors --style-names candy"))
     assert ran.out == (
-        "a.safetensors: paints in one pass, 1 styles, from lengstrom's fast-style-transfer, also "
+        "a.safetensors: paints in one pass, 1 style, from lengstrom's fast-style-transfer, also "
         "ml5's\n"
     )
     assert load_network("a.safetensors").styles == (Style("candy"),)

@@ -108,6 +108,27 @@ def test_one_that_is_stopped_goes_on_to_the_same_bits(train, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_disk_that_is_full_on_the_way_is_a_warning(train, monkeypatch, caplog):
+    whole = training.train
+
+    def often(plan, watch):
+        return whole(plan, watch, every=0.0)
+
+    def full(path, network):
+        if network.metadata["steps"] == "1":
+            raise OSError(28, "No space left on device", str(path))
+        return save_network(path, network)
+
+    monkeypatch.setattr(training, "train", often)
+    monkeypatch.setattr(training, "save_network", full)
+    done(train(steps=2))
+    (record,) = caplog.records
+    assert "No space left on device" in record.getMessage()
+    assert record.getMessage().endswith("; the training goes on")
+    assert load_network("net.safetensors").metadata["steps"] == "2"
+
+
+@pytest.mark.slow
 def test_new_styles_leave_the_others_as_they_are(train):
     done(train(steps=1))
     write_picture("waves.png", 5)

@@ -16,7 +16,13 @@ from jaxstyle.feedforward.network import _enlarged, init_network, paint
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.feedforward.photographs import Photographs
 from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule, read_checkpoint
-from jaxstyle.feedforward.training import make_teacher
+from jaxstyle.feedforward.training import (
+    begin,
+    make_optimizer,
+    make_teacher,
+    split_colors,
+    update,
+)
 from jaxstyle.image.color import match_color
 from jaxstyle.image.io import save_image
 from jaxstyle.losses.spec import LossSpec, LossWeights
@@ -180,6 +186,18 @@ def test_a_training_that_is_interrupted_ends_with_the_same_bits(trainer, tmp_pat
         (tmp_path / "checkpoint").write_bytes(data)
         with pytest.raises(FileFormatError, match="not a checkpoint of this training"):
             read_checkpoint(tmp_path / "checkpoint")
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(params):
+    optimizer = make_optimizer(1e-3, 10)
+    state = begin(params, optimizer)
+    learned, _ = split_colors(params)
+    before = jax.device_get(state.params)
+    spoilt = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), learned)
+    state = update(state, spoilt, np.float32(0.5), optimizer=optimizer)
+    assert int(state.step) == 1
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(state.params), before)
+    jax.tree.map(np.testing.assert_allclose, jax.device_get(state.average), before)
 
 
 def test_too_few_photographs_are_refused():
