@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxstyle._common.locks import in_use, remove_left
+from jaxstyle._common.locks import marked, remove_left
 from jaxstyle.errors import UsageError
 
 StrPath = str | os.PathLike[str]
 # The names of files that are not complete yet begin like this.
-PARTIAL = ".jaxstyle-"
+_PARTIAL = ".jaxstyle-"
 # The extensions that count as pictures in a folder.
 _PICTURES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".gif", ".bmp",
@@ -53,15 +53,15 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
       ['trace.csv']
     """
     target = _output_target(path)
-    temporary = _create_beside(target, path)
-    try:
-        with in_use(temporary), _naming(path):
-            yield temporary
-            _sync(temporary)
-            os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with marked(lambda: _create_beside(target, path)) as temporary:
+        try:
+            with _naming(path):
+                yield temporary
+                _sync(temporary)
+                os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     _sync_folder(target.parent)
 
 
@@ -96,19 +96,24 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     """
     check_new_folder(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
-    try:
+
+    def create() -> Path:
+        new = _hidden_beside(target)
         with _naming(path):
-            temporary.mkdir()
-            with in_use(temporary):
+            new.mkdir()
+        return new
+
+    with marked(create) as temporary:
+        try:
+            with _naming(path):
                 yield temporary
                 for file in temporary.iterdir():
                     _sync(file)
                 _sync_folder(temporary)
                 os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
     _sync_folder(target.parent)
 
 
@@ -129,7 +134,29 @@ def check_new_folder(path: StrPath) -> None:
         raise NotADirectoryError(f"{path}: is a file; name a folder")
     if target.is_dir() and any(target.iterdir()):
         raise FileExistsError(f"{path}: is a folder with files in it; name a new or an empty one")
-    _create_beside(target, path).unlink()
+    _create_beside(target, path).unlink(missing_ok=True)
+
+
+def check_folder(path: StrPath, file: str) -> None:
+    """Raises the errors that making a folder would raise, or those of writing in one that is there.
+
+    Other processes may make the folder at any time.
+
+    Args:
+      path: the folder.
+      file: the name of one of the files that it will have.
+
+    Raises:
+      OSError: if `path` is a file, or the folder or the one that it will be in is not writable.
+      UsageError: if the name is too long.
+    """
+    target = Path(os.path.realpath(path))
+    _check_length(target, path)
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"{path}: is a file; name a folder")
+    if target.is_dir():
+        target, path = target / file, Path(path) / file
+    _create_beside(target, path).unlink(missing_ok=True)
 
 
 def check_writable(path: StrPath) -> None:
@@ -143,7 +170,28 @@ def check_writable(path: StrPath) -> None:
       UsageError: if the name is too long, or that of a device.
     """
     # A real attempt: permissions let the superuser write anywhere, a read-only disk does not.
-    _create_beside(_output_target(path), path).unlink()
+    # Another process may be removing what was left, and take this for it.
+    _create_beside(_output_target(path), path).unlink(missing_ok=True)
+
+
+@contextmanager
+def probe(folder: Path) -> Iterator[Path]:
+    """Creates an empty hidden file in a folder, and removes it when the block ends.
+
+    Args:
+      folder: the folder.
+
+    Yields:
+      The path of the file.
+
+    Raises:
+      OSError: if the folder is missing or not writable, or the disk is full.
+    """
+    with marked(lambda: _create_beside(folder / "probe", folder)) as temporary:
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folders: Iterable[Path]) -> None:
@@ -153,7 +201,7 @@ def remove_leftovers(folders: Iterable[Path]) -> None:
       folders: those that are about to be written into.
     """
     for folder in set(folders):
-        remove_left(folder.glob(PARTIAL + 16 * "[0-9a-f]" + "*"))
+        remove_left(folder.glob(_PARTIAL + 16 * "[0-9a-f]" + "*"))
 
 
 def find_pictures(given: Sequence[StrPath], root: Path = Path()) -> list[Path]:
@@ -255,9 +303,14 @@ def _check_length(target: Path, path: StrPath) -> None:
             raise UsageError(f"{path}: this name is too long; choose a shorter one") from None
 
 
+def _hidden_beside(target: Path) -> Path:
+    """Returns a new name for what is not complete; `remove_leftovers` knows it by its form."""
+    return target.with_name(f"{_PARTIAL}{secrets.token_hex(8)}")
+
+
 def _create_beside(target: Path, path: StrPath) -> Path:
     """Creates an empty hidden file in the target's folder; errors mention it as `path`."""
-    temporary = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
+    temporary = _hidden_beside(target)
     try:
         # Not `tempfile`: other users cannot read its files, even after they are renamed.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,12 +48,25 @@ def locked(file: IO[Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_use(path: Path) -> Iterator[None]:
-    """Marks a file or a folder while the block runs."""
+def marked(create: Callable[[], Path]) -> Iterator[Path]:
+    """Creates a file or a folder, and marks it as in use while the block runs.
+
+    Args:
+      create: makes an empty one under a new name each time, and returns its path. It is called
+        again if another process has taken the first for a left one, and removed it.
+
+    Yields:
+      The path.
+    """
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # a file system without locks
-            stack.enter_context(_marked(path))
-        yield
+        while True:
+            path = create()
+            with contextlib.suppress(OSError):  # a file system without locks
+                stack.enter_context(_marked(path, wait=True))
+            if os.path.lexists(path):
+                break
+            stack.close()
+        yield path
 
 
 def remove_left(paths: Iterable[Path]) -> None:
@@ -66,8 +79,12 @@ def remove_left(paths: Iterable[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _marked(path: Path) -> Iterator[None]:
-    """Marks a file or a folder. Raises `OSError` if another process has, or there are no locks."""
+def _marked(path: Path, wait: bool = False) -> Iterator[None]:
+    """Marks a file or a folder.
+
+    Raises:
+      OSError: if another process has marked it and this one does not wait, or there are no locks.
+    """
     if not _HAS_LOCKS:
         yield
         return
@@ -75,7 +92,7 @@ def _marked(path: Path) -> Iterator[None]:
     access = os.O_RDONLY if path.is_dir() else os.O_RDWR
     opened = os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(opened, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(opened)

@@ -112,8 +112,8 @@ def folder_for_results(folder: Path) -> Iterator[None]:
     if folder.is_dir():
         yield
         return
-    files.check_writable(folder)
-    folder.mkdir()
+    files.check_folder(folder, "picture")
+    folder.mkdir(exist_ok=True)  # another process may have made it meanwhile
     try:
         yield
     finally:

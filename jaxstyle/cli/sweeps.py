@@ -38,7 +38,7 @@ def sweep(arguments: dict[str, Any]) -> int:
         if errors:
             complain(f"error: {len(errors)} cannot run, the first: {errors[0]}")
         return max(status, 1 if errors else 0)
-    files.check_writable(output / "manifest.jsonl" if output.is_dir() else output)
+    files.check_folder(output, "manifest.jsonl")
     result = run_sweep(spec, output, **options, quiet="quiet" in arguments)
     if "json" in arguments:
         say_json({"output": str(output), **result._asdict()})

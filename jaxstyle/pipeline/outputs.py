@@ -7,13 +7,11 @@ files are told apart by what the file system says of them.
 import functools
 import os
 import re
-import secrets
-import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxstyle._common.files import PARTIAL, would_find
+from jaxstyle._common.files import probe, would_find
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline.job import Job
 
@@ -152,10 +150,7 @@ def _identity(path: Path) -> Hashable:
 def _ignores_case(folder: str) -> bool:
     """Tells whether names in a folder that differ in case alone are one file's."""
     try:
-        with tempfile.NamedTemporaryFile(
-            prefix=f"{PARTIAL}{secrets.token_hex(8)}", dir=folder
-        ) as probe:
-            place, name = os.path.split(probe.name)
-            return os.path.exists(os.path.join(place, name.upper()))
+        with probe(Path(folder)) as file:
+            return file.with_name(file.name.upper()).exists()
     except OSError:  # what is wrong with the folder is found elsewhere
         return False

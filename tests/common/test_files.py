@@ -123,7 +123,7 @@ def test_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", watch_replace)
     files.write_bytes(tmp_path / "a.csv", b"1")
     (_, temporary), *rest = told
-    assert temporary.startswith(files.PARTIAL)
+    assert temporary.startswith(".jaxstyle-")
     assert rest == [("name", "a.csv"), ("sync", tmp_path.name)]
     told.clear()
     with files.atomic_folder(tmp_path / "frames") as folder:

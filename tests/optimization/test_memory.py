@@ -26,7 +26,7 @@ def params():
 def test_the_plan_of_a_batch_is_what_its_program_takes(params, lanes):
     plan = jaxstyle.plan_memory(params, (64, 96), spec=SPEC)
     program = step.compile_step(params, (64, 96), spec=SPEC, lanes=lanes)
-    assert plan.total(lanes) == pytest.approx(memory._peak(program), rel=0.1)
+    assert plan.total(lanes) == pytest.approx(memory.peak_memory(program), rel=0.1)
 
 
 @pytest.mark.slow
