@@ -83,6 +83,17 @@ def small_disk(tmp_path):
         yield lambda room: mounted.enter_context(disks.small_disk(tmp_path / "disk", room))
 
 
+_shipped = catalogue.shipped
+
+
+@pytest.fixture
+def with_shipped(cli, monkeypatch):
+    """`cli` beside the networks that the package ships."""
+    for module in (catalogue, loading):
+        monkeypatch.setattr(module, "shipped", _shipped)
+    return cli
+
+
 @pytest.fixture
 def cli(tmp_path, monkeypatch, capsys, network):
     """Runs a command line in a folder of its own, which holds a photograph and a painting."""

@@ -32,6 +32,16 @@ def over(axis: str, devices: Sequence[jax.Device]) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(axis))  # type: ignore[no-untyped-call]
 
 
+def batch_shardings(devices: Sequence[jax.Device]) -> tuple[NamedSharding, NamedSharding]:
+    """Returns how to spread a batch over devices, and how to copy the rest to each of them.
+
+    Args:
+      devices: the devices, in order.
+    """
+    each = over("batch", devices)
+    return each, NamedSharding(each.mesh, PartitionSpec())  # type: ignore[no-untyped-call]
+
+
 def everywhere(devices: Sequence[jax.Device]) -> NamedSharding:
     """Returns a sharding that puts a copy of an array on every device."""
     return NamedSharding(Mesh(np.array(devices), ("copies",)), PartitionSpec())  # type: ignore[no-untyped-call]

@@ -88,6 +88,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         "reconstruct": pictures.reconstruct,
         "apply": apply.apply,
         "train": train.train,
+        "export": networks.export,
         "sweep": sweeps.sweep,
         "weights list": networks.list_networks,
         "weights fetch": networks.fetch,

@@ -1,4 +1,4 @@
-"""`jaxstyle weights list | fetch | convert | verify`."""
+"""`jaxstyle weights list | fetch | convert | verify`, and `jaxstyle export`."""
 
 import dataclasses
 import json
@@ -12,10 +12,12 @@ from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import watched
 from jaxstyle.cli.printing import answered, say, say_json
 from jaxstyle.errors import OptionError, UsageError, usage_errors
+from jaxstyle.feedforward.export import OPSET, export_onnx
 from jaxstyle.feedforward.files import FORMAT, FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.layouts import layout_of, read_published
 from jaxstyle.feedforward.network import count_styles
 from jaxstyle.networks import load, rescaling
+from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.formats.containers import open_container
 from jaxstyle.networks.layouts import convert as convert_file
 from jaxstyle.pipeline.outputs import Output, check_outputs
@@ -83,6 +85,23 @@ def convert(arguments: dict[str, Any]) -> int:
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
     load.save_params(output, params, metadata)
     say(f"{output}: {metadata['network']}, layout {metadata['layout']}")
+    return 0
+
+
+def export(arguments: dict[str, Any]) -> int:
+    """Writes a network that paints in one pass as an ONNX model, and prints where it is."""
+    output, path = Path(arguments["output"]), find_fast_network(arguments["network"])
+    if output.suffix != ".onnx":
+        raise UsageError(f"{output}: the file to write should end in .onnx")
+    files.check_writable(output)
+    check_outputs([Output("output", output)], [path])
+    network = load_network(path)
+    export_onnx(output, network)
+    names = [style.name for style in network.styles]
+    if "json" in arguments:
+        say_json({"output": str(output), "styles": names, "opset": OPSET})
+    else:
+        say(f"{output}: ONNX, opset {OPSET}; its input style weighs {', '.join(names)}")
     return 0
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 from typing import Any, NamedTuple, NoReturn, get_args
 
 from jaxstyle.errors import UsageError
+from jaxstyle.networks.catalogue import FAST_FILES
 from jaxstyle.pipeline.kinds import Flag, Kind
 from jaxstyle.pipeline.options import FETCHABLE, Group, Option, options_of
 
@@ -98,11 +99,13 @@ _COMMANDS = (
     ),
     _Command(
         "apply",
-        "Paint photographs in one pass of a network that was trained for it.",
+        "Paint photographs at once: by a network that was trained for it, or in a painting's "
+        "colours.",
         "PHOTO [PHOTO ...] -o OUT [options]",
         (
-            "jaxstyle apply photo.jpg -o out.png --fast-network net.safetensors",
+            "jaxstyle apply photo.jpg -o out.png --style great-wave",
             "jaxstyle apply photos/ -o folder --fast-network net.safetensors",
+            "jaxstyle apply photo.jpg -o out.png --painting painting.jpg",
         ),
         (("photographs", "PHOTO", "+", "photographs, folders of them, or patterns"),),
     ),
@@ -116,6 +119,13 @@ _COMMANDS = (
             "--from wave.safetensors --new-styles-only",
         ),
         (("paintings", "PAINTING", "+", "the paintings, one for each style"),),
+    ),
+    _Command(
+        "export",
+        "Write a network that paints in one pass as an ONNX model, for phones and browsers.",
+        "NET -o OUT.onnx [options]",
+        ("jaxstyle export paintbox -o paintbox.onnx",),
+        (("network", "NET", None, f"{', '.join(FAST_FILES)}, or a file"),),
     ),
     _Command(
         "sweep",
@@ -153,7 +163,7 @@ _COMMANDS = (
         (("file", "FILE", None, "a network in any layout"),),
     ),
 )
-_REQUIRED = ("output", "fast-network", "photos")  # wherever a command has it without a default
+_REQUIRED = ("output", "photos")  # wherever a command has it without a default
 
 
 def build_parser() -> argparse.ArgumentParser:

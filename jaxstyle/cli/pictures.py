@@ -4,7 +4,8 @@ import collections
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,19 +175,51 @@ def _make(
         quiet="quiet" in arguments,
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
+    waiting: list[tuple[Batch, list[Outcome], Future[None] | None]] = []
+
+    def report(most: int) -> None:
+        """Reports what is written, and waits until at most so many batches are not."""
+        while len(waiting) > most:
+            batch, made, written = waiting.pop(0)
+            if written is not None:
+                written.result()
+            bar.clear()
+            for outcome in made:
+                _report(studio, batch, outcome, arguments)
+
     try:
-        with bar, logging_redirect_tqdm():
+        with ThreadPoolExecutor(1) as writer, bar, logging_redirect_tqdm():
             for batch, following in itertools.zip_longest(batches, batches[1:]):
                 studio.prefetch(following.jobs[:1] if following else [])
-                made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1)
+                # A picture of one pass takes as long to encode as to paint: both go on at once.
+                later = _Later(writer) if batch.program.num_steps == 1 else _Now()
+                made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1, closing=later)
                 outcomes += made
-                bar.clear()
-                for outcome in made:
-                    _report(studio, batch, outcome, arguments)
+                waiting.append((batch, made, later.written))
+                report(1 if following and later.written else 0)
     except KeyboardInterrupt as stop:
         outcomes += interrupted_outcomes(stop)
         raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
     return outcomes
+
+
+class _Now:
+    """Does at once what is given."""
+
+    written: Future[None] | None = None
+
+    def __call__(self, close: Callable[[], None]) -> None:
+        close()
+
+
+class _Later(_Now):
+    """Leaves what is given to another thread, and keeps what will tell of its end."""
+
+    def __init__(self, writer: Executor):
+        self._writer = writer
+
+    def __call__(self, close: Callable[[], None]) -> None:
+        self.written = self._writer.submit(close)
 
 
 def _readable(studio: Studio, jobs: list[Job]) -> tuple[list[Job], list[Exception]]:
@@ -310,7 +343,7 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
     job, track = outcome.job, outcome.track
     if track.finite and not track.kept:
         return  # why it could not be written is said at the end
-    height, width = batch.program.shape
+    height, width = studio.shape(job)
     if not track.finite:
         step = track.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"

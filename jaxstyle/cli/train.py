@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -25,6 +26,11 @@ from jaxstyle.pipeline.outputs import Output, check_outputs
 
 _SHEET = (144, 192)
 _EVERY = 30.0  # seconds between sheets
+# What shapes a picture, and shapes what a network learns in the same way.
+_COMPARED = (
+    "content-layers", "style-layers", "style-weight", "statistic", "tv", "tv-weight", "pooling",
+    "padding",
+)  # fmt: skip
 _ROW = 25  # steps that a row of the trace stands for
 
 
@@ -59,6 +65,8 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
         raise UsageError(f"{output}: the file to write should end in .safetensors")
     if "new-styles-only" in arguments and "from" not in arguments:
         raise OptionError("{} needs {} beside it", "new-styles-only", "from")
+    if "architecture" in arguments and "from" in arguments:
+        raise OptionError("{} and {} contradict each other; leave one out", "architecture", "from")
     if "steps" in arguments and "minutes" in arguments:
         raise OptionError("{} and {} contradict each other; leave one out", "steps", "minutes")
     paintings = files.find_pictures(arguments["paintings"])
@@ -98,6 +106,10 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
         origin=begun,
         only_new="new-styles-only" in arguments,
         resume="resume" in arguments,
+        architecture=arguments.get("architecture", "small"),
+        batch=arguments.get("batch", len(jax.local_devices())),
+        rate=arguments.get("learning-rate", 1e-3),
+        options={name: arguments[name] for name in _COMPARED if name in arguments},
     )
 
 

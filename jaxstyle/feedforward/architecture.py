@@ -87,3 +87,8 @@ SMALL = Architecture(widths=(16, 32, 64), kernels=(9, 3))
 
 LARGE = Architecture()
 """As wide as published; it adds to the photograph in the painting's colours."""
+
+ARCHITECTURES = {
+    "small": SMALL, "large": LARGE, "johnson": JOHNSON, "dumoulin": DUMOULIN, "pastiche": PASTICHE,
+}  # fmt: skip
+"""The architectures by name."""

@@ -25,7 +25,7 @@ from jaxstyle.networks.formats.stored import refusing, shown
 from jaxstyle.networks.save import write_tensors
 
 FORMAT, VERSION = "jaxstyle-feedforward", "1"
-_THUMBNAILS = "thumbnails"
+_THUMBNAILS, _STATISTICS = "thumbnails", "statistics."
 
 
 class Style(NamedTuple):
@@ -49,6 +49,8 @@ class FastNetwork(NamedTuple):
       styles: what it can paint like.
       thumbnails: `[N, h, w, 3]` uint8, a picture of each style, or None.
       metadata: how it was trained, its versions and its licence.
+      statistics: `{layer: [N, C, C]}`, Gram matrices of the paintings by the compact network, for
+        a polish that does not have the paintings; empty if they are not known.
     """
 
     params: dict[str, Any]
@@ -56,6 +58,7 @@ class FastNetwork(NamedTuple):
     styles: tuple[Style, ...]
     thumbnails: NDArray[np.uint8] | None = None
     metadata: Mapping[str, str] = {}
+    statistics: Mapping[str, Any] = {}
 
     def weigh(self, blend: Mapping[str, float]) -> NDArray[np.float32]:
         """Returns how much each style counts, from the shares of some by name.
@@ -112,6 +115,10 @@ def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float1
             arrays[f"{layer}.{part}"] = np.ascontiguousarray(value, kind)
     if network.thumbnails is not None:
         arrays[_THUMBNAILS] = np.ascontiguousarray(network.thumbnails, np.uint8)
+    for layer, grams in network.statistics.items():
+        rows, columns = np.triu_indices(grams.shape[-1])  # they are symmetric
+        half = np.asarray(grams)[:, rows, columns]
+        arrays[f"{_STATISTICS}{layer}"] = np.ascontiguousarray(half, "float16")
     write_tensors(path, arrays, {**notes_of(network), "format": FORMAT, "version": VERSION})
 
 
@@ -169,15 +176,36 @@ def load_network(path: str | Path) -> FastNetwork:
             "or convert a published one with `jaxstyle networks convert`"
         )
     architecture, styles = read_notes(path, notes)
-    shapes = {name: each.shape for name, each in stored.items() if name != _THUMBNAILS}
+    shapes = {
+        name: each.shape
+        for name, each in stored.items()
+        if name != _THUMBNAILS and not name.startswith(_STATISTICS)
+    }
     _check(path, shapes, architecture, len(styles))
     with refusing(path, "a network"):
         arrays = {name: each.read() for name, each in stored.items()}
     thumbnails = arrays.pop(_THUMBNAILS, None)
+    statistics = {
+        name.removeprefix(_STATISTICS): _symmetric(path, name, arrays.pop(name), len(styles))
+        for name in sorted(arrays)
+        if name.startswith(_STATISTICS)
+    }
     params = _nested(arrays)
     for name in ("format", "version", "architecture", "styles"):
         notes.pop(name, None)
-    return FastNetwork(params, architecture, styles, thumbnails, notes)
+    return FastNetwork(params, architecture, styles, thumbnails, notes, statistics)
+
+
+def _symmetric(path: str | Path, name: str, half: NDArray[Any], styles: int) -> NDArray[np.float32]:
+    """Returns symmetric matrices `[N, C, C]` from the upper half of each."""
+    side = int((2 * half.shape[-1]) ** 0.5) if half.ndim == 2 else 0
+    if half.shape != (styles, side * (side + 1) // 2):
+        raise FileFormatError(f"{path}: {shown(name)} should be half of a matrix per style")
+    rows, columns = np.triu_indices(side)
+    whole = np.empty((styles, side, side), np.float32)
+    whole[:, rows, columns] = half
+    whole[:, columns, rows] = half
+    return whole
 
 
 def _nested(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

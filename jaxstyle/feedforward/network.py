@@ -13,8 +13,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_image
 from jaxstyle.feedforward.architecture import SMALL, Architecture
@@ -22,13 +24,19 @@ from jaxstyle.feedforward.palette import move_colors
 from jaxstyle.networks.convolution import conv3x3
 
 Params = Mapping[str, Any]
+Size = tuple[Array, Array]
 
 _LAST = 0.01
-_OVER_NETWORKS_GRAY = 150 / 255
+_CUT = 0.87962566
+_ROUNDING = 1e-10  # of a map's mean square: its variance where it has one value, and some more
+OVER_NETWORKS_GRAY = 150 / 255
+
+
+_zeros = nn.initializers.zeros  # what `init_network` draws is of one draw
 
 
 class TransformNet(nn.Module):
-    """Turns an image into a painting in one pass.
+    """Turns an image into a painting in one pass; `init_network` draws its parameters.
 
     Attributes:
       architecture: static settings.
@@ -39,39 +47,46 @@ class TransformNet(nn.Module):
     styles: int = 1
 
     @nn.compact
-    def __call__(self, image: Array, style: Array) -> Array:
-        """Maps an image `[H, W, 3]` and style weights `[N]` or `[H, W, N]` to `[H, W, 3]`."""
+    def __call__(self, image: Array, style: Array, size: Size | None = None) -> Array:
+        """Maps an image `[H, W, 3]` and style weights `[N]` or `[H, W, N]` to `[H, W, 3]`.
+
+        The picture is the part of the image of a `size` at its upper left, or all of it.
+        """
         form = self.architecture
         matched = image
         if form.output == "residual":
             colors = {
-                "mean": self.param("mean", nn.initializers.constant(0.5), (self.styles, 3)),
-                "covariance": self.param("covariance", _gray_covariance, (self.styles, 3, 3)),
+                "mean": self.param("mean", _zeros, (self.styles, 3)),
+                "covariance": self.param("covariance", _zeros, (self.styles, 3, 3)),
             }
-            matched = move_colors(image, lax.stop_gradient(colors), style)
+            inside = None if size is None else _inside(image, size)
+            matched = move_colors(image, lax.stop_gradient(colors), style, inside)
         # Middle grey is the middle of what the first layer sees, as its padding's is.
         x = matched - 0.5 if form.output == "residual" else matched
         first, last = form.kernels
         sizes = zip(form.widths, (first, 3, 3), (1, 2, 2), strict=True)
         for i, (width, side, stride) in enumerate(sizes, 1):
-            x = nn.relu(self._layer(f"contract{i}", x, style, width, side, stride=stride))
+            x = nn.relu(self._layer(f"contract{i}", x, style, size, width, side, stride=stride))
+            size = _shrunk(size, stride)
         for i in range(1, form.blocks + 1):
-            y = nn.relu(self._layer(f"residual{i}_1", x, style, form.widths[2]))
-            x = x + self._layer(f"residual{i}_2", y, style, form.widths[2])
+            y = nn.relu(self._layer(f"residual{i}_1", x, style, size, form.widths[2]))
+            x = x + self._layer(f"residual{i}_2", y, style, size, form.widths[2])
         for i, width in enumerate(form.expanded, 1):
-            x = nn.relu(self._layer(f"expand{i}", x, style, width, enlarge=True))
-        x = self._layer("output", x, style, 3, last)[: image.shape[0], : image.shape[1]]
+            x = nn.relu(self._layer(f"expand{i}", x, style, size, width, enlarge=True))
+            size = _enlarged_size(size)
+        x = self._layer("output", x, style, size, 3, last)[: image.shape[0], : image.shape[1]]
         if form.output == "residual":
             return matched + jnp.tanh(x)
         if form.output == "sigmoid":
             return nn.sigmoid(x)
-        return 0.5 + _OVER_NETWORKS_GRAY * jnp.tanh(x) if form.output == "tanh" else x
+        return 0.5 + OVER_NETWORKS_GRAY * jnp.tanh(x) if form.output == "tanh" else x
 
     def _layer(
         self,
         name: str,
         x: Array,
         style: Array,
+        size: Size | None,
         width: int,
         side: int = 3,
         *,
@@ -82,9 +97,8 @@ class TransformNet(nn.Module):
         last = name == "output"
         return _Layer(
             form, self.styles, width, side, stride, enlarge,
-            normalized=form.normalize_output or not last,
-            small=last and form.output == "residual", name=name,
-        )(x, style)  # fmt: skip
+            normalized=form.normalize_output or not last, name=name,
+        )(x, style, size)  # fmt: skip
 
 
 class _Layer(nn.Module):
@@ -97,41 +111,46 @@ class _Layer(nn.Module):
     stride: int
     enlarge: bool
     normalized: bool
-    small: bool
 
     @nn.compact
-    def __call__(self, x: Array, style: Array) -> Array:
+    def __call__(self, x: Array, style: Array, size: Size | None) -> Array:
         shape = (self.side, self.side, x.shape[-1], self.width)
-        initial = nn.initializers.variance_scaling(
-            2.0 * (_LAST**2 if self.small else 1.0), "fan_in", "truncated_normal"
-        )
-        kernel = self.param("kernel", initial, shape)
-        x = self._convolve(x, kernel)
+        kernel = self.param("kernel", _zeros, shape)
+        x = self._convolve(x, kernel, size)
         if not self.normalized:
-            return x + self.param("bias", nn.initializers.zeros, (self.width,))
-        scale = self.param("scale", nn.initializers.ones, (self.styles, self.width))
-        shift = self.param("shift", nn.initializers.zeros, (self.styles, self.width))
-        mean, variance = jnp.mean(x, (0, 1)), jnp.var(x, (0, 1))
+            return x + self.param("bias", _zeros, (self.width,))
+        scale = self.param("scale", _zeros, (self.styles, self.width))
+        shift = self.param("shift", _zeros, (self.styles, self.width))
+        new = _enlarged_size(size) if self.enlarge else _shrunk(size, self.stride)
+        mean, variance = _moments(x, new)
         inverse = lax.rsqrt(variance + self.architecture.epsilon)
+        # What is left of a map of one value is rounding. Three layers would make a pattern of it.
+        inverse = jnp.where(variance > _ROUNDING * (variance + mean**2), inverse, 0)
         weights = _at_size(style, x.shape)
         # One multiplication and one addition per value, whatever the styles are.
         factor = inverse * jnp.matmul(weights, scale, precision="highest")
         offset = jnp.matmul(weights, shift, precision="highest") - mean * factor
         return x * factor + offset
 
-    def _convolve(self, x: Array, kernel: Array) -> Array:
+    def _convolve(self, x: Array, kernel: Array, size: Size | None) -> Array:
         form = self.architecture
         if self.enlarge:
             if form.upsampling == "transposed":
                 return _transposed(x, kernel)
-            return _enlarged(x, kernel, form.padding)
+            return _enlarged(x, kernel, form.padding, size)
         if self.side == 3 and self.stride == 1:
+            x = _continued(x, 1, size)
             return conv3x3(x, kernel, jnp.zeros(self.width), padding=form.padding)
-        return _convolution(x, kernel, self.stride, form.padding)
+        return _convolution(x, kernel, self.stride, form.padding, size)
 
 
 def paint(
-    params: Params, image: Array, style: Array, *, architecture: Architecture = SMALL
+    params: Params,
+    image: Array,
+    style: Array,
+    *,
+    architecture: Architecture = SMALL,
+    size: ArrayLike | None = None,
 ) -> Array:
     """Paints an image in one pass.
 
@@ -141,13 +160,17 @@ def paint(
       style: how much each of the network's N styles counts: `[N]`, or `[H, W, N]` for each pixel
         by itself. The weights usually sum to one.
       architecture: of the network; static.
+      size: height and width of the picture, which lies at the upper left of `image`, whose sides
+        are multiples of four; None for the whole. It is not static, so that one program paints
+        pictures of many sizes. What lies beside the picture does not matter, and what is returned
+        there means nothing. See `takes_size` for the networks that can do this.
 
     Returns:
       `[H, W, 3]`; in [0, 1] only within what the network has learned, so clip it before it is
       saved.
 
     Raises:
-      ValueError: if the image or the style does not fit.
+      ValueError: if the image, the style or the size does not fit.
 
     Example:
       >>> tiny = Architecture(widths=(2, 2, 2), blocks=1)
@@ -165,9 +188,30 @@ def paint(
             f"style should be [{styles}] or [H, W, {styles}], one weight for each of the "
             f"network's styles, got {list(style.shape)}"
         )
-    result = TransformNet(architecture, styles).apply({"params": _parted(params)}, image, style)
+    parts: Size | None = None
+    if size is not None:
+        if style.ndim == 3 or not takes_size(architecture):
+            raise ValueError("size should be None for this architecture, and for maps of styles")
+        if image.shape[0] % 4 or image.shape[1] % 4:
+            raise ValueError(
+                f"image should have sides that are multiples of 4 beside size, got "
+                f"{image.shape[0]}×{image.shape[1]}"
+            )
+        parts = jnp.asarray(size)[0], jnp.asarray(size)[1]
+    result = TransformNet(architecture, styles).apply(
+        {"params": _parted(params)}, image, style, parts
+    )
     assert isinstance(result, Array)
     return result
+
+
+def takes_size(architecture: Architecture) -> bool:
+    """Tells whether `paint` takes a `size`: networks that pad with zeros depend on the parity.
+
+    Args:
+      architecture: of the network.
+    """
+    return architecture.padding == "reflect" and architecture.upsampling == "nearest"
 
 
 def init_network(key: Array, architecture: Architecture = SMALL, *, styles: int = 1) -> Any:
@@ -183,10 +227,27 @@ def init_network(key: Array, architecture: Architecture = SMALL, *, styles: int 
     Returns:
       Parameters as `paint` takes them.
     """
-    net = TransformNet(architecture, styles)
-    # As one program: hundreds of small ones would have to be compiled otherwise.
-    found = jax.jit(net.init)(key, jnp.zeros((16, 16, 3)), jnp.ones(styles) / styles)
-    return joined(found["params"])
+    net, weights = TransformNet(architecture, styles), jnp.ones(styles) / styles
+    found: Any = jax.eval_shape(net.init, key, jnp.zeros((16, 16, 3)), weights)["params"]
+    shapes = joined(found)
+    kernels = {name: parts["kernel"].shape for name, parts in shapes.items() if "kernel" in parts}
+    # One draw for all of them: a program with one for each takes ten times as long to compile.
+    ends = np.cumsum([np.prod(shape) for shape in kernels.values()])
+    drawn = np.split(jax.random.truncated_normal(key, -2, 2, (int(ends[-1]),)), ends[:-1])
+    values = dict(zip(kernels, drawn, strict=True))
+
+    def fill(path: Any, leaf: Any) -> Array:
+        layer, part = path[0].key, path[-1].key
+        if part == "kernel":
+            small = layer == "output" and architecture.output == "residual"
+            deviation = (2 / np.prod(leaf.shape[:3])) ** 0.5 * (_LAST if small else 1)
+            # A normal distribution cut off at two deviations has 0.88 of its deviation.
+            return jnp.asarray(values[layer].reshape(leaf.shape) * (deviation / _CUT))
+        if part == "covariance":
+            return jnp.broadcast_to(0.05 * jnp.eye(3), leaf.shape)
+        return jnp.full(leaf.shape, {"scale": 1.0, "mean": 0.5}.get(part, 0.0))
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
 def count_styles(params: Params) -> int:
@@ -211,10 +272,6 @@ def _parted(params: Params) -> dict[str, Any]:
     return {**layers, **params.get("colors", {})}
 
 
-def _gray_covariance(key: Array, shape: tuple[int, ...]) -> Array:
-    return jnp.broadcast_to(0.05 * jnp.eye(3), shape)
-
-
 def _at_size(style: Array, shape: tuple[int, ...]) -> Array:
     """Returns the weights of the styles for a map of another size."""
     if style.ndim == 1:
@@ -223,23 +280,72 @@ def _at_size(style: Array, shape: tuple[int, ...]) -> Array:
     return resized
 
 
-def _convolution(x: Array, kernel: Array, stride: int, padding: str) -> Array:
+def _shrunk(size: Size | None, stride: int) -> Size | None:
+    """Returns the size of a picture's map after a convolution."""
+    return None if size is None else (-(-size[0] // stride), -(-size[1] // stride))
+
+
+def _enlarged_size(size: Size | None) -> Size | None:
+    return None if size is None else (2 * size[0], 2 * size[1])
+
+
+def _moments(x: Array, size: Size | None) -> tuple[Array, Array]:
+    """Returns mean and variance of each channel over the picture."""
+    if size is None:
+        return jnp.mean(x, (0, 1)), jnp.var(x, (0, 1))
+    inside = _inside(x, size)
+    return jnp.mean(x, (0, 1), where=inside), jnp.var(x, (0, 1), where=inside)
+
+
+def _inside(x: Array, size: Size) -> Array:
+    """Returns which positions of a map belong to the picture, `[h, w, 1]`."""
+    rows, columns = (jnp.arange(side) for side in x.shape[:2])
+    return ((rows < size[0])[:, None] & (columns < size[1]))[..., None]
+
+
+def _continued(x: Array, skip: int, size: Size | None) -> Array:
+    """Writes beside the picture what a padding of one would: its reflection, or its own edge.
+
+    A picture that reaches the end of the map is padded by whoever convolves it.
+
+    Args:
+      x: the map.
+      skip: 1 for the reflection, which leaves out the edge itself, or 0 for the edge.
+      size: of the picture.
+    """
+    if size is None:
+        return x
+    for axis, valid in enumerate(size):
+        source = lax.dynamic_slice_in_dim(x, valid - 1 - skip, 1, axis)
+        place = jnp.minimum(valid, x.shape[axis] - 1)
+        kept = lax.dynamic_slice_in_dim(x, place, 1, axis)
+        strip = jnp.where(valid < x.shape[axis], source, kept)
+        x = lax.dynamic_update_slice_in_dim(x, strip, place, axis)
+    return x
+
+
+def _convolution(x: Array, kernel: Array, stride: int, padding: str, size: Size | None) -> Array:
     side = kernel.shape[0] // 2
     edges: Any = "SAME"
     if padding == "reflect":
-        x, edges = _reflected(x, side), "VALID"
+        x, edges = _reflected(x, side, size), "VALID"
     found: Array = lax.conv_general_dilated(
         x[None], kernel, (stride, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )[0]
     return found
 
 
-def _reflected(x: Array, side: int) -> Array:
+def _reflected(x: Array, side: int, size: Size | None) -> Array:
     """Pads a map by its reflection. NumPy's rule reflects a map again that is too small for it."""
-    return jnp.pad(x, ((side, side), (side, side), (0, 0)), mode="reflect")
+    x = jnp.pad(x, ((side, side), (side, side), (0, 0)), mode="reflect")
+    for axis, valid in enumerate(size or ()):
+        # The picture's last row has the number `valid + side - 1` now.
+        strip = jnp.flip(lax.dynamic_slice_in_dim(x, valid - 1, side, axis), axis)
+        x = lax.dynamic_update_slice_in_dim(x, strip, valid + side, axis)
+    return x
 
 
-def _enlarged(x: Array, kernel: Array, padding: str) -> Array:
+def _enlarged(x: Array, kernel: Array, padding: str, size: Size | None) -> Array:
     """Enlarges a map twofold by nearest neighbours and convolves it, as four small convolutions.
 
     An output pixel sees only 2×2 pixels of the map before it was enlarged, so the taps of the 3×3
@@ -248,7 +354,7 @@ def _enlarged(x: Array, kernel: Array, padding: str) -> Array:
     """
     h, w, _ = x.shape
     mode = "edge" if padding == "reflect" else "constant"
-    padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
+    padded = jnp.pad(_continued(x, 0, size), ((1, 1), (1, 1), (0, 0)), mode=mode)
 
     def fold(kernel: Array, axis: int, place: int) -> Array:
         first, middle, last = jnp.split(kernel, 3, axis)

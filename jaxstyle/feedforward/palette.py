@@ -29,18 +29,21 @@ def measure_colors(image: Array) -> dict[str, Array]:
     return {"mean": mean, "covariance": covariance}
 
 
-def move_colors(image: Array, colors: Mapping[str, Any], style: Array) -> Array:
+def move_colors(
+    image: Array, colors: Mapping[str, Any], style: Array, inside: Array | None = None
+) -> Array:
     """Gives an image the colours of paintings.
 
     Args:
       image: `[H, W, 3]` in [0, 1].
       colors: `mean` `[N, 3]` and `covariance` `[N, 3, 3]` of the paintings.
       style: how much each painting counts, `[N]` or `[H, W, N]`.
+      inside: `[H, W, 1]`, which pixels belong to the picture; None for all of them.
 
     Returns:
       `[H, W, 3]`, not clipped: the image in the colours of each painting, weighed.
     """
-    mean, covariance = mean_and_covariance(image)
+    mean, covariance = mean_and_covariance(image, inside=inside)
     matrices = jax.vmap(lambda target: color_map(covariance, target, "symmetric"))(
         colors["covariance"]
     )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxstyle._common import files, interrupts
+from jaxstyle._common import files, interrupts, sharding
 from jaxstyle._common.reading import LARGEST, open_regular
 from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
@@ -77,7 +77,8 @@ class Trainer:
       architecture: of the network.
       photographs: what it paints while it learns.
       make_teacher: returns a stage's teacher.
-      schedule: how it goes.
+      schedule: how it goes. The pictures of a step are spread over the local devices if their
+        number allows.
       mask: what may change; see `training.update`.
 
     Attributes:
@@ -98,6 +99,11 @@ class Trainer:
         self.schedule, self.architecture = schedule, architecture
         self._photographs, self._make_teacher, self._mask = photographs, make_teacher, mask
         self._teacher: tuple[Stage, Teacher] | None = None
+        devices = jax.local_devices()
+        self._spread = len(devices) > 1 and schedule.batch % len(devices) == 0
+        self._each, self._all = sharding.batch_shardings(devices)
+        if self._spread:
+            self.state = jax.device_put(self.state, self._all)
 
     @property
     def step(self) -> int:
@@ -133,12 +139,18 @@ class Trainer:
         ]
         last = count_styles(self.state.params)
         styles = rng.integers(teacher.first, last, size=schedule.batch)
-        return jnp.asarray(np.stack(squares)), jnp.asarray(styles)
+        batch = jnp.asarray(np.stack(squares)), jnp.asarray(styles)
+        return jax.device_put(batch, self._each) if self._spread else batch
 
     def _teacher_of(self, stage: Stage) -> Teacher:
         if self._teacher is None or self._teacher[0] != stage:
             self._teacher = None  # so that only one is in memory
-            self._teacher = stage, self._make_teacher(stage)
+            teacher = self._make_teacher(stage)
+            if self._spread:
+                arrays = teacher.params, teacher.weights, teacher.styles
+                params, weights, styles = jax.device_put(arrays, self._all)
+                teacher = teacher._replace(params=params, weights=weights, styles=styles)
+            self._teacher = stage, teacher
         return self._teacher[1]
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
@@ -173,7 +185,8 @@ class Trainer:
                 raise ValueError("its arrays have other shapes")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(checkpoint.path, error) from None
-        self.state = jax.tree.map(jnp.asarray, TrainState(*state))
+        found = jax.tree.map(jnp.asarray, TrainState(*state))
+        self.state = jax.device_put(found, self._all) if self._spread else found
 
 
 class Checkpoint(NamedTuple):

@@ -289,17 +289,24 @@ def _match_histogram(image: Array, target: Array) -> Array:
     return matched
 
 
-def mean_and_covariance(image: Array, eps: ArrayLike = 1e-5) -> tuple[Array, Array]:
+def mean_and_covariance(
+    image: Array, eps: ArrayLike = 1e-5, *, inside: Array | None = None
+) -> tuple[Array, Array]:
     """Returns the mean `[3]` and covariance `[3, 3]` of the colours of all pixels.
 
     Args:
       image: `[H, W, 3]`.
       eps: added to the variances.
+      inside: `[H, W, 1]`, which pixels count; None for all of them.
     """
-    mean = image.mean(axis=(0, 1))
-    centred = (image - mean[None, None]).reshape(-1, 3)
+    mean = jnp.mean(image, axis=(0, 1), where=inside)
+    centred = image - mean[None, None]
+    if inside is not None:
+        centred = jnp.where(inside, centred, 0)
+    count = image.shape[0] * image.shape[1] if inside is None else inside.sum()
+    centred = centred.reshape(-1, 3)
     product = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
-    return mean, product / centred.shape[0] + eps * jnp.eye(3, dtype=image.dtype)
+    return mean, product / count + eps * jnp.eye(3, dtype=image.dtype)
 
 
 @jax.custom_jvp

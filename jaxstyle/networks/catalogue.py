@@ -13,6 +13,7 @@ from typing import NamedTuple
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
 VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
 VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
+PAINTBOX = "paintbox"
 # The network that takes the place of one that is neither on this machine nor downloadable.
 SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
 _DESCRIPTIONS = {
@@ -23,6 +24,7 @@ _DESCRIPTIONS = {
     VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
     COMPACT: "a small network with VGG-19's layers, shipped with this package",
 }
+_FAST_DESCRIPTIONS = {PAINTBOX: "paints in one pass, in several styles; shipped with this package"}
 # The names under which a network's file may be found, our own first. The name only tells where to
 # look; the contents decide the layout.
 FILES = {
@@ -48,6 +50,8 @@ FILES = {
     VGG16_TORCHVISION: ("vgg16-torchvision.safetensors", "vgg16-397923af.pth"),
     COMPACT: ("compact.safetensors",),
 }
+# Networks that paint in one pass.
+FAST_FILES = {PAINTBOX: "paintbox.safetensors"}
 # PyTorch's file names carry the beginning of the file's SHA-256.
 PREFIXES = {
     "dcbb9e9d": "vgg19-dcbb9e9d.pth",
@@ -166,6 +170,16 @@ def find_params(name: str) -> Path | None:
     return next((path for path in candidates if os.path.isfile(path)), None)
 
 
+def find_fast_network(name: str) -> Path:
+    """Returns the file of a network that paints in one pass.
+
+    Args:
+      name: "auto" or "paintbox", which the package ships, or the path of a file.
+    """
+    file = FAST_FILES.get(PAINTBOX if name == "auto" else name)
+    return Path(name) if file is None else shipped() / file
+
+
 def network_status() -> tuple[NetworkStatus, ...]:
     """Lists the networks, and says which of them are on this machine.
 
@@ -175,7 +189,7 @@ def network_status() -> tuple[NetworkStatus, ...]:
     Raises:
       FileNotFoundError: if JAXSTYLE_PARAMS names nothing that exists.
     """
-    return tuple(
+    loss_networks = tuple(
         NetworkStatus(
             name,
             find_params(name),
@@ -183,6 +197,10 @@ def network_status() -> tuple[NetworkStatus, ...]:
             description,
         )
         for name, description in _DESCRIPTIONS.items()
+    )
+    return loss_networks + tuple(
+        NetworkStatus(name, find_fast_network(name), (), description)
+        for name, description in _FAST_DESCRIPTIONS.items()
     )
 
 

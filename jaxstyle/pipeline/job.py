@@ -34,11 +34,11 @@ class Job(NamedTuple):
         return size
 
     @property
-    def style_size(self) -> int:
-        """The longer side of the paintings."""
+    def style_size(self) -> int | None:
+        """The longer side of the paintings; None where it is that of the picture."""
         options = self.recipe.options
-        size: float = options.get("style-size", options["size"]) * options.get("style-scale", 1.0)
-        return max(1, round(size))
+        size: float | None = options.get("style-size", options.get("size"))
+        return None if size is None else max(1, round(size * options.get("style-scale", 1.0)))
 
     @property
     def named_files(self) -> list[tuple[str, Path]]:

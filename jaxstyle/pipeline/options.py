@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 
 from jaxstyle import solvers
 from jaxstyle.errors import OptionError
+from jaxstyle.feedforward.architecture import ARCHITECTURES
 from jaxstyle.losses.guidance import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
-from jaxstyle.networks.catalogue import FILES, SOURCES
+from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX, SOURCES
 from jaxstyle.networks.convolution import Convolution, Padding
 from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
@@ -98,13 +99,25 @@ def _rows() -> tuple[Option, ...]:
         Option("size", size, "set the longer side in pixels", "picture", every, "N", "512"),
         run("size", size, "set the longer side in pixels", "picture", ("demo",), "N", "320"),
         Option("size", size, "set the longer side in pixels", "picture", apply, "N",
-               "the photograph's"),
+               "the photograph's, for quick 512"),
         run("size", whole(32, 2**12), "train on squares of this side, in pixels", "picture", train,
             "N", "192"),
         run("content-weight", NOT_NEGATIVE, "multiply the photograph's weight", "picture", train,
             "X", "1"),
         run("seed", whole(0, 2**32 - 1), "draw all that is random with this seed", "picture", train,
             "N", "0"),
+        run("content-layers", Layers(), "compare the photograph at these layers, each with a "
+            "weight", "picture", train, "L=X,…", "the recipe's"),
+        run("style-layers", Layers(), "compare the paintings at these layers, each with a weight",
+            "style", train, "L=X,…", "the recipe's"),
+        run("style-weight", NOT_NEGATIVE, "multiply the paintings' weight", "style", train, "X",
+            "1"),
+        run("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
+            "style", train, "NAME", "gram"),
+        run("tv", Choice(get_args(TotalVariation)), "smooth with this kind of total variation",
+            "picture", train, "KIND", "the recipe's"),
+        run("tv-weight", NOT_NEGATIVE, "set the weight of the total variation, which smooths",
+            "picture", train, "X", "the recipe's"),
         Option("strength", Number(most=1), "lay so much of the painting over the photograph, 0 to "
                "1", "picture", apply, "X", "1"),
         Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",
@@ -138,13 +151,15 @@ def _rows() -> tuple[Option, ...]:
         # style
         Option("style", Kind(), "paint in this style of the network", "style", apply, "NAME",
                "its first"),
+        Option("painting", FileName(role="style"), "paint like this painting, or polish after it",
+               "style", apply, "FILE"),
         Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
         Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",
                "style", styled, "L=X,…", "the recipe's"),
         Option("style-size", size, "set the painting's longer side, which sets the size of the "
-               "strokes", "style", styled, "N", "that of the picture"),
+               "strokes", "style", (*styled, "apply"), "N", "that of the picture"),
         Option("style-scale", Number(most=100, above=True), "scale the painting, and the strokes "
                "with it", "style", stylize, "X", "1"),
         Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
@@ -180,13 +195,29 @@ def _rows() -> tuple[Option, ...]:
         run("minutes", POSITIVE, "make as many steps as fit into so many minutes", "method", train,
             "N", "30"),
         run("steps", count, "make so many steps", "method", train, "N", "by the minutes"),
+        run("architecture", Choice(tuple(ARCHITECTURES)), "draw a network of this form", "method",
+            train, "NAME", "small"),
+        run("batch", count, "paint so many photographs per step", "method", train, "N",
+            "one per device"),
+        run("learning-rate", POSITIVE, "set the highest step of Adam", "method", train, "X",
+            "0.001"),
+        run("pooling", Choice(get_args(Pooling)), "choose how the loss network pools", "method",
+            train, "HOW", "the recipe's"),
+        run("padding", Choice(get_args(Padding)), "choose how the loss network pads pictures",
+            "method", train, "HOW", "the recipe's"),
         run("from", FileName(), "begin with the network in this file", "method", train, "NET"),
         run("new-styles-only", Flag(), "add the paintings to its styles, and leave the others as "
             "they are", "method", train),
         run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "
             f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
-        Option("fast-network", FileName(), "paint with the network in this file", "method", apply,
-               "FILE"),
+        Option("fast-network", FileName(names=("auto", *FAST_FILES)), "paint with this network: "
+               f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method", apply,
+               "NAME", PAINTBOX),
+        Option("method", Choice(("network", "quick")), "paint with a network, or quick: in the "
+               "painting's colours, and polished", "method", apply, "HOW",
+               "quick with a painting"),
+        Option("polish", whole(0), "make so many steps of optimisation afterwards", "method", apply,
+               "N", "0, for quick 10"),
         Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),
         run("steps", count, "make so many steps", "method", ("demo",), "N", "80"),
         Option("solver", Choice(tuple(solvers.SOLVERS)), "minimise by this method", "method", every,
@@ -234,10 +265,11 @@ def _rows() -> tuple[Option, ...]:
         run("dry-run", Flag(), "print what would be done and the memory it takes", "output",
             (*made, "sweep")),
         run("json", Flag(), "print a machine-readable summary", "output",
-            (*_LISTED, "weights list", "weights verify")),
+            (*_LISTED, "export", "weights list", "weights verify")),
         run("quiet", Flag(), "print no progress and no summary", "output", _LISTED),
         run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
             "OUT"),
+        run("output", FileName(), "write this .onnx file", "output", ("export",), "OUT"),
         run("style-names", Names(), "name the styles of a network that paints in one pass",
             "output", ("weights convert",), "NAME,…", "style1 and so on"),
         run("layout", Choice(("auto", *LAYOUTS)), "read the file in this layout", "output",

@@ -1,10 +1,15 @@
-"""The method of one pass: a network that was trained beforehand paints the picture."""
+"""The methods that paint at once: a network's single pass, or the painting's colours and a polish.
+
+The first picture is what a network makes of the photograph, or the photograph in the painting's
+colours, which a formula gives (`quick`). Some steps of optimisation may follow; see
+`jaxstyle.pipeline.polish`.
+"""
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +17,29 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle.errors import OptionError, naming, usage_errors
+from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import load_network, notes_of, read_notes, weigh_styles
-from jaxstyle.feedforward.network import paint
+from jaxstyle.feedforward.network import paint, takes_size
+from jaxstyle.image.color import match_color
+from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan, peak_memory
 from jaxstyle.pipeline.method import Forms, Reports
+from jaxstyle.pipeline.polish import measure_painting, plan_polish, polish, polisher
 from jaxstyle.solvers import Info
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
     from jaxstyle.pipeline.studio import Studio
+
+First = Literal["network", "quick"]
+"""What makes the first picture: a network, or the painting's colours."""
+
+QUICK_STEPS = 10
+_QUICK_SIZE = 512  # the longer side, as for `stylize`
+_SMALLEST = 64  # sides from here on share programs
 
 
 class Program(NamedTuple):
@@ -32,16 +47,18 @@ class Program(NamedTuple):
 
     Attributes:
       network: the key of the network.
-      shape: height and width of the pictures.
+      shape: height and width that the pictures fit into.
+      polish: steps after the first picture.
     """
 
     network: tuple[Any, ...]
     shape: tuple[int, int]
+    polish: int
 
     @property
     def num_steps(self) -> int:
-        """One pass."""
-        return 1
+        """The first picture, and the steps after it."""
+        return 1 + self.polish
 
     @property
     def text(self) -> str:
@@ -51,37 +68,41 @@ class Program(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Painting:
-    """How a picture is painted in one pass.
+    """How a picture is painted.
 
     Attributes:
+      first: what makes the first picture.
       blend: how much each style counts, by name; None for the network's first.
       strength: how much of the painting is laid over the photograph, 0 to 1.
+      polish: steps of optimisation after the first picture.
       architecture: of the network, once it is known.
       weights: how much each of the network's styles counts, once they are known.
     """
 
+    first: First
     blend: tuple[tuple[str, float], ...] | None
     strength: float
+    polish: int
     architecture: Architecture | None = None
     weights: tuple[float, ...] = ()
 
     @property
     def num_steps(self) -> int:
-        """One pass."""
-        return 1
+        """The first picture, and the steps after it."""
+        return 1 + self.polish
 
     def network_key(self, options: Mapping[str, Any]) -> tuple[Any, ...]:
         """Returns what decides the network: jobs with equal keys share it."""
-        return (options["fast-network"],)
+        return (options["fast-network"],) if self.first == "network" else ()
 
     def program(self, job: "Job", shape: tuple[int, int]) -> Program:
         """Returns the program of a job whose picture has a height and width."""
-        return Program(job.network_key, shape)
+        return Program(job.network_key, round_up(shape), self.polish)
 
     def find_network(
         self, options: Mapping[str, Any], images: Sequence[Array], *, download: bool
     ) -> Network:
-        """Returns the network of a file.
+        """Returns the network of a file, or the one that polishes where no other is needed.
 
         Args:
           options: of the recipe.
@@ -92,8 +113,10 @@ class Painting:
           FileFormatError: if the file holds no such network.
           OSError: if it cannot be read.
         """
-        path = Path(options["fast-network"])
+        if self.first == "quick":
+            return polisher().network
         with naming("fast-network"):
+            path = find_fast_network(options["fast-network"])
             network = load_network(path)
         return Network(network.params, path.stem, path, notes_of(network))
 
@@ -103,6 +126,8 @@ class Painting:
         Raises:
           OptionError: if the network has no such style; the message lists those that it has.
         """
+        if self.first == "quick":
+            return self, options
         architecture, styles = read_notes(network.path, network.metadata)
         with usage_errors("blend" if "blend" in options else "style"):
             weights = weigh_styles(styles, None if self.blend is None else dict(self.blend))
@@ -113,23 +138,35 @@ class Painting:
         """Reads the header of a job's photograph: in a large folder, each is decoded once.
 
         Raises:
-          OSError, FileFormatError: if it cannot be read.
+          OSError, FileFormatError: if a picture cannot be read.
+          OptionError: if nothing is known of the painting that the picture is polished after.
         """
-        studio.shape(job)
+        shape = studio.shape(job)
+        if file := _painting(job):
+            studio.sources.load(file, _style_size(job, shape))
+        elif self.polish:
+            _statistics_of(studio.suited(job)[1].path)
 
     def choose_width(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> int:
         """Returns one: a pass over one picture keeps a machine busy."""
         return 1
 
     def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
-        """Returns the memory that a pass over a picture takes."""
+        """Returns the memory that a picture of a height and width takes."""
         method, network = _suited(studio, job)
-        image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
-        program = _paint.lower(
-            network.params, image, np.asarray(method.weights, np.float32), np.float32(1),
-            architecture=method.architecture,
-        ).compile()  # fmt: skip
-        return MemoryPlan(0, peak_memory(program))
+        peak = 0
+        if self.first == "network":
+            image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
+            assert method.architecture is not None
+            size = np.array(shape) if _shares(method.architecture, shape) else None
+            program = _paint.lower(
+                network.params, image, np.asarray(method.weights, np.float32), size,
+                architecture=method.architecture,
+            ).compile()  # fmt: skip
+            peak = peak_memory(program)
+        if self.polish:
+            peak = max(peak, plan_polish(shape).total(1))
+        return MemoryPlan(0, peak)
 
     def run(
         self,
@@ -148,18 +185,41 @@ class Painting:
             try:
                 method, network = _suited(studio, job)
                 assert job.content is not None
-                photograph = studio.sources.load(job.content, job.size).image
+                photograph = np.asarray(studio.sources.load(job.content, job.size).image)
+                painting = None
+                if file := _painting(job):
+                    loaded = studio.sources.load(file, _style_size(job, photograph.shape))
+                    painting = jnp.asarray(loaded.image)
+                style = method._style(network, painting) if self.polish else {}
             except Exception as error:
                 if on_error is None:
                     raise
                 on_error(i, error)
                 continue
-            image = _paint(
-                network.params, photograph, np.asarray(method.weights, np.float32),
-                np.float32(method.strength), architecture=method.architecture,
-            )  # fmt: skip
+            if self.first == "quick":
+                image = _in_colors_of(painting, photograph)
+            else:
+                image = paint_into(program.shape, network.params, photograph, method)
             finite = bool(np.isfinite(np.asarray(image)).all())
-            yield Reports(1, {i: image}, {i: _unjudged(finite)})
+            yield Reports(1, {i: self._laid_over(photograph, image)}, {i: _unjudged(finite)})
+            if not (self.polish and finite):
+                continue
+            steps = polish(image, jnp.asarray(photograph), style, self.polish)
+            for step, (image, info) in enumerate(steps, 2):
+                yield Reports(step, {i: self._laid_over(photograph, image)}, {i: info})
+
+    def _style(self, network: Network, painting: Array | None) -> dict[str, Any]:
+        """Returns the statistics that the picture is polished after."""
+        if painting is not None:
+            return measure_painting(painting)
+        known = _statistics_of(network.path)
+        return {
+            layer: jnp.tensordot(np.asarray(self.weights, np.float32), each, 1, precision="highest")
+            for layer, each in known.items()
+        }
+
+    def _laid_over(self, photograph: ArrayLike, image: Array) -> Array:
+        return image if self.strength == 1 else _lay_over(photograph, image, self.strength)
 
 
 def make_painting(
@@ -174,17 +234,92 @@ def make_painting(
     Raises:
       OptionError: if they contradict each other.
     """
+    painting = given.get("painting")
+    if painting is None:
+        first: First = given.get("method", "network")
+    else:
+        first = given.get("method", "network" if _of_networks(given) else "quick")
+    if first == "quick":
+        if painting is None:
+            raise OptionError("{} quick needs {}, the painting's file", "method", "painting")
+        for name in ("fast-network", "style", "blend"):
+            if name in given:
+                raise OptionError("{} is for networks; leave it or {} out", name, "painting")
+        defaults: dict[str, Any] = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
+    else:
+        if painting is not None and not given.get("polish"):
+            raise OptionError(
+                "{} tells a network's picture what to be polished after; give {} N too, or {} "
+                "quick", "painting", "polish", "method",
+            )  # fmt: skip
+        if painting is None and "style-size" in given:
+            raise OptionError("{} needs {} beside it", "style-size", "painting")
+        defaults = {"fast-network": "auto", "polish": 0}
     if "style" in given and "blend" in given:
         raise OptionError("{} and {} contradict each other; leave one out", "style", "blend")
+    filled = {**defaults, "method": first, **filled}
     blend = {filled["style"]: 1.0} if "style" in given else filled.get("blend")
     shares = None if blend is None else tuple(blend.items())
-    return Painting(shares, filled.get("strength", 1.0)), filled
+    return Painting(first, shares, filled.get("strength", 1.0), filled["polish"]), filled
+
+
+def _of_networks(given: Mapping[str, Any]) -> bool:
+    """Tells whether options are given that only a network has."""
+    return any(name in given for name in ("fast-network", "style", "blend"))
+
+
+def _painting(job: "Job") -> Path | None:
+    """Returns the file of the painting that a job names."""
+    named: str | None = job.recipe.options.get("painting")
+    return None if named is None else Path(named)
+
+
+def _style_size(job: "Job", shape: Sequence[int]) -> int:
+    """Returns the longer side of a job's painting; by default, that of the picture."""
+    named: int | None = job.style_size
+    return max(shape[:2]) if named is None else named
+
+
+def _shares(architecture: Architecture, shape: tuple[int, int]) -> bool:
+    """Tells whether pictures of other sizes are painted by the program of a height and width."""
+    return takes_size(architecture) and min(shape) >= _SMALLEST
+
+
+def round_up(shape: tuple[int, int]) -> tuple[int, int]:
+    """Returns the height and width of the program for pictures of a height and width.
+
+    Each side is an eighth more at the most. Small pictures have programs of their own.
+    """
+    if min(shape) < _SMALLEST:
+        return shape
+    height, width = (-(-side // step) * step for side, step in ((s, _step(s)) for s in shape))
+    return height, width
+
+
+def _step(side: int) -> int:
+    return max(16, 1 << (side.bit_length() - 4))
+
+
+@functools.lru_cache(maxsize=2)
+def _statistics_of(path: Path) -> Mapping[str, Any]:
+    """Returns the statistics of the paintings that a network's file keeps.
+
+    Raises:
+      UsageError: if it keeps none.
+    """
+    network = load_network(path)
+    if not network.statistics:
+        raise UsageError(
+            f"{path}: this network does not know its paintings; name the painting with --painting, "
+            "or leave --polish out"
+        )
+    return network.statistics
 
 
 def _unjudged(finite: bool) -> Info:
     """Returns the `Info` of a start and of a pass that no loss has judged."""
-    zeros: Any = np.zeros(2, np.float32)
-    return Info(zeros, {}, zeros.astype(np.int32), cast(Array, np.array([True, finite])))
+    nothing, zeros = np.full(2, np.inf, np.float32), np.zeros(2, np.int32)
+    return Info(cast(Array, nothing), {}, cast(Array, zeros), cast(Array, np.array([True, finite])))
 
 
 def _suited(studio: "Studio", job: "Job") -> tuple[Painting, Network]:
@@ -193,16 +328,49 @@ def _suited(studio: "Studio", job: "Job") -> tuple[Painting, Network]:
     return recipe.method, network
 
 
+def paint_into(
+    shape: tuple[int, int],
+    params: Mapping[str, Any],
+    photograph: np.ndarray[Any, Any],
+    method: Painting,
+) -> Array:
+    """Returns what a network paints, by the program of a height and width."""
+    assert method.architecture is not None
+    weights = np.asarray(method.weights, np.float32)
+    height, width = photograph.shape[:2]
+    if not _shares(method.architecture, shape):
+        whole: Array = _paint(params, photograph, weights, None, architecture=method.architecture)
+        return whole
+    padding = ((0, shape[0] - height), (0, shape[1] - width), (0, 0))
+    image = np.pad(photograph, padding)
+    size = np.array([height, width])
+    found: Array = _paint(params, image, weights, size, architecture=method.architecture)
+    return found[:height, :width]
+
+
 @functools.partial(jax.jit, static_argnames="architecture")
 def _paint(
     params: Mapping[str, Any],
     photograph: ArrayLike,
     weights: ArrayLike,
-    strength: ArrayLike,
+    size: ArrayLike | None,
     *,
     architecture: Architecture,
 ) -> Array:
-    """Returns the painted picture, clipped, laid over the photograph."""
-    image = jnp.asarray(photograph)
-    painted = jnp.clip(paint(params, image, jnp.asarray(weights), architecture=architecture), 0, 1)
-    return image + strength * (painted - image)
+    """Returns the painted picture, clipped."""
+    painted = paint(
+        params, jnp.asarray(photograph), jnp.asarray(weights), architecture=architecture, size=size
+    )
+    return jnp.clip(painted, 0, 1)
+
+
+@jax.jit
+def _in_colors_of(painting: ArrayLike, photograph: ArrayLike) -> Array:
+    colored = match_color(jnp.asarray(photograph), jnp.asarray(painting), "symmetric")
+    return jnp.clip(colored, 0, 1)
+
+
+@jax.jit
+def _lay_over(photograph: ArrayLike, image: Array, strength: ArrayLike) -> Array:
+    lower = jnp.asarray(photograph)
+    return lower + strength * (image - lower)

@@ -76,6 +76,7 @@ def run_batch(
     sinks_of: Callable[[Job], Sequence[Sink]],
     *,
     tolerant: bool = False,
+    closing: Callable[[Callable[[], None]], object] = lambda close: close(),
 ) -> list[Outcome]:
     """Makes the pictures of a batch, until its last step or until no loss is finite.
 
@@ -85,6 +86,8 @@ def run_batch(
       sinks_of: returns the sinks of a job.
       tolerant: whether a job that cannot be prepared leaves the others to be made. By default its
         error is raised.
+      closing: is given what tells the sinks of the end, once every step is done. By default they
+        are told at once; another thread may also do it, and the outcomes are complete then.
 
     Returns:
       The outcome of each job.
@@ -124,7 +127,7 @@ def run_batch(
             if not _tell(watched, reports):
                 break
             interrupts.check()
-        _close(watched)
+        closing(lambda: _close(watched))
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):  # a second one leaves out what is not written
             _close(watched)

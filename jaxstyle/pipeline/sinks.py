@@ -49,7 +49,7 @@ class ProgressBar:
 
     def report(self, track: Track) -> None:
         """Moves the bar on, and shows the loss."""
-        if track.rows:
+        if track.rows and track.judged:
             summary = {name: f"{value:.3g}" for name, value in track.summary().items()}
             self._bar.set_postfix(summary, refresh=False)
         self._bar.update(track.step - self._shown)

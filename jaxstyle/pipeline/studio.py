@@ -154,17 +154,19 @@ class Studio:
         for program, jobs, width in batches:
             programs.setdefault((program, width), []).extend(jobs)
         facts = []
-        for (program, width), jobs in programs.items():
+        for (program, lanes), jobs in programs.items():
             _, network = self.suited(jobs[0])
             memory = jobs[0].recipe.method.plan(self, jobs[0], program.shape)
+            sizes = {self.shape(job) for job in jobs}
+            height, width = sizes.pop() if len(sizes) == 1 else program.shape
             facts.append({
                 "pictures": len(jobs),
-                "width": program.shape[1],
-                "height": program.shape[0],
+                "width": width,
+                "height": height,
                 "steps": program.num_steps,
                 "network": network.name,
-                "lanes": width,
-                "bytes": memory.total(width),
+                "lanes": lanes,
+                "bytes": memory.total(lanes),
                 "bytes_per_lane": memory.per_lane,
                 "devices": len(jax.local_devices()),
             })  # fmt: skip

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from jaxstyle import samples
 from jaxstyle._common import interrupts
-from jaxstyle.errors import UsageError
-from jaxstyle.feedforward.architecture import SMALL, Architecture
+from jaxstyle.errors import UsageError, usage_errors
+from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, save_network
 from jaxstyle.feedforward.network import init_network, paint
 from jaxstyle.feedforward.palette import measure_colors
@@ -29,9 +29,12 @@ from jaxstyle.feedforward.photographs import Photographs
 from jaxstyle.feedforward.trainer import Schedule, Stage, Trainer, read_checkpoint
 from jaxstyle.feedforward.training import Report, Teacher, make_teacher
 from jaxstyle.image.io import load_image, save_image
+from jaxstyle.networks import vgg
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.presets import get_preset
+from jaxstyle.pipeline.optimise_options import make_spec, make_weights
+from jaxstyle.pipeline.polish import measure_painting
 
 _log = logging.getLogger("jaxstyle")
 
@@ -59,6 +62,10 @@ class Plan(NamedTuple):
       only_new: whether the paintings are added to the styles of `origin`, and nothing else of it
         changes.
       resume: whether to go on from the checkpoint.
+      architecture: of a network that begins anew; see `ARCHITECTURES`.
+      batch: photographs per step.
+      rate: the highest learning rate.
+      options: what is compared, as for a picture: layers, statistic and weights.
     """
 
     paintings: Sequence[Path]
@@ -73,6 +80,10 @@ class Plan(NamedTuple):
     origin: FastNetwork | None = None
     only_new: bool = False
     resume: bool = False
+    architecture: str = "small"
+    batch: int = 1
+    rate: float = 1e-3
+    options: Mapping[str, Any] = {}
 
 
 class Moment(NamedTuple):
@@ -109,6 +120,7 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
     """
     images = [load_image(path, size=PAINTING_SIDE) for path in plan.paintings]
     form, params, styles, mask = _begin(plan, images)
+    statistics = _all_statistics(plan, images)
     checkpoint = checkpoint_of(plan.output)
     settings = _settings(plan)
     before = read_checkpoint(checkpoint) if plan.resume and checkpoint.exists() else None
@@ -122,7 +134,8 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
         trainer.go_on(before)
 
     def save() -> FastNetwork:
-        network = _network(plan, form, trainer.state.average, styles, trainer.step)
+        average = trainer.state.average
+        network = _network(plan, form, average, styles, statistics, trainer.step)
         save_network(plan.output, network)
         return network
 
@@ -160,8 +173,9 @@ def teacher_for(
     side: int,
     content_weight: float = CONTENT,
     first: int = 0,
+    options: Mapping[str, Any] = {},
 ) -> Teacher:
-    """Returns what judges a training: the recipe that suits a loss network.
+    """Returns what judges a training: the recipe that suits a loss network, changed by options.
 
     Args:
       judge: the loss network.
@@ -169,11 +183,18 @@ def teacher_for(
       side: of the squares.
       content_weight: a factor of the photograph's weight in the recipe.
       first: the number of the first painting among the network's styles.
+      options: as for a picture: `style-layers`, `statistic` and so on.
+
+    Raises:
+      OptionError: if the network lacks a layer.
     """
     preset = get_preset(COMPACT if judge.metadata["network"] == COMPACT else "default")
-    weights: Any = preset.weights(judge.params, (side, side)).resolve(preset.spec)
+    spec = make_spec("stylize", preset.spec, options)
+    with usage_errors("network"):
+        vgg.check_layers(spec.layers, vgg.network_widths(judge.params))
+    weights: Any = make_weights(preset, spec, options, judge.params, (side, side))
     weights = dataclasses.replace(weights, content=content_weight * weights.content)
-    return make_teacher(judge.params, images, side, spec=preset.spec, weights=weights, first=first)
+    return make_teacher(judge.params, images, side, spec=spec, weights=weights, first=first)
 
 
 def paint_sheet(
@@ -202,8 +223,9 @@ def _begin(
     names = [path.stem for path in plan.paintings]
     new = tuple(Style(name) for name in names)
     if plan.origin is None:
-        drawn = init_network(jax.random.key(plan.seed), SMALL, styles=len(images))
-        return SMALL, drawn | {"colors": colors}, new, None
+        form = ARCHITECTURES[plan.architecture]
+        drawn = init_network(jax.random.key(plan.seed), form, styles=len(images))
+        return form, _with_colors(form, drawn, colors), new, None
     form, before = plan.origin.architecture, plan.origin.params
     kept = plan.origin.styles if plan.only_new else ()
     double = {style.name for style in kept} & set(names)
@@ -233,6 +255,11 @@ def _begin(
     return form, params, kept + new, mask if plan.only_new else None
 
 
+def _with_colors(form: Architecture, params: dict[str, Any], colors: Any) -> dict[str, Any]:
+    """Returns the parameters, with the paintings' colours if the network works in them."""
+    return params | {"colors": colors} if form.output == "residual" else params
+
+
 def _trainer(
     plan: Plan,
     form: Architecture,
@@ -241,12 +268,15 @@ def _trainer(
     mask: Any,
     steps: int,
 ) -> Trainer:
-    schedule = Schedule((Stage(plan.judge.name, plan.side, steps),), seed=plan.seed)
+    schedule = Schedule(
+        (Stage(plan.judge.name, plan.side, steps),),
+        batch=plan.batch, rate=plan.rate, seed=plan.seed,
+    )  # fmt: skip
     first = len(plan.origin.styles) if plan.origin is not None and plan.only_new else 0
 
     def teacher(stage: Stage) -> Teacher:
         weight = CONTENT * plan.content_weight
-        return teacher_for(plan.judge, images, stage.side, weight, first)
+        return teacher_for(plan.judge, images, stage.side, weight, first, plan.options)
 
     return Trainer(params, form, plan.photographs, teacher, schedule, mask)
 
@@ -268,11 +298,46 @@ def _steps_that_fit(
     return max(100, round(60 * plan.minutes / max(seconds, 1e-4)))
 
 
-def _network(
-    plan: Plan, form: Architecture, params: Any, styles: tuple[Style, ...], steps: int
+def describe_network(
+    form: Architecture,
+    params: Any,
+    styles: tuple[Style, ...],
+    statistics: Mapping[str, Any],
+    metadata: Mapping[str, str],
 ) -> FastNetwork:
+    """Returns a network as its file holds it, with a thumbnail of each style.
+
+    Args:
+      form: its architecture.
+      params: its parameters.
+      styles: what it can paint like.
+      statistics: of the paintings, from `measure_paintings`.
+      metadata: how it was trained, and its licence.
+    """
     photograph = load_image(samples.LAKE, shape=_THUMBNAIL)
     rows = paint_sheet(form, params, [photograph]).reshape(len(styles), *_THUMBNAIL, 3)
+    thumbnails = np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8)
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax"))
+    host: dict[str, Any] = jax.device_get(params)
+    return FastNetwork(
+        host, form, styles, thumbnails, {**metadata, "versions": versions}, statistics
+    )
+
+
+def measure_paintings(images: Sequence[Array]) -> dict[str, Any]:
+    """Returns the statistics of paintings after which pictures are polished, `[N, C, C]` each."""
+    measured = [measure_painting(image) for image in images]
+    return {layer: np.stack([each[layer] for each in measured]) for layer in measured[0]}
+
+
+def _network(
+    plan: Plan,
+    form: Architecture,
+    params: Any,
+    styles: tuple[Style, ...],
+    statistics: Mapping[str, Any],
+    steps: int,
+) -> FastNetwork:
     before = {} if plan.origin is None else dict(plan.origin.metadata)
     metadata = before | {
         "steps": str(steps),
@@ -280,11 +345,19 @@ def _network(
         "content_weight": f"{CONTENT * plan.content_weight:g}",
         "photographs": str(len(plan.photographs.pictures)),
         "side": str(plan.side),
-        "versions": ", ".join(f"{name} {version(name)}" for name in ("jax", "flax")),
     }
-    thumbnails = np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8)
-    host: dict[str, Any] = jax.device_get(params)
-    return FastNetwork(host, form, styles, thumbnails, metadata)
+    return describe_network(form, params, styles, statistics, metadata)
+
+
+def _all_statistics(plan: Plan, images: Sequence[Array]) -> Mapping[str, Any]:
+    """Returns the statistics of a network's paintings, none where the first ones' are unknown."""
+    new = measure_paintings(images)
+    if plan.origin is None or not plan.only_new:
+        return new
+    kept = plan.origin.statistics
+    if kept.keys() != new.keys():
+        return {}
+    return {layer: np.concatenate([kept[layer], new[layer]]) for layer in new}
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
@@ -298,6 +371,10 @@ def _settings(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "origin": None if plan.origin is None else [style.name for style in plan.origin.styles],
         "only_new": plan.only_new,
+        "architecture": plan.architecture,
+        "batch": plan.batch,
+        "rate": plan.rate,
+        "options": {name: str(value) for name, value in sorted(plan.options.items())},
     }
 
 

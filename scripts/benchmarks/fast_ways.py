@@ -7,10 +7,12 @@ every pair and way there is a line of JSON: the judge's objective, how many of i
 steps reach that objective ("worth"), the content term relative to that of the optimiser's last
 step, and what is left of the photograph's own style loss, the mean over layers. A network that
 ignores the photograph has a low objective too, so look at the content. `--table` prints medians
-and extremes; `--sheets DIR` keeps the pictures.
+and extremes; `--pictures DIR` keeps the pictures, and what the optimiser has made, so that another
+run with other networks goes on from there. A network's pictures are also polished.
 """
 
 import argparse
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +31,7 @@ from jaxstyle.image.pixels import quantize
 from jaxstyle.losses.objective import ObjectiveValue
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.presets import get_preset
+from jaxstyle.pipeline.polish import polish
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, Case
 
@@ -39,8 +42,11 @@ PHOTOGRAPHS = [
 # The preset and its steps.
 WAYS = {
     "quick, 10": ("quick", 10), "quick, 20": ("quick", 20),
-    "compact, 10": ("compact", 10), "compact, 20": ("compact", 20), "compact, 50": ("compact", 50),
+    "compact, 20": ("compact", 20), "compact, 50": ("compact", 50),
+    "compact, 300": ("compact", 300),
 }  # fmt: skip
+ON_THE_WAY = (20, 50)  # steps of the judge's own optimiser
+POLISH = (10, 20)
 _paint = jax.jit(paint, static_argnames="architecture")
 
 
@@ -52,32 +58,44 @@ class Judge:
       content: the photograph.
       style: the painting.
       steps: of the optimiser that pictures are compared with.
+      kept: the file that keeps what the optimiser has made.
     """
 
-    def __init__(self, network: Network, content: Array, style: Array, steps: int):
+    def __init__(self, network: Network, content: Array, style: Array, steps: int, kept: Path):
         preset = get_preset("default")
         self._params, self._spec = network.params, preset.spec
         self._weights = preset.weights(network.params, content.shape[:2])
         self._targets = jaxstyle.compute_targets(network.params, content, style, preset.spec)
-        made = jaxstyle.stylize(
-            network.params, content, style, spec=preset.spec, weights=self._weights,
-            solver=preset.solver(), num_steps=steps,
-        )  # fmt: skip
-        self.losses = np.asarray(made.info.loss)
-        self.image = made.image
+        if not kept.exists():
+            made = jaxstyle.stylize(
+                network.params, content, style, spec=preset.spec, weights=self._weights,
+                solver=preset.solver(), num_steps=steps,
+            )  # fmt: skip
+            np.savez(kept, image=made.image, loss=made.info.loss, **made.info.terms)
+        with np.load(kept) as found:
+            self.image, self.losses = found["image"], found["loss"]
+            self._ways = {name: found[name] for name in found.files if "/" in name}
         self._photograph = self._value(content)
-        self._optimiser = self._value(made.image)
+        self._optimiser = self._value(self.image)
 
     def __call__(self, image: Array) -> Case:
         """Returns what is to be said of a picture."""
         value = self._value(image)
-        before, after = (_terms(each, "style/") for each in (self._photograph, value))
+        return self._described(value.terms, float(value.total))
+
+    def on_the_way(self, step: int) -> Case:
+        """Returns what is to be said of the optimiser's own picture after some steps."""
+        terms = {name: values[step] for name, values in self._ways.items()}
+        return self._described(terms, float(self.losses[step]))
+
+    def _described(self, terms: Mapping[str, Any], objective: float) -> Case:
+        before, after = _terms(self._photograph.terms, "style/"), _terms(terms, "style/")
         content, best = (
-            sum(_terms(each, "content/").values()) for each in (value, self._optimiser)
+            sum(_terms(each, "content/").values()) for each in (terms, self._optimiser.terms)
         )
         return {
-            "objective": float(value.total),
-            "worth": worth(self.losses, float(value.total)),
+            "objective": objective,
+            "worth": worth(self.losses, objective),
             "content": content / best,
             "style_left": float(np.mean([after[name] / before[name] for name in before])),
         }
@@ -109,8 +127,8 @@ def worth(losses: np.ndarray, objective: float) -> float:
     return float(after - (np.log(objective) - low) / (high - low))
 
 
-def _terms(value: ObjectiveValue, start: str) -> dict[str, float]:
-    return {name: float(term) for name, term in value.terms.items() if name.startswith(start)}
+def _terms(terms: Mapping[str, Any], start: str) -> dict[str, float]:
+    return {name: float(term) for name, term in terms.items() if name.startswith(start)}
 
 
 def pictures(
@@ -119,44 +137,60 @@ def pictures(
     painting: str,
     compact: Network,
     networks: Mapping[str, FastNetwork],
-) -> Iterator[tuple[str, Array]]:
-    """Yields the picture of each way."""
+) -> Iterator[tuple[str, Callable[[], Array]]]:
+    """Yields the name of each way, and what makes its picture."""
     for way, (name, steps) in WAYS.items():
         preset = get_preset(name)
         options: Any = preset.options(compact.params, content.shape[:2]) | {"num_steps": steps}
-        yield way, jaxstyle.stylize(compact.params, content, style, **options).image
+        yield way, lambda o=options: jaxstyle.stylize(compact.params, content, style, **o).image
+    known = painting.replace("_", "-")
     for name, network in networks.items():
-        if painting not in [each.name for each in network.styles]:
+        if known not in [each.name for each in network.styles]:
             continue
-        weights = jnp.asarray(network.weigh({painting: 1.0}))
-        yield name, _paint(network.params, content, weights, architecture=network.architecture)
+        weights = network.weigh({known: 1.0})
+
+        def pass_of(network: FastNetwork, weights: Any) -> Array:
+            return _paint(network.params, content, weights, architecture=network.architecture)
+
+        def polished(network: FastNetwork, weights: Any, steps: int) -> Array:
+            style = {layer: np.tensordot(weights, v, 1) for layer, v in network.statistics.items()}
+            first = pass_of(network, weights)
+            *_, (image, _) = polish(jnp.clip(first, 0, 1), content, style, steps)
+            return image
+
+        yield name, functools.partial(pass_of, network, weights)
+        for steps in POLISH:
+            yield f"{name}, polish {steps}", functools.partial(polished, network, weights, steps)
 
 
-def measure(options: argparse.Namespace, done: Callable[[Case], None], had: set[Any]) -> None:
-    """Measures the pairs that are not there yet, and hands each line out."""
+def measure(
+    options: argparse.Namespace, done: Callable[[Case], None], had: set[tuple[str, str, str]]
+) -> None:
+    """Measures what is not there yet, and hands each line out."""
     judge_network = load_network(options.judge, normalized=True)
     compact = load_network("compact")
     networks = {path.stem: load_fast(path) for path in options.networks}
+    options.pictures.mkdir(parents=True, exist_ok=True)
     for photograph in options.photographs:
         for painting in options.paintings:
-            if (photograph, painting) in had:
-                continue
             content, style = (
                 jaxstyle.load_image(options.data / folder / name, size=options.size)
                 for folder, name in (("content", photograph), ("style", painting))
             )
-            judge = Judge(judge_network, content, style, options.steps)
-            row = [content, judge.image]
-            for way, image in pictures(content, style, Path(painting).stem, compact, networks):
-                done(
-                    {"content_file": photograph, "style_file": painting, "way": way, **judge(image)}
-                )
-                row.append(image)
-            if options.sheets is not None:
-                options.sheets.mkdir(parents=True, exist_ok=True)
-                name = f"{Path(photograph).stem}--{Path(painting).stem}.png"
-                sheet = np.concatenate([np.clip(np.asarray(each), 0, 1) for each in row], axis=1)
-                jaxstyle.save_image(options.sheets / name, sheet)
+            pair = f"{Path(photograph).stem}--{Path(painting).stem}"
+            kept = options.pictures / f"{pair}.npz"
+            judge = Judge(judge_network, content, style, options.steps, kept)
+            names = {"content_file": photograph, "style_file": painting}
+            for step in ON_THE_WAY:
+                if (photograph, painting, way := f"VGG-19, {step}") not in had:
+                    done({**names, "way": way, **judge.on_the_way(step)})
+            for way, make in pictures(content, style, Path(painting).stem, compact, networks):
+                if (photograph, painting, way) in had:
+                    continue
+                image = make()
+                done({**names, "way": way, **judge(image)})
+                picture = np.clip(np.asarray(image), 0, 1)
+                jaxstyle.save_image(options.pictures / f"{pair}--{way}.png", picture)
 
 
 def print_table(lines: Sequence[Case]) -> None:
@@ -186,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=300, help="steps of the optimiser to compare with")
-    add("--sheets", type=Path, help="folder for a sheet of each pair")
+    add("--pictures", type=Path, default=Path("fast_ways"), help="folder for the pictures")
     options = parser.parse_args(arguments)
     text = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
     lines = [json.loads(line) for line in text.splitlines()]
@@ -198,7 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         def done(line: Case) -> None:
             print(json.dumps(line), file=file, flush=True)
 
-        measure(options, done, {(line["content_file"], line["style_file"]) for line in lines})
+        measure(
+            options,
+            done,
+            {(line["content_file"], line["style_file"], line["way"]) for line in lines},
+        )
 
 
 if __name__ == "__main__":

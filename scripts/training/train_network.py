@@ -4,7 +4,8 @@
 
 DATA holds the folders `photos` and `style`. The compact network judges the pictures at first, and
 VGG-19 for most of the time. WORK keeps a checkpoint, the loss curve and a sheet of what the network
-paints, and another run goes on from there.
+paints, and another run goes on from there. `--output` writes the network as `jaxstyle apply` reads
+it; a run that has nothing left to do writes it at once.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from jaxstyle._common.files import find_pictures
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.errors import UsageError
 from jaxstyle.feedforward.architecture import SMALL, Architecture
+from jaxstyle.feedforward.files import Style, save_network
 from jaxstyle.feedforward.layouts import read_published
 from jaxstyle.feedforward.network import init_network, paint
 from jaxstyle.feedforward.palette import measure_colors
@@ -34,10 +36,26 @@ from jaxstyle.feedforward.training import Report, Teacher
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
-from jaxstyle.pipeline.train import paint_sheet, teacher_for
+from jaxstyle.pipeline.train import (
+    describe_network,
+    measure_paintings,
+    paint_sheet,
+    teacher_for,
+)
 from scripts.command_line import add_data_option, make_parser
 
-STYLES = ("starry-night", "great-wave", "the-scream", "kandinsky_composition_vii", "swirls")
+# The styles, and what is said of them in the network's file.
+STYLES = {
+    "starry-night": "Vincent van Gogh, The Starry Night, 1889; public domain",
+    "great-wave": "Katsushika Hokusai, The Great Wave off Kanagawa, 1831; public domain",
+    "the-scream": "Edvard Munch, The Scream, 1893; public domain",
+    "kandinsky_composition_vii": "Wassily Kandinsky, Composition VII, 1913; public domain",
+    "swirls": "drawn by jaxstyle",
+}
+LICENCE = (
+    "Apache-2.0; the filters go on from those of Magenta's network of many styles (Apache-2.0), "
+    "and the VGG-19 of Simonyan and Zisserman (CC BY 4.0) judged the pictures"
+)
 # The teacher, the side of the squares and the share of the steps of each stage.
 STAGES = ((COMPACT, 128, 0.1), ("vgg19", 128, 0.6), ("vgg19", 192, 0.3))
 PAINTING_SIDE = 256
@@ -163,6 +181,22 @@ def train(options: argparse.Namespace) -> None:
         trainer.save(checkpoint, settings)
         if step % (4 * options.every) == 0 or step == schedule.steps:
             draw_sheet(form, trainer.state.average, held, options.work / "sheet.jpg")
+    if options.output is not None:
+        metadata = {
+            "source": "trained by scripts/training/train_network.py",
+            "licence": LICENCE,
+            "steps": str(trainer.step),
+            "judge": "compact, then vgg19",
+            "content_weight": f"{options.content:g}",
+            "photographs": str(len(photographs.pictures)),
+            "sides": ", ".join(str(side) for side in sorted({stage[1] for stage in STAGES})),
+        }
+        styles = tuple(Style(name.replace("_", "-"), STYLES.get(name, "")) for name in names)
+        statistics = measure_paintings(paintings)
+        save_network(
+            options.output,
+            describe_network(form, trainer.state.average, styles, statistics, metadata),
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -177,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         required=True,
         help="folder for the checkpoint, the curve and the sheet",
     )
+    add("--output", type=Path, help="write the network here, a .safetensors file")
     add("--filters", type=Path, help="Magenta's network of many styles, to begin with its filters")
     add("--styles", default=",".join(STYLES), help="names of paintings, with commas")
     add("--steps", type=int, default=60000, help="steps of all stages")

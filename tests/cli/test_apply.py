@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.command_line import done, pixels, write_picture
+from helpers.fast_networks import draw_network
 from safetensors.numpy import load_file
 
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.layouts import LAYOUTS
 from jaxstyle.feedforward.network import paint
+from jaxstyle.image.color import match_color
 from jaxstyle.image.io import load_image, read_settings
 from jaxstyle.networks.save import write_tensors
 
@@ -73,7 +75,9 @@ def test_what_is_said_for_programs_and_kept_in_the_picture(apply):
     assert (summary["width"], summary["height"], summary["command"]) == (48, 32, "apply")
     assert "loss" not in summary
     kept = read_settings("out.png")
-    assert kept["options"] == {"fast-network": "net.safetensors", "style": "night"}
+    assert kept["options"] == {
+        "fast-network": "net.safetensors", "method": "network", "polish": "0", "style": "night",
+    }  # fmt: skip
     assert kept["network"]["licence"] == "CC0"
     plan = json.loads(done(apply(LINE, dry_run=True, json=True)).out)
     assert plan["bytes"] > 32 * 48 * 3 * 4
@@ -129,10 +133,100 @@ def test_what_cannot_be_is_one_line(apply, options, status, says):
     assert not Path("out.png").exists()
 
 
-def test_without_a_network_it_says_what_is_missing(cli):
-    ran = cli("apply content.png -o out.png")
+def test_a_network_that_ships_paints_by_name(with_shipped):
+    ran = done(with_shipped("apply content.png -o out.png --style the-scream"))
+    assert ran.out.startswith("out.png: 48×32 pixels, painted in ")
+    ran = with_shipped("apply content.png -o out.png --style dawn")
     assert ran.status == 2
-    assert "--fast-network" in ran.err
+    assert "no style is called 'dawn'; there are starry-night" in ran.err
+
+
+def test_pictures_of_odd_sizes_are_those_of_one_size(apply, tmp_path):
+    """They share a program; the right picture is the one that `paint` makes of each alone."""
+    save_network("net.safetensors", draw_network(), dtype="float32")
+    network = load_network("net.safetensors")
+    Path("photos").mkdir()
+    sizes = {"a": (70, 91), "b": (80, 96), "c": (65, 83), "d": (20, 27)}
+    for name, (height, width) in sizes.items():
+        write_picture(f"photos/{name}.png", height, size=(width, height))
+    done(apply("apply photos -o made --fast-network net.safetensors --bit-depth 16"))
+    for name in sizes:
+        image = load_image(f"photos/{name}.png")
+        expected = paint(
+            network.params, image, jnp.array([1.0, 0.0]), architecture=network.architecture
+        )
+        np.testing.assert_allclose(
+            load_image(f"made/{name}.png"), np.clip(expected, 0, 1), atol=1e-4
+        )
+
+
+@pytest.mark.slow
+def test_quick_is_the_recipe_quick_at_the_same_size(with_shipped):
+    """On sides that are multiples of 32, where nothing is extended."""
+    write_picture("content.png", 1, size=(96, 64))
+    line = "--size 96 --bit-depth 16"
+    done(with_shipped(f"apply content.png -o a.png --painting style.png --polish 3 {line}"))
+    recipe = {"network": "compact", "size": None, "content_layers": None}
+    stylize = f"stylize content.png style.png -o b.png --preset quick {line}"
+    done(with_shipped(stylize, steps=3, **recipe))
+    np.testing.assert_allclose(load_image("a.png"), load_image("b.png"), atol=2e-3)
+    ran = done(
+        with_shipped(f"apply content.png -o none.png --painting style.png --polish 0 {line}")
+    )
+    assert "painted in" in ran.out
+    colored = match_color(load_image("content.png"), load_image("style.png", size=96), "symmetric")
+    np.testing.assert_allclose(load_image("none.png"), np.clip(colored, 0, 1), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_polish_lowers_the_loss_of_a_networks_picture(with_shipped):
+    """By what the network's file knows of its paintings, or by a painting's own file."""
+    write_picture("content.png", 1, size=(75, 50))
+    line = "apply content.png -o out.png --polish 4 --json"
+    summaries = [
+        json.loads(done(with_shipped(f"{line} {more}")).out)
+        for more in ("--style great-wave", "--blend great-wave=1,the-scream=1",
+                     "--fast-network paintbox --painting style.png --style-size 64")
+    ]  # fmt: skip
+    assert [each["steps"] for each in summaries] == [5, 5, 5]
+    assert pixels("out.png").shape[:2] == (50, 75)
+    first = json.loads(done(with_shipped("apply content.png -o one.png --polish 1 --json")).out)
+    assert summaries[0]["loss"] < first["loss"]
+
+
+def test_polish_needs_a_painting_that_the_file_does_not_know(apply):
+    ran = apply(LINE, polish=3)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "this network does not know its paintings; name the painting with --painting" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--method quick", "--method quick needs --painting, the painting's file"),
+        ("--method quick --painting style.png --style night",
+         "--style is for networks; leave it or --painting out"),
+        ("--painting style.png --style night", "give --polish N too, or --method quick"),
+        ("--style-size 64", "--style-size needs --painting beside it"),
+        ("--painting none.png", "none.png: no such file"),
+        ("--polish -1", "--polish: should be a whole number from 0"),
+    ],
+)  # fmt: skip
+def test_options_that_contradict_each_other_are_one_line(apply, options, says):
+    ran = apply(f"apply content.png -o out.png {options}")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert says in ran.err
+
+
+def test_a_picture_that_cannot_be_written_stops_no_other(apply):
+    """They are written by another thread, beside what is painted."""
+    Path("photos").mkdir()
+    for i, name in enumerate(["a.png", "b.png", "c.png"]):
+        write_picture(f"photos/{name}", i)
+    Path("made/b.png").mkdir(parents=True)
+    ran = apply("apply photos -o made --fast-network net.safetensors")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "made/b.png: is a folder" in ran.err
 
 
 def test_published_networks_are_converted_and_verified(cli):

@@ -348,7 +348,7 @@ def test_auto_falls_back_on_the_compact_network_and_says_so(cli, network, shippe
     assert (pixels("out.png") != first).any()
 
 
-@pytest.mark.usefixtures("shipped_compact")
+@pytest.mark.usefixtures("with_shipped")
 @pytest.mark.slow
 def test_demo_makes_a_picture_and_a_side_by_side(cli):
     ran = done(cli("demo", size=64, steps=2))
@@ -357,16 +357,20 @@ def test_demo_makes_a_picture_and_a_side_by_side(cli):
     assert "jaxstyle stylize photo.jpg painting.jpg -o out.png" in ran.out
     assert pixels("jaxstyle-demo.png").shape == (48, 64, 3)
     beside = pixels("jaxstyle-demo-side-by-side.png")
-    assert beside.shape == (48, 3 * 64 + 2 * 8, 3)
+    assert beside.shape == (48, 4 * 64 + 3 * 8, 3)
     np.testing.assert_array_equal(beside[:, -64:], pixels("jaxstyle-demo.png"))
+    fast = pixels("jaxstyle-demo-fast.png")
+    assert fast.shape == (48, 64, 3)
+    assert np.abs(fast - pixels("jaxstyle-demo.png").astype(float)).mean() < 64
     for name, column in (("lake", 0), ("swirls", 72)):
         sample = load_picture(getattr(samples, name.upper()), size=64).image
         shown = beside[:, column : column + 64] / 255
         assert np.abs(shown - sample).mean() < 0.02
     before = set(os.listdir())
     done(cli("demo --quiet", size=64, steps=2, output="mine.jpg"))
-    assert set(os.listdir()) - before == {"mine.jpg", "mine-side-by-side.jpg"}
-    assert json.loads(done(cli("demo --json", size=64, steps=2)).out)["steps"] == 2
+    assert set(os.listdir()) - before == {"mine.jpg", "mine-fast.jpg", "mine-side-by-side.jpg"}
+    fast, slow = done(cli("demo --json", size=64, steps=2)).out.splitlines()
+    assert (json.loads(fast)["command"], json.loads(slow)["steps"]) == ("apply", 2)
 
 
 def test_demo_refuses_what_it_cannot_write_before_it_starts(cli):

@@ -2,14 +2,16 @@
 
 import csv
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from helpers.command_line import done, pixels, write_picture
+from helpers.command_line import done, pixels, rows, write_picture
 
-from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
 from jaxstyle.pipeline import train as training
 
@@ -20,9 +22,15 @@ pytestmark = pytest.mark.usefixtures("compile_faster")
 TINY = Architecture(widths=(2, 3, 4), blocks=1, kernels=(3, 3))
 
 
+def _gram_of_pixels(painting):
+    return {"relu1_1": np.einsum("hwi,hwj->ij", painting, painting) / painting[..., 0].size}
+
+
 @pytest.fixture
 def train(cli, network, monkeypatch):
-    monkeypatch.setattr(training, "SMALL", TINY)
+    monkeypatch.setitem(training.ARCHITECTURES, "small", TINY)
+    # By the compact network it takes seconds.
+    monkeypatch.setattr(training, "measure_painting", _gram_of_pixels)
     Path("photos").mkdir()
     for i in range(8):
         write_picture(f"photos/{i}.png", i)
@@ -43,6 +51,8 @@ def train(cli, network, monkeypatch):
         (LINE, {"minutes": 3}, 2, "--steps and --minutes contradict each other"),
         (LINE, {"new_styles_only": True}, 2, "--new-styles-only needs --from beside it"),
         (LINE, {"from": "style.png"}, 1, "--from style.png: cannot be read as safetensors"),
+        (LINE, {"from": "style.png", "architecture": "large"}, 2,
+         "--architecture and --from contradict each other"),
         (LINE, {"trace": "style.png"}, 2, "--trace style.png: would overwrite style.png"),
         (LINE, {"preview": "none/a.png"}, 2, "--preview none/a.png: cannot write in none"),
         ("train style.png photos/../style.png --photos photos -o net.safetensors", {}, 2,
@@ -147,6 +157,49 @@ def test_new_styles_leave_the_others_as_they_are(train):
     ran = train(line, **{"from": "net.safetensors"}, new_styles_only=True)
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "the network has a style called style already; rename the painting" in ran.err
+
+
+@pytest.mark.slow
+def test_what_is_compared_the_form_and_the_batch_can_be_chosen(train):
+    chosen = {"content_layers": "relu2_1", "style_layers": "relu1_1=2,relu2_1",
+              "statistic": "covariance", "tv_weight": 3, "batch": 2,
+              "learning_rate": 3e-3}  # fmt: skip
+    done(train(steps=2, **chosen))
+    first = parameters("net.safetensors")
+    done(train(steps=2, **chosen | {"style_layers": "relu1_1=2", "tv_weight": 0}))
+    second = parameters("net.safetensors")
+    assert not np.array_equal(first["contract1"]["kernel"], second["contract1"]["kernel"])
+    done(train(steps=1, architecture="pastiche"))
+    assert load_network("net.safetensors").architecture == ARCHITECTURES["pastiche"]
+    done(train(steps=1, architecture="johnson"))
+    assert "colors" not in parameters("net.safetensors")
+
+
+DEVICES = """
+import sys
+import jax
+from jaxstyle.cli import main
+from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
+from jaxstyle.pipeline import train
+train.ARCHITECTURES["small"] = Architecture(widths=(2, 3, 4), blocks=1, kernels=(3, 3))
+assert len(jax.local_devices()) == int(sys.argv[1])
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_the_pictures_of_a_step_are_spread_over_the_devices(train, network):
+    """The right losses are those of a single device, after a step too."""
+    losses = {}
+    for count in (1, 4):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        line = f"{LINE} --network {network} --size 32 --steps 3 --batch 4 --quiet"
+        line += f" --trace {count}.csv"
+        environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        run = [sys.executable, "-c", DEVICES, str(count), *line.split()]
+        subprocess.run(run, env=environment, check=True)
+        losses[count] = [row["loss"] for row in rows(f"{count}.csv")]
+    assert losses[4] == pytest.approx(losses[1], rel=1e-3)
 
 
 @pytest.mark.slow

@@ -71,8 +71,10 @@ def write_network(
     return path
 
 
-def write_picture(path: Path | str, seed: int, mode: str = "RGB") -> None:
-    shape = (32, 48, len(mode))
+def write_picture(
+    path: Path | str, seed: int, mode: str = "RGB", *, size: tuple[int, int] = (48, 32)
+) -> None:
+    shape = (*size[::-1], len(mode))
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8)).save(path)
 
 

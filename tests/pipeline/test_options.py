@@ -24,7 +24,8 @@ EXAMPLES = {
     "style-weight": 10.0, "style-layers": {"relu1_1": 1.0, "pool2": 1e-3}, "style-size": 30,
     "style-scale": 1.25, "fine-style": "b.png", "keep": "m.png", "network": "compact", "steps": 7,
     "strength": 0.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
-    "fast-network": "net.safetensors", "history": 5, "preconditioning": 0.2, "learning-rate": 0.01,
+    "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
+    "preconditioning": 0.2, "learning-rate": 0.01,
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
@@ -66,7 +67,9 @@ def test_every_option_is_one_of_a_recipe(command, option):
         "preconditioning": {"solver": "lbfgs"}, "learning-rate": {"solver": "adam"},
     }.get(option.name, {})  # fmt: skip
     if command == "apply":
-        needs = {"fast-network": "net.safetensors"}
+        needs = {
+            "method": {"painting": "b.png"}, "style-size": {"painting": "b.png"},
+        }.get(option.name, {})  # fmt: skip
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)
     assert recipe.options[option.name] == given[option.name]

@@ -1,0 +1,114 @@
+"""Polish: a few steps of optimisation after a picture that was there at once.
+
+The compact network judges, by the recipe `quick`. Pictures are extended by their reflection to
+sides that are multiples of 32, so that a few programs serve all sizes.
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.targets import content_targets, measure_style
+from jaxstyle.networks.catalogue import COMPACT, find_params
+from jaxstyle.networks.load import Network, load_network
+from jaxstyle.optimization.descent import descend
+from jaxstyle.optimization.memory import MemoryPlan, plan_memory
+from jaxstyle.optimization.presets import get_preset
+from jaxstyle.solvers import Info, Solver
+
+_MULTIPLE = 32
+
+
+class Polisher(NamedTuple):
+    """What judges the pictures.
+
+    Attributes:
+      network: the compact network.
+      spec: what is compared.
+      solver: the solver.
+    """
+
+    network: Network
+    spec: LossSpec
+    solver: Solver
+
+    def weights(self, shape: tuple[int, int]) -> LossWeights:
+        """Returns the weights for pictures of a height and width."""
+        return get_preset("quick").weights(self.network.params, shape)
+
+
+def polisher() -> Polisher:
+    """Returns the judge, which ships with the package."""
+    return _polisher(find_params(COMPACT))
+
+
+@functools.lru_cache(maxsize=1)
+def _polisher(path: Path | None) -> Polisher:
+    preset = get_preset("quick")
+    network = load_network(COMPACT if path is None else str(path), normalized=True)
+    return Polisher(network._replace(name=COMPACT), preset.spec, preset.solver())
+
+
+def measure_painting(painting: Array) -> dict[str, Any]:
+    """Returns the statistics of a painting that `polish` brings a picture to.
+
+    Args:
+      painting: `[H, W, 3]`.
+
+    Returns:
+      `{layer: [C, C]}`, Gram matrices.
+    """
+    judge = polisher()
+    found: dict[str, Any] = measure_style(judge.network.params, painting, spec=judge.spec)
+    return found
+
+
+def plan_polish(shape: tuple[int, int]) -> MemoryPlan:
+    """Returns the memory that `polish` takes for a height and width."""
+    judge, (height, width) = polisher(), _extended(shape)
+    return plan_memory(judge.network.params, (height, width), spec=judge.spec, solver=judge.solver)
+
+
+def polish(
+    image: Array, photograph: Array, style: dict[str, Any], num_steps: int
+) -> Iterator[tuple[Array, Info]]:
+    """Makes steps from a picture towards the style of a painting and a photograph's content.
+
+    Args:
+      image: `[H, W, 3]`, the picture to begin with.
+      photograph: `[H, W, 3]`.
+      style: from `measure_painting`.
+      num_steps: steps of the solver.
+
+    Yields:
+      The picture after each step, clipped, and `Info` of the step.
+    """
+    judge = polisher()
+    height, width = image.shape[:2]
+    rows, columns = _extended((height, width))
+    around = ((0, rows - height), (0, columns - width), (0, 0))
+    start, content = (
+        jnp.asarray(np.pad(np.asarray(each), around, mode="symmetric"))
+        for each in (image, photograph)
+    )
+    targets = content_targets(judge.network.params, content, judge.spec)._replace(style=style)
+    weights = judge.weights((rows, columns))
+    steps = descend(
+        start, judge.network.params, targets, spec=judge.spec, weights=weights,
+        solver=judge.solver, num_steps=num_steps, every=1,
+    )  # fmt: skip
+    for progress in steps:
+        info = jax.tree.map(lambda leaf: np.asarray(leaf)[-1:], progress.info)
+        yield jnp.clip(progress.state.image[:height, :width], 0, 1), info
+
+
+def _extended(shape: tuple[int, int]) -> tuple[int, int]:
+    height, width = (-(-side // _MULTIPLE) * _MULTIPLE for side in shape)
+    return height, width
