@@ -55,7 +55,13 @@ def stylize(arguments: Arguments) -> int:
     output, options = Path(arguments["output"]), options_among("stylize", arguments)
     named = [*contents, *styles] == [Path(name) for name in (*given, *arguments["styles"])]
     if len(contents) == len(styles) == 1 and named and not output.is_dir():
-        return run_jobs([make_job("stylize", contents[0], styles[0], output, options)], arguments)
+        job = make_job("stylize", contents[0], styles[0], output, options)
+        if "preview" in arguments and "dry-run" not in arguments:
+            _check([job], arguments)
+            status = run_jobs([_preview_of(job, Path(arguments["preview"]))], _quietly(arguments))
+            if status:
+                return status
+        return run_jobs([job], arguments)
     asked = {Path(name) for name in (*given, *arguments["styles"])}
     for path in (*contents, *styles):
         if path in asked and not path.exists():
@@ -63,8 +69,8 @@ def stylize(arguments: Arguments) -> int:
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
     check_folder(output, names, "CONTENT--STYLE.png")
-    for option in ("trace", "resume", "animate"):
-        if option in arguments and len(names) > 1:
+    for option in ("trace", "resume", "animate", "preview"):
+        if option in arguments and (len(names) > 1 or option == "preview"):
             raise OptionError("{} is for a single picture; give one content and one style", option)
     make = functools.partial(make_job, "stylize", options=options)
     jobs = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
@@ -73,6 +79,21 @@ def stylize(arguments: Arguments) -> int:
     )
     with folder_for_results(output):
         return run_jobs(jobs, arguments)
+
+
+def _preview_of(job: Job, output: Path) -> Job:
+    """Returns the job of a quick first picture of another one's photograph and painting."""
+    options = {"painting": str(job.style), "method": "quick", "size": job.size}
+    kept = job.recipe.options
+    options |= {name: kept[name] for name in ("style-size",) if name in kept}
+    if kept.get("color") == "luminance":
+        options["color"] = "luminance"
+    return make_job("apply", job.content, None, output, options)
+
+
+def _quietly(arguments: Arguments) -> Arguments:
+    """Returns the arguments that also hold for a preview."""
+    return {name: arguments[name] for name in ("quality", "json", "quiet") if name in arguments}
 
 
 def texture(arguments: Arguments) -> int:
@@ -263,6 +284,9 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     if "trace" in arguments:
         with naming("trace"), usage_errors():
             files.check_writable(arguments["trace"])
+    if "preview" in arguments:
+        with naming("preview"), usage_errors("preview"):
+            io.check_output_path(arguments["preview"])
     if "animate" in arguments:
         with naming("animate"), usage_errors():
             check_animation_path(arguments["animate"])
@@ -276,7 +300,9 @@ def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
     """Returns the files that a run writes, those on the way only where they may be another."""
     outputs = [Output("output", job.output) for job in jobs]
     outputs += [
-        Output(name, Path(arguments[name])) for name in ("trace", "animate") if name in arguments
+        Output(name, Path(arguments[name]))
+        for name in ("trace", "animate", "preview")
+        if name in arguments
     ]
     if "resume" in arguments:
         outputs += [Output("resume", snapshot_of(job.output)) for job in jobs]

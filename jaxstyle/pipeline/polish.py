@@ -24,6 +24,7 @@ from jaxstyle.optimization.presets import get_preset
 from jaxstyle.solvers import Info, Solver
 
 _MULTIPLE = 32
+_LARGE = 2**21  # pixels from where on memory matters more than time
 
 
 class Polisher(NamedTuple):
@@ -38,6 +39,10 @@ class Polisher(NamedTuple):
     network: Network
     spec: LossSpec
     solver: Solver
+
+    def spec_at(self, shape: tuple[int, int]) -> LossSpec:
+        """Returns what is compared in pictures of a height and width: large ones in bands."""
+        return self.spec.with_vgg(memory="low") if shape[0] * shape[1] > _LARGE else self.spec
 
     def weights(self, shape: tuple[int, int]) -> LossWeights:
         """Returns the weights for pictures of a height and width."""
@@ -60,12 +65,15 @@ def measure_painting(painting: Array) -> dict[str, Any]:
     """Returns the statistics of a painting that `polish` brings a picture to.
 
     Args:
-      painting: `[H, W, 3]`.
+      painting: `[H, W, 3]`. One that is too small for the network is extended too.
 
     Returns:
       `{layer: [C, C]}`, Gram matrices.
     """
     judge = polisher()
+    if min(painting.shape[:2]) < _MULTIPLE:
+        rows, columns = (max(side, _MULTIPLE) for side in painting.shape[:2])
+        painting = _extend(painting, rows, columns)
     found: dict[str, Any] = measure_style(judge.network.params, painting, spec=judge.spec)
     return found
 
@@ -73,7 +81,9 @@ def measure_painting(painting: Array) -> dict[str, Any]:
 def plan_polish(shape: tuple[int, int]) -> MemoryPlan:
     """Returns the memory that `polish` takes for a height and width."""
     judge, (height, width) = polisher(), _extended(shape)
-    return plan_memory(judge.network.params, (height, width), spec=judge.spec, solver=judge.solver)
+    return plan_memory(
+        judge.network.params, (height, width), spec=judge.spec_at(shape), solver=judge.solver
+    )
 
 
 def polish(
@@ -93,20 +103,23 @@ def polish(
     judge = polisher()
     height, width = image.shape[:2]
     rows, columns = _extended((height, width))
-    around = ((0, rows - height), (0, columns - width), (0, 0))
-    start, content = (
-        jnp.asarray(np.pad(np.asarray(each), around, mode="symmetric"))
-        for each in (image, photograph)
-    )
-    targets = content_targets(judge.network.params, content, judge.spec)._replace(style=style)
+    start, content = (_extend(each, rows, columns) for each in (image, photograph))
+    spec = judge.spec_at((height, width))
+    targets = content_targets(judge.network.params, content, spec)._replace(style=style)
     weights = judge.weights((rows, columns))
     steps = descend(
-        start, judge.network.params, targets, spec=judge.spec, weights=weights,
+        start, judge.network.params, targets, spec=spec, weights=weights,
         solver=judge.solver, num_steps=num_steps, every=1,
     )  # fmt: skip
     for progress in steps:
         info = jax.tree.map(lambda leaf: np.asarray(leaf)[-1:], progress.info)
         yield jnp.clip(progress.state.image[:height, :width], 0, 1), info
+
+
+def _extend(image: Array, rows: int, columns: int) -> Array:
+    """Returns an image that goes on as its reflection to a height and width."""
+    around = ((0, rows - image.shape[0]), (0, columns - image.shape[1]), (0, 0))
+    return jnp.asarray(np.pad(np.asarray(image), around, mode="symmetric"))
 
 
 def _extended(shape: tuple[int, int]) -> tuple[int, int]:

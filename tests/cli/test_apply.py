@@ -179,6 +179,26 @@ def test_quick_is_the_recipe_quick_at_the_same_size(with_shipped):
 
 
 @pytest.mark.slow
+def test_stylize_writes_a_preview_first(with_shipped):
+    """It is the picture that `apply` makes; what it would overwrite is refused before."""
+    line = "stylize content.png style.png -o out.png --preview first.png"
+    ran = done(with_shipped(line))
+    first, second = ran.out.splitlines()
+    assert first.startswith("first.png: 32×21 pixels, 11 steps")
+    assert second.startswith("out.png: ")
+    done(with_shipped("apply content.png -o apply.png --painting style.png --size 32"))
+    np.testing.assert_array_equal(pixels("first.png"), pixels("apply.png"))
+    for name, says in (("content.png", "would overwrite content.png"), ("a.txt", "a.txt: ")):
+        ran = with_shipped(f"stylize content.png style.png -o out.png --preview {name}")
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert "--preview" in ran.err
+        assert says in ran.err
+    Path("folder").mkdir()
+    ran = with_shipped("stylize content.png style.png -o folder --preview first.png")
+    assert "--preview is for a single picture" in ran.err
+
+
+@pytest.mark.slow
 def test_polish_lowers_the_loss_of_a_networks_picture(with_shipped):
     """By what the network's file knows of its paintings, or by a painting's own file."""
     write_picture("content.png", 1, size=(75, 50))
