@@ -121,7 +121,9 @@ def _is_usage(error: Exception) -> bool:
 
 def _describe(error: Exception) -> str:
     text = " ".join(spelled(error, lambda name: f"--{name}").split())
-    kept = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    # JAX's own notes are about tracebacks.
+    notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith("-----")]
+    kept = "".join(f"; {note}" for note in notes)
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:

@@ -6,12 +6,13 @@ from jaxstyle._common import files
 from jaxstyle.cli.pictures import (
     Arguments,
     check_folder,
+    encoding_of,
     folder_for_results,
     options_among,
     run_jobs,
 )
 from jaxstyle.cli.printing import say
-from jaxstyle.errors import FileFormatError
+from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.pipeline.job import Job, make_job
 from jaxstyle.pipeline.options import option_texts
@@ -35,22 +36,40 @@ def apply(arguments: Arguments) -> int:
         for path, name in zip(photographs, names, strict=True)
     ]
     check_results_are_not_taken(given, Path(), [job.output for job in jobs])
-    missing = [job for job in jobs if not _is_made(job)]
+    encoding = encoding_of(arguments)
+    missing = [job for job in jobs if not _is_made(job, encoding)]
+    for job in missing:
+        if job.output.is_file() and not _is_ours(job.output):
+            raise UsageError(
+                f"would overwrite {job.output}, which jaxstyle has not written; use another folder"
+            )
     if len(missing) < len(jobs) and not {"json", "quiet"} & set(arguments):
         say(f"{output}: {len(jobs) - len(missing)} of {len(jobs)} pictures are there already")
     if not missing:
         return 0
     with folder_for_results(output):
-        return run_jobs(missing, arguments)
+        return run_jobs(missing, arguments, several=len(jobs) > 1)
 
 
-def _is_made(job: Job) -> bool:
-    """Tells whether a picture is there that was made like this, of files that have not changed."""
+def _is_ours(path: Path) -> bool:
+    """Tells whether a picture has the settings that jaxstyle writes."""
     try:
-        settings = io.read_settings(job.output)
-        made = job.output.stat().st_mtime
-        fresh = all(path.stat().st_mtime <= made for path in job.files)
+        return bool(io.read_settings(path))
     except (OSError, FileFormatError):
         return False
-    same = settings.get("options") == option_texts("apply", job.recipe.options)
-    return fresh and same and settings.get("content") == str(job.content)
+
+
+def _is_made(job: Job, encoding: dict[str, int]) -> bool:
+    """Tells whether a picture is there to its last step, made like this and of the same files."""
+    try:
+        settings = io.read_settings(job.output)
+        sources = job.recipe.method.settings(job)
+    except (OSError, FileFormatError):
+        return False
+    wanted = {
+        "options": option_texts("apply", job.recipe.options),
+        "step": job.recipe.num_steps,
+        "encoding": encoding or None,
+        **sources,
+    }
+    return all(settings.get(name) == value for name, value in wanted.items())

@@ -9,6 +9,7 @@ from jaxstyle.cli.printing import say
 from jaxstyle.errors import usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.pixels import side_by_side
+from jaxstyle.networks.catalogue import FILES
 from jaxstyle.pipeline.outputs import Output, check_outputs
 
 _OF_BOTH = ("size", "quality", "bit-depth", "dry-run", "json", "quiet")
@@ -27,6 +28,8 @@ def demo(arguments: dict[str, Any]) -> int:
     network = arguments.setdefault("network", "compact")
     inputs = [samples.LAKE, samples.SWIRLS, Path(network)]
     check_outputs([Output("output", path) for path in (output, beside, fast)], inputs)
+    if network not in FILES and not Path(network).is_file():
+        raise FileNotFoundError(f"{network}: no such file; use {', '.join(FILES)} or a file")
     arguments.setdefault("steps", 80)
     arguments.setdefault("size", 320)
     talk = not {"json", "quiet"} & set(arguments)

@@ -11,7 +11,7 @@ from jaxstyle._common import files
 from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import watched
 from jaxstyle.cli.printing import answered, say, say_json
-from jaxstyle.errors import OptionError, UsageError, usage_errors
+from jaxstyle.errors import FileFormatError, OptionError, UsageError, usage_errors
 from jaxstyle.feedforward.export import OPSET, export_onnx
 from jaxstyle.feedforward.files import FORMAT, FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.layouts import layout_of, read_published
@@ -68,7 +68,10 @@ def convert(arguments: dict[str, Any]) -> int:
     files.check_writable(output)
     pictures = files.find_pictures(arguments.get("normalize", ()))
     check_outputs([Output("output", output)], [Path(arguments["file"]), *pictures])
-    if layout_of(open_container(arguments["file"]).arrays) is not None:
+    contents = open_container(arguments["file"])
+    if contents.metadata.get("format") == FORMAT:
+        raise UsageError(f"{arguments['file']}: is jaxstyle's own already, and paints in one pass")
+    if layout_of(contents.arrays) is not None:
         return _convert_fast(arguments, output)
     if "style-names" in arguments:
         raise OptionError(
@@ -127,7 +130,7 @@ def _convert_fast(arguments: dict[str, Any], output: Path) -> int:
     network = FastNetwork(
         params, layout.architecture, styles, metadata={"converted_from": layout.description}
     )
-    save_network(output, network)
+    save_network(output, network, dtype="float32")
     noun = "style" if count == 1 else "styles"
     say(f"{output}: paints in one pass, {count} {noun}, from {layout.description}")
     return 0
@@ -139,6 +142,11 @@ def verify(arguments: dict[str, Any]) -> int:
     contents = open_container(path)
     if contents.metadata.get("format") == FORMAT:
         return _verify_fast(path, "json" in arguments)
+    if layout_of(contents.arrays) is not None:
+        raise FileFormatError(
+            f"{path}: a published network that paints in one pass; "
+            f"jaxstyle weights convert {path} -o OUT.safetensors makes it jaxstyle's own"
+        )
     report = load.verify(path)
     if arguments.get("json"):
         say_json(report._asdict())

@@ -148,8 +148,19 @@ def options_among(command: str, arguments: Arguments) -> Arguments:
     return {name: arguments[name] for name in picture_options(command) if name in arguments}
 
 
-def run_jobs(jobs: list[Job], arguments: Arguments) -> int:
-    """Makes the pictures of jobs, or says what would be made; returns the exit status."""
+def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) -> int:
+    """Makes the pictures of jobs, or says what would be made.
+
+    Args:
+      jobs: the pictures to make.
+      arguments: of the command.
+      several: whether more pictures were asked for, of which these are left to do. A picture that
+        cannot be made then stops no other.
+
+    Returns:
+      The exit status.
+    """
+    several = several or len(jobs) > 1
     _check(jobs, arguments)
     studio = Studio(
         jobs, download="no-download" not in arguments, split_rows="split-rows" in arguments
@@ -169,7 +180,7 @@ def run_jobs(jobs: list[Job], arguments: Arguments) -> int:
         status = print_plan(studio.plan(batches), "json" in arguments)
         return max(status, _report_unmade(unmade))
     files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
-    outcomes = _make(studio, jobs, batches, arguments)
+    outcomes = _make(studio, jobs, batches, arguments, tolerant=several)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     unmade += [outcome.error for outcome in outcomes if outcome.error is not None]
     unwritten = [each.error for each in failures if each.sink.needed]
@@ -182,7 +193,12 @@ def run_jobs(jobs: list[Job], arguments: Arguments) -> int:
 
 
 def _make(
-    studio: Studio, jobs: list[Job], batches: list[Batch], arguments: Arguments
+    studio: Studio,
+    jobs: list[Job],
+    batches: list[Batch],
+    arguments: Arguments,
+    *,
+    tolerant: bool,
 ) -> list[Outcome]:
     """Makes the pictures and reports each when it is done.
 
@@ -214,7 +230,7 @@ def _make(
                 studio.prefetch(following.jobs[:1] if following else [])
                 # A picture of one pass takes as long to encode as to paint: both go on at once.
                 later = _Later(writer) if batch.program.num_steps == 1 else _Now()
-                made = run_batch(studio, batch, sinks_of, tolerant=len(jobs) > 1, closing=later)
+                made = run_batch(studio, batch, sinks_of, tolerant=tolerant, closing=later)
                 outcomes += made
                 waiting.append((batch, made, later.written))
                 report(1 if following and later.written else 0)
@@ -280,7 +296,7 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
         raise OptionError("{} needs {} beside it", "animate-every", "animate")
     with usage_errors():
         for job in jobs:
-            io.check_output_path(job.output, _encoding(arguments).get("bit_depth", 8))
+            io.check_output_path(job.output, encoding_of(arguments).get("bit_depth", 8))
     if "trace" in arguments:
         with naming("trace"), usage_errors():
             files.check_writable(arguments["trace"])
@@ -313,7 +329,7 @@ def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
 
 def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence[Sink]:
     """Returns what becomes of a job's picture, in the order in which it is written."""
-    encoding = _encoding(arguments)
+    encoding = encoding_of(arguments)
     sinks: list[Sink] = [ProgressBar(bar), PictureFile(studio, **encoding)]
     if "save-every" in arguments:
         sinks.append(PicturesOnTheWay(studio, arguments["save-every"], **encoding))
@@ -336,7 +352,8 @@ def _made_by(studio: Studio, job: Job) -> dict[str, Any]:
     return settings | {"pictures": [sha256(path) for path in job.files]}
 
 
-def _encoding(arguments: Arguments) -> dict[str, int]:
+def encoding_of(arguments: Arguments) -> dict[str, int]:
+    """Returns how pictures are written, as `jaxstyle.save_image` takes it."""
     named = {"quality": "quality", "bit-depth": "bit_depth"}
     return {named[name]: int(arguments[name]) for name in named if name in arguments}
 
@@ -373,10 +390,14 @@ def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments
     if not track.finite:
         step = track.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"
-        complain(
-            f"error: {job.output}: the loss is not finite after step {step}; {where}; "
-            "try smaller weights, another --solver or another --network"
-        )
+        if job.recipe.command == "apply":
+            reason = f"the picture is not finite after step {step}; {where}; try another network"
+        else:
+            reason = (
+                f"the loss is not finite after step {step}; {where}; "
+                "try smaller weights, another --solver or another --network"
+            )
+        complain(f"error: {job.output}: {reason}")
         if not step:
             return
     if "json" in arguments:

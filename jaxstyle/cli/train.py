@@ -19,7 +19,7 @@ from jaxstyle.feedforward.files import load_network
 from jaxstyle.feedforward.photographs import Photographs, check_number
 from jaxstyle.image import io
 from jaxstyle.networks import load
-from jaxstyle.networks.catalogue import COMPACT
+from jaxstyle.networks.catalogue import COMPACT, find_fast_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline import train as training
 from jaxstyle.pipeline.outputs import Output, check_outputs
@@ -80,7 +80,7 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
     outputs += [
         Output(name, Path(arguments[name])) for name in ("trace", "preview") if name in arguments
     ]
-    origin = Path(arguments["from"]) if "from" in arguments else None
+    origin = find_fast_network(arguments["from"]) if "from" in arguments else None
     check_outputs(outputs, [*paintings, *photographs, *([origin] if origin else [])])
     for each in outputs:
         with naming(each.option), usage_errors():
@@ -142,7 +142,7 @@ class _Watcher:
         self._trace, self._preview = arguments.get("trace"), arguments.get("preview")
         self._rows: list[list[float]] = []
         self._recent: list[Any] = []
-        self._drawn = time.monotonic()
+        self._drawn, self._begun = time.monotonic(), time.time()
         self.bar: Any = progress_bar(None, plan.output.name, quiet=self._quiet)
         self.step = self.steps = 0
 
@@ -166,13 +166,18 @@ class _Watcher:
         try:
             if self._trace and self._rows:
                 self._write_trace(Path(self._trace))
-            if self._preview and self._plan.output.exists():
+            if self._preview and self._is_written():
                 photograph = io.load_image(samples.LAKE, shape=_SHEET)
                 training.write_sheet(
                     Path(self._preview), load_network(self._plan.output), [photograph]
                 )
         except OSError as error:
             complain(f"warning: {error.filename or self._trace}: {error.strerror or error}")
+
+    def _is_written(self) -> bool:
+        """Tells whether this training has written its network: another may be there before."""
+        output = self._plan.output
+        return output.exists() and output.stat().st_mtime >= self._begun
 
     def _write_trace(self, path: Path) -> None:
         with (

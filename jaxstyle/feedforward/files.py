@@ -1,7 +1,7 @@
 """Files of networks that paint in one pass: safetensors with all that is needed to use them.
 
 The file's metadata hold, as JSON, the architecture and the styles; its arrays are named
-`LAYER.PART`. What `jaxstyle networks` and the page show of a style, a thumbnail of what it makes,
+`LAYER.PART`. What `jaxstyle weights` and the page show of a style, a thumbnail of what it makes,
 is an array too.
 """
 
@@ -173,7 +173,7 @@ def load_network(path: str | Path) -> FastNetwork:
     if notes.get("format") != FORMAT:
         raise FileFormatError(
             f"{path}: holds no network that paints in one pass; train one with `jaxstyle train`, "
-            "or convert a published one with `jaxstyle networks convert`"
+            "or convert a published one with `jaxstyle weights convert`"
         )
     architecture, styles = read_notes(path, notes)
     shapes = {
@@ -184,6 +184,9 @@ def load_network(path: str | Path) -> FastNetwork:
     _check(path, shapes, architecture, len(styles))
     with refusing(path, "a network"):
         arrays = {name: each.read() for name, each in stored.items()}
+    for name, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise FileFormatError(f"{path}: {shown(name)} has values that are not finite")
     thumbnails = arrays.pop(_THUMBNAILS, None)
     statistics = {
         name.removeprefix(_STATISTICS): _symmetric(path, name, arrays.pop(name), len(styles))

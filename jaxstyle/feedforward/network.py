@@ -161,9 +161,9 @@ def paint(
         by itself. The weights usually sum to one.
       architecture: of the network; static.
       size: height and width of the picture, which lies at the upper left of `image`, whose sides
-        are multiples of four; None for the whole. It is not static, so that one program paints
-        pictures of many sizes. What lies beside the picture does not matter, and what is returned
-        there means nothing. See `takes_size` for the networks that can do this.
+        are multiples of four; None for the whole. Both are at least 5. It is not static, so that
+        one program paints pictures of many sizes. What lies beside the picture does not matter, and
+        what is returned there means nothing. See `takes_size` for the networks that can do this.
 
     Returns:
       `[H, W, 3]`; in [0, 1] only within what the network has learned, so clip it before it is

@@ -24,7 +24,7 @@ _DESCRIPTIONS = {
     VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
     COMPACT: "a small network with VGG-19's layers, shipped with this package",
 }
-_FAST_DESCRIPTIONS = {PAINTBOX: "paints in one pass, in several styles; shipped with this package"}
+_FAST_DESCRIPTIONS = {PAINTBOX: "paints in one pass, in five styles; shipped with this package"}
 # The names under which a network's file may be found, our own first. The name only tells where to
 # look; the contents decide the layout.
 FILES = {

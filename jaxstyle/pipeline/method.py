@@ -74,6 +74,9 @@ class Method(Protocol):
     def suit(self, options: dict[str, Any], network: Network) -> tuple[Self, dict[str, Any]]:
         """Returns the method and the options as they suit a network."""
 
+    def settings(self, job: "Job") -> dict[str, Any]:
+        """Returns what a picture keeps of how it was made, besides its options."""
+
     def check(self, job: "Job", studio: "Studio") -> None:
         """Raises `UsageError` for what can be known to be wrong before anything is made."""
 

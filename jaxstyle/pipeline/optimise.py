@@ -169,6 +169,10 @@ class Optimisation:
         solver, name = make_solver(preset, options)
         return dataclasses.replace(self, preset=preset, solver=solver, solver_name=name), options
 
+    def settings(self, job: "Job") -> dict[str, Any]:
+        """Returns nothing: the options are all."""
+        return {}
+
     def check(self, job: "Job", studio: "Studio") -> None:
         """Reads all pictures and masks of a job, and looks at their sizes.
 

@@ -205,7 +205,8 @@ def _rows() -> tuple[Option, ...]:
             train, "HOW", "the recipe's"),
         run("padding", Choice(get_args(Padding)), "choose how the loss network pads pictures",
             "method", train, "HOW", "the recipe's"),
-        run("from", FileName(), "begin with the network in this file", "method", train, "NET"),
+        run("from", FileName(names=tuple(FAST_FILES)), "begin with this network: "
+            f"{', '.join(FAST_FILES)} or a file", "method", train, "NET"),
         run("new-styles-only", Flag(), "add the paintings to its styles, and leave the others as "
             "they are", "method", train),
         run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "

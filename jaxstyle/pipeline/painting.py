@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxstyle._common.reading import sha256
 from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import load_network, notes_of, read_notes, weigh_styles
@@ -57,8 +58,8 @@ class Program(NamedTuple):
 
     @property
     def num_steps(self) -> int:
-        """The first picture, and the steps after it."""
-        return 1 + self.polish
+        """The steps after the first picture, which is a step itself if there are none."""
+        return self.polish or 1
 
     @property
     def text(self) -> str:
@@ -88,8 +89,8 @@ class Painting:
 
     @property
     def num_steps(self) -> int:
-        """The first picture, and the steps after it."""
-        return 1 + self.polish
+        """The steps after the first picture, which is a step itself if there are none."""
+        return self.polish or 1
 
     def network_key(self, options: Mapping[str, Any]) -> tuple[Any, ...]:
         """Returns what decides the network: jobs with equal keys share it."""
@@ -133,6 +134,19 @@ class Painting:
             weights = weigh_styles(styles, None if self.blend is None else dict(self.blend))
         known = tuple(map(float, weights))
         return dataclasses.replace(self, architecture=architecture, weights=known), options
+
+    def settings(self, job: "Job") -> dict[str, Any]:
+        """Returns the SHA-256 of all files that the picture is made from, by what they are."""
+        files = {"content": job.content, "painting": _painting(job)}
+        if self.first == "network":
+            files["network"] = find_fast_network(job.recipe.options["fast-network"])
+        return {
+            "sources": {
+                name: _digest(path, path.stat().st_mtime_ns, path.stat().st_size)
+                for name, path in files.items()
+                if path is not None
+            }
+        }
 
     def check(self, job: "Job", studio: "Studio") -> None:
         """Reads the header of a job's photograph: in a large folder, each is decoded once.
@@ -201,11 +215,13 @@ class Painting:
             else:
                 image = paint_into(program.shape, network.params, photograph, method)
             finite = bool(np.isfinite(np.asarray(image)).all())
-            yield Reports(1, {i: self._laid_over(photograph, image)}, {i: _unjudged(finite)})
+            first = self._laid_over(photograph, image)
             if not (self.polish and finite):
+                yield Reports(1, {i: first}, {i: _unjudged(finite)})
                 continue
+            yield Reports(0, {i: first}, {})
             steps = polish(image, jnp.asarray(photograph), style, self.polish)
-            for step, (image, info) in enumerate(steps, 2):
+            for step, (image, info) in enumerate(steps, 1):
                 yield Reports(step, {i: self._laid_over(photograph, image)}, {i: info})
 
     def _style(self, network: Network, painting: Array | None) -> dict[str, Any]:
@@ -244,7 +260,7 @@ def make_painting(
             raise OptionError("{} quick needs {}, the painting's file", "method", "painting")
         for name in ("fast-network", "style", "blend"):
             if name in given:
-                raise OptionError("{} is for networks; leave it or {} out", name, "painting")
+                raise OptionError("{} is for networks; leave it out with {} quick", name, "method")
         defaults: dict[str, Any] = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     else:
         if painting is not None and not given.get("polish"):
@@ -300,6 +316,11 @@ def _step(side: int) -> int:
     return max(16, 1 << (side.bit_length() - 4))
 
 
+@functools.lru_cache(maxsize=1024)
+def _digest(path: Path, changed: int, size: int) -> str:
+    return sha256(path)
+
+
 @functools.lru_cache(maxsize=2)
 def _statistics_of(path: Path) -> Mapping[str, Any]:
     """Returns the statistics of the paintings that a network's file keeps.
@@ -318,8 +339,8 @@ def _statistics_of(path: Path) -> Mapping[str, Any]:
 
 def _unjudged(finite: bool) -> Info:
     """Returns the `Info` of a start and of a pass that no loss has judged."""
-    nothing, zeros = np.full(2, np.inf, np.float32), np.zeros(2, np.int32)
-    return Info(cast(Array, nothing), {}, cast(Array, zeros), cast(Array, np.array([True, finite])))
+    zeros: Any = np.zeros(2, np.float32)
+    return Info(zeros, {}, zeros.astype(np.int32), cast(Array, np.array([True, finite])))
 
 
 def _suited(studio: "Studio", job: "Job") -> tuple[Painting, Network]:

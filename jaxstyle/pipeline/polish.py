@@ -98,7 +98,8 @@ def polish(
       num_steps: steps of the solver.
 
     Yields:
-      The picture after each step, clipped, and `Info` of the step.
+      The picture after each step, clipped, and `Info` of the step; the first time also of the
+      start.
     """
     judge = polisher()
     height, width = image.shape[:2]
@@ -112,8 +113,7 @@ def polish(
         solver=judge.solver, num_steps=num_steps, every=1,
     )  # fmt: skip
     for progress in steps:
-        info = jax.tree.map(lambda leaf: np.asarray(leaf)[-1:], progress.info)
-        yield jnp.clip(progress.state.image[:height, :width], 0, 1), info
+        yield jnp.clip(progress.state.image[:height, :width], 0, 1), jax.device_get(progress.info)
 
 
 def _extend(image: Array, rows: int, columns: int) -> Array:

@@ -117,11 +117,12 @@ class Studio:
           **encoding: `quality` and `bit_depth`, as `jaxstyle.save_image` takes them.
         """
         content = None if job.content is None else self.sources.load(job.content, job.size)
+        end: dict[str, Any] = {"step": step} | ({"encoding": encoding} if encoding else {})
         io.save_image(
             path,
             self.finish(job, image),
             alpha=content and content.alpha,
-            settings=self.settings(job) | {"step": step},
+            settings=self.settings(job) | job.recipe.method.settings(job) | end,
             **encoding,
         )
 

@@ -5,6 +5,7 @@ until the training is done, and a training that goes on from it ends with the sa
 """
 
 import dataclasses
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,7 @@ CONTENT = 4.0
 """How many times the optimiser's weight the photograph has, unless another is asked for."""
 PAINTING_SIDE = 256
 _THUMBNAIL = (72, 96)
+_MOST_LOST = 50  # steps without a finite loss, after which nothing is learned any more
 _TRIAL = 4  # steps that are timed to know how many fit into some minutes
 
 
@@ -123,6 +125,7 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
     statistics = _all_statistics(plan, images)
     checkpoint = checkpoint_of(plan.output)
     settings = _settings(plan)
+    _check_resume(plan, checkpoint)
     before = read_checkpoint(checkpoint) if plan.resume and checkpoint.exists() else None
     if before is not None:
         before.check(settings if plan.steps is None else settings | {"steps": plan.steps})
@@ -139,11 +142,17 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
         save_network(plan.output, network)
         return network
 
-    saved = time.monotonic()
+    saved, lost = time.monotonic(), 0
     try:
         for step, report in trainer.run():
             watch(Moment(step, steps, report))
             interrupts.check()
+            lost = 0 if np.isfinite(report.loss) else lost + 1
+            if lost >= min(_MOST_LOST, steps):
+                raise UsageError(
+                    f"the loss has not been finite for {lost} steps; try a smaller learning rate, "
+                    "and weights that are neither zero nor huge"
+                )
             if time.monotonic() - saved >= every:
                 try:
                     trainer.save(checkpoint, settings | {"steps": steps})
@@ -157,9 +166,25 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
                 trainer.save(checkpoint, settings | {"steps": steps})
                 save()
         raise
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(trainer.state.average)):
+        raise UsageError("the network is not finite; try a smaller learning rate")
     network = save()
     checkpoint.unlink(missing_ok=True)
     return network
+
+
+def _check_resume(plan: Plan, checkpoint: Path) -> None:
+    """Raises `UsageError` if a training would go on from nothing, or forget a stopped one."""
+    if plan.resume and plan.output.exists() and not checkpoint.exists():
+        raise UsageError(
+            f"{plan.output} is there without {checkpoint.name}, so its training is done; "
+            "leave resume out to train anew"
+        )
+    if checkpoint.exists() and not plan.resume:
+        raise UsageError(
+            f"{checkpoint} is there, from a training that was stopped; resume it, or remove that "
+            "file"
+        )
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -364,7 +389,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
     """Returns what has to be the same for a training to go on."""
     return {
         "paintings": [str(path) for path in plan.paintings],
-        "photographs": len(plan.photographs.pictures),
+        "photographs": _digest_of(plan.photographs.pictures),
         "judge": plan.judge.name,
         "side": plan.side,
         "content_weight": plan.content_weight,
@@ -376,6 +401,14 @@ def _settings(plan: Plan) -> dict[str, Any]:
         "rate": plan.rate,
         "options": {name: str(value) for name, value in sorted(plan.options.items())},
     }
+
+
+def _digest_of(pictures: Sequence[NDArray[np.uint8]]) -> str:
+    """Returns a short text that differs where the photographs do."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(picture.tobytes())
+    return f"{len(pictures)}, {digest.hexdigest()[:16]}"
 
 
 def write_sheet(path: Path, network: FastNetwork, photographs: Sequence[Array]) -> None:

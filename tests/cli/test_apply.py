@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers.command_line import done, pixels, write_picture
 from helpers.fast_networks import draw_network
+from PIL import Image
 from safetensors.numpy import load_file
 
 from jaxstyle.feedforward.architecture import Architecture
@@ -16,7 +17,7 @@ from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_ne
 from jaxstyle.feedforward.layouts import LAYOUTS
 from jaxstyle.feedforward.network import paint
 from jaxstyle.image.color import match_color
-from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.image.io import load_image, read_settings, save_image
 from jaxstyle.networks.save import write_tensors
 
 FORM = Architecture(widths=(2, 2, 2), blocks=0, kernels=(3, 3), output="sigmoid")
@@ -184,7 +185,7 @@ def test_stylize_writes_a_preview_first(with_shipped):
     line = "stylize content.png style.png -o out.png --preview first.png"
     ran = done(with_shipped(line))
     first, second = ran.out.splitlines()
-    assert first.startswith("first.png: 32×21 pixels, 11 steps")
+    assert first.startswith("first.png: 32×21 pixels, 10 steps")
     assert second.startswith("out.png: ")
     done(with_shipped("apply content.png -o apply.png --painting style.png --size 32"))
     np.testing.assert_array_equal(pixels("first.png"), pixels("apply.png"))
@@ -208,7 +209,7 @@ def test_polish_lowers_the_loss_of_a_networks_picture(with_shipped):
         for more in ("--style great-wave", "--blend great-wave=1,the-scream=1",
                      "--fast-network paintbox --painting style.png --style-size 64")
     ]  # fmt: skip
-    assert [each["steps"] for each in summaries] == [5, 5, 5]
+    assert [each["steps"] for each in summaries] == [4, 4, 4]
     assert pixels("out.png").shape[:2] == (50, 75)
     first = json.loads(done(with_shipped("apply content.png -o one.png --polish 1 --json")).out)
     assert summaries[0]["loss"] < first["loss"]
@@ -220,12 +221,72 @@ def test_polish_needs_a_painting_that_the_file_does_not_know(apply):
     assert "this network does not know its paintings; name the painting with --painting" in ran.err
 
 
+def test_what_is_there_is_made_again_when_anything_has_changed(apply):
+    Path("photos").mkdir()
+    for i, name in enumerate(["a.png", "b.png"]):
+        write_picture(f"photos/{name}", i)
+    line = "apply photos -o made --fast-network net.safetensors"
+    done(apply(line))
+    assert done(apply(line)).out == "made: 2 of 2 pictures are there already\n"
+    assert done(apply(f"{line} --bit-depth 16")).out.count("painted") == 2
+    assert done(apply(f"{line} --bit-depth 16")).out.count("painted") == 0
+    write_picture("photos/a.png", 7)
+    os.utime("photos/a.png", (1e9, 1e9))  # another photograph, older than the picture
+    assert done(apply(f"{line} --bit-depth 16")).out.count("painted") == 1
+    settings = read_settings("made/a.png")
+    save_image("made/a.png", load_image("made/a.png"), settings=settings | {"step": 0})
+    assert done(apply(f"{line} --bit-depth 16")).out.count("painted") == 1
+    other = random_network()
+    other.params["contract1"]["kernel"] *= 2
+    save_network("net.safetensors", other, dtype="float32")
+    assert done(apply(f"{line} --bit-depth 16")).out.count("painted") == 2
+
+
+def test_a_users_own_picture_is_not_replaced(apply):
+    Path("photos").mkdir()
+    Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save("photos/a.jpg")
+    write_picture("photos/b.bmp", 2)
+    write_picture("photos/a.png", 1)
+    before = Path("photos/a.png").read_bytes()
+    names = "photos/a.jpg photos/b.bmp"
+    ran = apply(f"apply {names} -o photos --fast-network net.safetensors")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "would overwrite photos/a.png, which jaxstyle has not written" in ran.err
+    assert Path("photos/a.png").read_bytes() == before
+
+
+def test_every_photograph_that_cannot_be_read_is_named_in_a_rerun_too(apply):
+    Path("photos").mkdir()
+    for i, name in enumerate(["a.png", "b.png"]):
+        write_picture(f"photos/{name}", i)
+    line = "apply photos -o made --fast-network net.safetensors"
+    done(apply(line))
+    Path("photos/c.png").write_bytes(b"no picture")
+    data = Path("photos/a.png").read_bytes()
+    Path("photos/d.png").write_bytes(data[: len(data) // 2])
+    for _ in range(2):
+        ran = apply(line)
+        assert (ran.status, ran.err.count("\n")) == (1, 2)
+        assert "photos/c.png" in ran.err
+        assert "photos/d.png" in ran.err
+
+
+def test_a_network_that_is_not_finite_is_refused(apply):
+    network = random_network()
+    network.params["contract1"]["kernel"][0] = np.nan
+    save_network("net.safetensors", network)
+    for line in (LINE, "weights verify net.safetensors"):
+        ran = apply(line)
+        assert (ran.status, ran.err.count("\n")) == (1, 1)
+        assert "contract1.kernel has values that are not finite" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ("--method quick", "--method quick needs --painting, the painting's file"),
         ("--method quick --painting style.png --style night",
-         "--style is for networks; leave it or --painting out"),
+         "--style is for networks; leave it out with --method quick"),
         ("--painting style.png --style night", "give --polish N too, or --method quick"),
         ("--style-size 64", "--style-size needs --painting beside it"),
         ("--painting none.png", "none.png: no such file"),
@@ -270,6 +331,12 @@ def test_published_networks_are_converted_and_verified(cli):
     assert load_network("a.safetensors").styles == (Style("candy"),)
     assert load_file("a.safetensors")["expand1.kernel"].shape == (3, 3, 128, 64)
     assert "paints in one pass" in done(cli("weights verify a.safetensors")).out
+    ran = cli("weights verify published.safetensors")
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "jaxstyle weights convert published.safetensors -o OUT.safetensors" in ran.err
+    ran = cli("weights convert a.safetensors -o b.safetensors")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "is jaxstyle's own already" in ran.err
     ran = cli("weights convert published.safetensors -o a.safetensors --style-names a,b")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "--style-names should be 1 names, one for each style, got 2" in ran.err

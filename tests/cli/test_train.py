@@ -203,6 +203,30 @@ def test_the_pictures_of_a_step_are_spread_over_the_devices(train, network):
 
 
 @pytest.mark.slow
+def test_a_training_that_learns_nothing_fails_and_writes_nothing(train):
+    for nothing in (
+        {"content_weight": 0, "style_weight": 0, "tv_weight": 0},
+        {"content_weight": 1e38},
+    ):
+        ran = train(steps=3, **nothing)
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert "the loss has not been finite for 3 steps" in ran.err
+        assert not Path("net.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_or_stopped_training_is_not_forgotten(train):
+    done(train(steps=1))
+    ran = train(steps=1, resume=True)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "net.safetensors is there without net.safetensors.checkpoint" in ran.err
+    Path("net.safetensors.checkpoint").touch()
+    ran = train(steps=1)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "net.safetensors.checkpoint is there, from a training that was stopped" in ran.err
+
+
+@pytest.mark.slow
 def test_as_many_steps_as_fit_into_the_minutes(train):
     done(train(steps=None, minutes=1e-3))
     assert load_network("net.safetensors").metadata["steps"] == "100"
