@@ -199,8 +199,9 @@ def network_status() -> tuple[NetworkStatus, ...]:
         for name, description in _DESCRIPTIONS.items()
     )
     return loss_networks + tuple(
-        NetworkStatus(name, find_fast_network(name), (), description)
+        NetworkStatus(name, path if path.is_file() else None, (), description)
         for name, description in _FAST_DESCRIPTIONS.items()
+        for path in [find_fast_network(name)]
     )
 
 

@@ -117,12 +117,15 @@ class Studio:
           **encoding: `quality` and `bit_depth`, as `jaxstyle.save_image` takes them.
         """
         content = None if job.content is None else self.sources.load(job.content, job.size)
-        end: dict[str, Any] = {"step": step} | ({"encoding": encoding} if encoding else {})
+        own = job.recipe.method.settings(job)
+        if own and encoding:
+            own["encoding"] = encoding
+        end: dict[str, Any] = {"step": step} | own
         io.save_image(
             path,
             self.finish(job, image),
             alpha=content and content.alpha,
-            settings=self.settings(job) | job.recipe.method.settings(job) | end,
+            settings=self.settings(job) | end,
             **encoding,
         )
 

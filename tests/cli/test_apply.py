@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.command_line import done, pixels, write_picture
-from helpers.fast_networks import draw_network
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -20,6 +19,7 @@ from jaxstyle.image.color import match_color
 from jaxstyle.image.io import load_image, read_settings, save_image
 from jaxstyle.networks.save import write_tensors
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
 FORM = Architecture(widths=(2, 2, 2), blocks=0, kernels=(3, 3), output="sigmoid")
 LINE = "apply content.png -o out.png --fast-network net.safetensors"
 
@@ -144,7 +144,6 @@ def test_a_network_that_ships_paints_by_name(with_shipped):
 
 def test_pictures_of_odd_sizes_are_those_of_one_size(apply, tmp_path):
     """They share a program; the right picture is the one that `paint` makes of each alone."""
-    save_network("net.safetensors", draw_network(), dtype="float32")
     network = load_network("net.safetensors")
     Path("photos").mkdir()
     sizes = {"a": (70, 91), "b": (80, 96), "c": (65, 83), "d": (20, 27)}

@@ -12,6 +12,7 @@ from jaxstyle.feedforward.network import _enlarged, init_network, paint, takes_s
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.color import match_color
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
 IMAGE, OTHER = np.random.default_rng(0).uniform(size=(2, 13, 18, 3)).astype(np.float32)
 
 
@@ -63,7 +64,7 @@ def test_a_photograph_of_one_colour_stays_of_one_colour(value):
     assert np.ptp(found, axis=(0, 1)).max() <= 1e-6
 
 
-SIZES = [(61, 70), (64, 96), (63, 95), (62, 93), (49, 50)]
+SIZES = [(61, 70), (64, 96), (62, 95)]
 
 
 @pytest.mark.parametrize("output", ["residual", "sigmoid"])

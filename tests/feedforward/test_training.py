@@ -24,6 +24,7 @@ from jaxstyle.feedforward.training import (
 from jaxstyle.image.io import save_image
 from jaxstyle.losses.spec import LossSpec, LossWeights
 
+pytestmark = pytest.mark.usefixtures("compile_faster")
 IMAGE, OTHER = np.random.default_rng(0).uniform(size=(2, 13, 18, 3)).astype(np.float32)
 
 
