@@ -115,17 +115,18 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
 
     Raises:
       KeyboardInterrupt: on Ctrl-C, after the network and the checkpoint were written.
-      UsageError: if the checkpoint is of another training.
+      UsageError: if the checkpoint is of another training, is missing beside a finished network,
+        or would be forgotten; or if the loss is never finite, and nothing can be learned.
       FileFormatError: if a file is damaged.
       OSError: if a file cannot be read, or the network cannot be written at the end. What cannot be
         written on the way is a warning.
     """
+    checkpoint = checkpoint_of(plan.output)
+    _check_resume(plan, checkpoint)  # before anything is computed
     images = [load_image(path, size=PAINTING_SIDE) for path in plan.paintings]
     form, params, styles, mask = _begin(plan, images)
     statistics = _all_statistics(plan, images)
-    checkpoint = checkpoint_of(plan.output)
     settings = _settings(plan)
-    _check_resume(plan, checkpoint)
     before = read_checkpoint(checkpoint) if plan.resume and checkpoint.exists() else None
     if before is not None:
         before.check(settings if plan.steps is None else settings | {"steps": plan.steps})
