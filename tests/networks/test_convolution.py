@@ -189,7 +189,8 @@ def test_prepared_parameters_give_the_same_features():
             jaxstyle.features(each, image, ["relu2_1"], convolution=algorithm)["relu2_1"]
             for each in (prepared, params)
         )
-        np.testing.assert_array_equal(mine, given)
+        # Within rounding: which sums are fused into their neighbours is the processor's affair.
+        close(mine, np.asarray(given), 1e-5)
     again = vgg.prepare_params(prepared, (9, 8), ["relu1_2"], convolution="winograd")
     assert again["conv1_2"] is prepared["conv1_2"]
     assert vgg.prepare_params(params, (9, 8), ["relu1_2"], convolution="direct") == params
