@@ -142,6 +142,37 @@ class Regions(Kind):
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class StyleRegions(Regions):
+    """Regions with styles of a network: "sky.png, style=waves; rest, style=night".
+
+    Example:
+      >>> StyleRegions().parse("sky.png, style=waves; rest, style=night")[0].style
+      'waves'
+    """
+
+    def parse(self, text: str) -> tuple[RegionOption, ...]:
+        regions = super().parse(text)
+        for region in regions:
+            if region.style is None or region.style_mask is not None or region.weight != 1:
+                raise ValueError(
+                    "takes one style=NAME of the network after each mask, got "
+                    f"{brief(_region_text(region))}"
+                )
+        return regions
+
+    def files(self, value: tuple[RegionOption, ...]) -> Iterator[NamedFile]:
+        return (file for file in super().files(value) if file.role == "mask")
+
+    def relocate(self, value: tuple[RegionOption, ...], found: Callable[[str], str]) -> Any:
+        return tuple(
+            dataclasses.replace(
+                region, mask=region.mask if region.mask == REST else found(region.mask)
+            )
+            for region in value
+        )
+
+
 def structure(options: Mapping[str, Any]) -> Structure:
     """Returns what a job's options contribute to the choice of its program."""
     count = 0

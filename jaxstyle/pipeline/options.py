@@ -21,7 +21,7 @@ from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
 from jaxstyle.networks.vgg import Pooling
 from jaxstyle.optimization.presets import PRESETS
-from jaxstyle.pipeline.file_options import Mix, Regions
+from jaxstyle.pipeline.file_options import Mix, Regions, StyleRegions
 from jaxstyle.pipeline.kinds import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -179,6 +179,8 @@ def _rows() -> tuple[Option, ...]:
         Option("regions", Regions(), "give regions their own painting; rest is what is left; after "
                "a mask may follow ,style=FILE ,style-mask=FILE ,weight=X", "regions", stylize,
                "MASK;…"),
+        Option("regions", StyleRegions(), "paint regions in styles of the network; rest is what is "
+               "left", "regions", apply, "MASK,style=NAME;…"),
         Option("guides", Choice(get_args(GuideMode)), "carry masks to deep layers in this way",
                "regions", stylize, "HOW", "simple"),
         Option("keep", FileName(role="mask"), "leave untouched what is white in this mask",

@@ -16,18 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+from numpy.typing import NDArray
 
 from jaxstyle._common.reading import sha256
 from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import load_network, notes_of, read_notes, weigh_styles
-from jaxstyle.feedforward.network import paint, takes_size
 from jaxstyle.image.color import match_color
 from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
-from jaxstyle.optimization.memory import MemoryPlan, peak_memory
+from jaxstyle.optimization.memory import MemoryPlan
+from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.method import Forms, Reports
+from jaxstyle.pipeline.one_pass import paint_into, plan_pass, round_up, weigh_regions
 from jaxstyle.pipeline.polish import measure_painting, plan_polish, polish, polisher
 from jaxstyle.solvers import Info
 
@@ -39,8 +41,8 @@ First = Literal["network", "quick"]
 """What makes the first picture: a network, or the painting's colours."""
 
 QUICK_STEPS = 10
+_OF_STYLES = ("style", "blend", "regions")  # what says which of a network's styles count
 _QUICK_SIZE = 512  # the longer side, as for `stylize`
-_SMALLEST = 64  # sides from here on share programs
 
 
 class Program(NamedTuple):
@@ -76,16 +78,19 @@ class Painting:
       blend: how much each style counts, by name; None for the network's first.
       strength: how much of the painting is laid over the photograph, 0 to 1.
       polish: steps of optimisation after the first picture.
+      regions: masks, each with the name of a style; None for the blend everywhere.
       architecture: of the network, once it is known.
-      weights: how much each of the network's styles counts, once they are known.
+      weights: how much each of the network's styles counts, once they are known: one row for the
+        picture, or one for each region.
     """
 
     first: First
     blend: tuple[tuple[str, float], ...] | None
     strength: float
     polish: int
+    regions: tuple[RegionOption, ...] | None = None
     architecture: Architecture | None = None
-    weights: tuple[float, ...] = ()
+    weights: tuple[tuple[float, ...], ...] = ()
 
     @property
     def num_steps(self) -> int:
@@ -130,14 +135,21 @@ class Painting:
         if self.first == "quick":
             return self, options
         architecture, styles = read_notes(network.path, network.metadata)
-        with usage_errors("blend" if "blend" in options else "style"):
-            weights = weigh_styles(styles, None if self.blend is None else dict(self.blend))
-        known = tuple(map(float, weights))
+        if self.regions is None:
+            option, blends = "blend" if "blend" in options else "style", [self.blend]
+        else:
+            option, blends = "regions", [((str(region.style), 1.0),) for region in self.regions]
+        with usage_errors(option):
+            rows = [weigh_styles(styles, None if each is None else dict(each)) for each in blends]
+        known = tuple(tuple(map(float, row)) for row in rows)
         return dataclasses.replace(self, architecture=architecture, weights=known), options
 
     def settings(self, job: "Job") -> dict[str, Any]:
         """Returns the SHA-256 of all files that the picture is made from, by what they are."""
         files = {"content": job.content, "painting": _painting(job)}
+        for region in self.regions or ():
+            if region.mask != REST:
+                files[f"mask {region.mask}"] = Path(region.mask)
         if self.first == "network":
             files["network"] = find_fast_network(job.recipe.options["fast-network"])
         return {
@@ -153,13 +165,16 @@ class Painting:
 
         Raises:
           OSError, FileFormatError: if a picture cannot be read.
-          OptionError: if nothing is known of the painting that the picture is polished after.
+          OptionError: if nothing is known of the painting that the picture is polished after, or
+            masks leave some of the picture out.
         """
         shape = studio.shape(job)
         if file := _painting(job):
             studio.sources.load(file, _style_size(job, shape))
         elif self.polish:
             _statistics_of(studio.suited(job)[1].path)
+        if self.regions is not None:
+            _suited(studio, job)[0]._weights(studio, shape)
 
     def choose_width(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> int:
         """Returns one: a pass over one picture keeps a machine busy."""
@@ -170,14 +185,10 @@ class Painting:
         method, network = _suited(studio, job)
         peak = 0
         if self.first == "network":
-            image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
             assert method.architecture is not None
-            size = np.array(shape) if _shares(method.architecture, shape) else None
-            program = _paint.lower(
-                network.params, image, np.asarray(method.weights, np.float32), size,
-                architecture=method.architecture,
-            ).compile()  # fmt: skip
-            peak = peak_memory(program)
+            count = len(method.weights[0])
+            weighed = (count,) if self.regions is None else (*shape, count)
+            peak = plan_pass(shape, network.params, weighed, method.architecture)
         if self.polish:
             peak = max(peak, plan_polish(shape).total(1))
         return MemoryPlan(0, peak)
@@ -205,6 +216,7 @@ class Painting:
                     loaded = studio.sources.load(file, _style_size(job, photograph.shape))
                     painting = jnp.asarray(loaded.image)
                 style = method._style(network, painting) if self.polish else {}
+                weights = method._weights(studio, photograph.shape[:2])
             except Exception as error:
                 if on_error is None:
                     raise
@@ -213,7 +225,10 @@ class Painting:
             if self.first == "quick":
                 image = _in_colors_of(painting, photograph)
             else:
-                image = paint_into(program.shape, network.params, photograph, method)
+                assert method.architecture is not None
+                image = paint_into(
+                    program.shape, network.params, photograph, weights, method.architecture
+                )
             finite = bool(np.isfinite(np.asarray(image)).all())
             first = self._laid_over(photograph, image)
             if not (self.polish and finite):
@@ -230,9 +245,24 @@ class Painting:
             return measure_painting(painting)
         known = _statistics_of(network.path)
         return {
-            layer: jnp.tensordot(np.asarray(self.weights, np.float32), each, 1, precision="highest")
+            layer: jnp.tensordot(
+                np.asarray(self.weights[0], np.float32), each, 1, precision="highest"
+            )
             for layer, each in known.items()
         }
+
+    def _weights(self, studio: "Studio", shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Returns how much each of the network's styles counts, everywhere or in each pixel."""
+        rows = np.asarray(self.weights, np.float32)
+        if self.regions is None:
+            return rows[0] if len(rows) else rows
+        with naming("regions"):
+            masks = [
+                None if region.mask == REST else studio.sources.mask(Path(region.mask), shape)
+                for region in self.regions
+            ]
+        with usage_errors("regions"):
+            return weigh_regions(list(rows), masks)
 
     def _laid_over(self, photograph: ArrayLike, image: Array) -> Array:
         return image if self.strength == 1 else _lay_over(photograph, image, self.strength)
@@ -258,7 +288,7 @@ def make_painting(
     if first == "quick":
         if painting is None:
             raise OptionError("{} quick needs {}, the painting's file", "method", "painting")
-        for name in ("fast-network", "style", "blend"):
+        for name in ("fast-network", *_OF_STYLES):
             if name in given:
                 raise OptionError("{} is for networks; leave it out with {} quick", name, "method")
         defaults: dict[str, Any] = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
@@ -271,17 +301,27 @@ def make_painting(
         if painting is None and "style-size" in given:
             raise OptionError("{} needs {} beside it", "style-size", "painting")
         defaults = {"fast-network": "auto", "polish": 0}
-    if "style" in given and "blend" in given:
-        raise OptionError("{} and {} contradict each other; leave one out", "style", "blend")
+    several = [name for name in _OF_STYLES if name in given]
+    if len(several) > 1:
+        raise OptionError("{} and {} contradict each other; leave one out", *several[:2])
+    if "regions" in given and given.get("polish") and painting is None:
+        raise OptionError(
+            "{} has no style for the whole picture; leave {} out", "regions", "polish"
+        )
     filled = {**defaults, "method": first, **filled}
     blend = {filled["style"]: 1.0} if "style" in given else filled.get("blend")
     shares = None if blend is None else tuple(blend.items())
-    return Painting(first, shares, filled.get("strength", 1.0), filled["polish"]), filled
+    return (
+        Painting(
+            first, shares, filled.get("strength", 1.0), filled["polish"], filled.get("regions")
+        ),
+        filled,
+    )
 
 
 def _of_networks(given: Mapping[str, Any]) -> bool:
     """Tells whether options are given that only a network has."""
-    return any(name in given for name in ("fast-network", "style", "blend"))
+    return any(name in given for name in ("fast-network", *_OF_STYLES))
 
 
 def _painting(job: "Job") -> Path | None:
@@ -294,26 +334,6 @@ def _style_size(job: "Job", shape: Sequence[int]) -> int:
     """Returns the longer side of a job's painting; by default, that of the picture."""
     named: int | None = job.style_size
     return max(shape[:2]) if named is None else named
-
-
-def _shares(architecture: Architecture, shape: tuple[int, int]) -> bool:
-    """Tells whether pictures of other sizes are painted by the program of a height and width."""
-    return takes_size(architecture) and min(shape) >= _SMALLEST
-
-
-def round_up(shape: tuple[int, int]) -> tuple[int, int]:
-    """Returns the height and width of the program for pictures of a height and width.
-
-    Each side is an eighth more at the most. Small pictures have programs of their own.
-    """
-    if min(shape) < _SMALLEST:
-        return shape
-    height, width = (-(-side // step) * step for side, step in ((s, _step(s)) for s in shape))
-    return height, width
-
-
-def _step(side: int) -> int:
-    return max(16, 1 << (side.bit_length() - 4))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -347,42 +367,6 @@ def _suited(studio: "Studio", job: "Job") -> tuple[Painting, Network]:
     recipe, network = studio.suited(job)
     assert isinstance(recipe.method, Painting)
     return recipe.method, network
-
-
-def paint_into(
-    shape: tuple[int, int],
-    params: Mapping[str, Any],
-    photograph: np.ndarray[Any, Any],
-    method: Painting,
-) -> Array:
-    """Returns what a network paints, by the program of a height and width."""
-    assert method.architecture is not None
-    weights = np.asarray(method.weights, np.float32)
-    height, width = photograph.shape[:2]
-    if not _shares(method.architecture, shape):
-        whole: Array = _paint(params, photograph, weights, None, architecture=method.architecture)
-        return whole
-    padding = ((0, shape[0] - height), (0, shape[1] - width), (0, 0))
-    image = np.pad(photograph, padding)
-    size = np.array([height, width])
-    found: Array = _paint(params, image, weights, size, architecture=method.architecture)
-    return found[:height, :width]
-
-
-@functools.partial(jax.jit, static_argnames="architecture")
-def _paint(
-    params: Mapping[str, Any],
-    photograph: ArrayLike,
-    weights: ArrayLike,
-    size: ArrayLike | None,
-    *,
-    architecture: Architecture,
-) -> Array:
-    """Returns the painted picture, clipped."""
-    painted = paint(
-        params, jnp.asarray(photograph), jnp.asarray(weights), architecture=architecture, size=size
-    )
-    return jnp.clip(painted, 0, 1)
 
 
 @jax.jit

@@ -9,7 +9,6 @@ makes a quarter of the folder, and of one that makes all of it.
 """
 
 import contextlib
-import dataclasses
 import io
 import os
 import statistics
@@ -28,7 +27,7 @@ from jaxstyle.cli import main as command
 from jaxstyle.feedforward.files import load_network
 from jaxstyle.image.io import read_shape
 from jaxstyle.networks.catalogue import find_fast_network
-from jaxstyle.pipeline.painting import make_painting, paint_into, round_up
+from jaxstyle.pipeline.one_pass import paint_into, round_up
 from scripts.benchmarks.alternating import seconds_of
 from scripts.command_line import make_parser
 
@@ -49,9 +48,7 @@ def write_photographs(source: Path, folder: Path, count: int) -> list[Path]:
 def passes(paths: Sequence[Path]) -> float:
     """Returns the seconds that the single passes take together."""
     network = load_network(find_fast_network("auto"))
-    method, _ = make_painting({}, {})
-    weights = tuple(map(float, network.weigh({network.styles[0].name: 1.0})))
-    method = dataclasses.replace(method, architecture=network.architecture, weights=weights)
+    weights = network.weigh({network.styles[0].name: 1.0})
     total = 0.0
     for path in paths:
         image = np.asarray(jaxstyle.load_image(path))
@@ -59,7 +56,9 @@ def passes(paths: Sequence[Path]) -> float:
         shape = round_up((height, width))
 
         def run(image: np.ndarray = image, shape: tuple[int, int] = shape) -> None:
-            jax.block_until_ready(paint_into(shape, network.params, image, method))
+            jax.block_until_ready(
+                paint_into(shape, network.params, image, weights, network.architecture)
+            )
 
         total += seconds_of(run)
     return total

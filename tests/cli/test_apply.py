@@ -48,9 +48,11 @@ def apply(cli):
 
 
 def painted(*weights):
+    """Takes weights of the styles, or one map of them."""
     network = load_network("net.safetensors")
     image = load_image("content.png")
-    result = paint(network.params, image, jnp.asarray(weights), architecture=network.architecture)
+    style = jnp.asarray(weights[0] if len(weights) == 1 else weights)
+    result = paint(network.params, image, style, architecture=network.architecture)
     return np.round(255 * np.clip(np.asarray(result), 0, 1))
 
 
@@ -339,3 +341,41 @@ def test_published_networks_are_converted_and_verified(cli):
     ran = cli("weights convert published.safetensors -o a.safetensors --style-names a,b")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "--style-names should be 1 names, one for each style, got 2" in ran.err
+
+
+def test_regions_have_styles_of_their_own(apply):
+    left = np.zeros((32, 48))
+    left[:, :24] = 255
+    Image.fromarray(left.astype(np.uint8)).save("left.png")
+    done(apply(LINE, regions="left.png,style=night;rest,style=waves"))
+    expected = np.repeat((left / 255)[..., None], 2, axis=2)
+    expected[..., 0] = 1 - expected[..., 1]
+    np.testing.assert_allclose(pixels("out.png"), painted(expected), atol=1)
+    assert read_settings("out.png")["options"]["regions"] == (
+        "left.png,style=night;rest,style=waves"
+    )
+    plan = json.loads(done(apply(LINE, regions="left.png,style=night;rest,style=waves",
+                                 dry_run=True, json=True)).out)  # fmt: skip
+    assert plan["bytes"] > 32 * 48 * 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"regions": "half.png,style=night"}, "--regions: should cover the picture, but 50 %"),
+        ({"regions": "half.png,style=dawn;rest,style=night"}, "--regions: no style is called 'daw"),
+        ({"regions": "half.png;rest,style=night"}, "--regions: takes one style=NAME of the netw"),
+        ({"regions": "none.png,style=night;rest,style=waves"}, "--regions none.png: no such file"),
+        ({"regions": "half.png,style=night", "style": "night"}, "--style and --regions contradict"),
+        ({"regions": "half.png,style=night", "polish": 2}, "--regions has no style for the whole"),
+    ],
+)
+def test_regions_that_cannot_be_are_one_line(apply, options, says):
+    half = np.zeros((32, 48), np.uint8)
+    half[:16] = 255
+    Image.fromarray(half).save("half.png")
+    ran = apply(LINE, **options)
+    assert ran.status == 2
+    assert ran.err.count("\n") == 1
+    assert says in ran.err
+    assert not Path("out.png").exists()

@@ -7,6 +7,7 @@ import pytest
 
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline import options
+from jaxstyle.pipeline.file_options import StyleRegions
 from jaxstyle.pipeline.kinds import Flag
 from jaxstyle.pipeline.options import OPTIONS, Group, check_options, option_texts, parse_options
 from jaxstyle.pipeline.recipe import make_recipe
@@ -31,6 +32,8 @@ MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.
 
 
 def example(option):
+    if isinstance(option.kind, StyleRegions):
+        return option.kind.parse("m.png,style=b c;rest,style=d")
     if option.name in MIXED:
         return option.kind.parse(MIXED[option.name])
     return EXAMPLES[option.name] if option.choices is None else option.choices[-1]

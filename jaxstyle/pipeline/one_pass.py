@@ -1,0 +1,141 @@
+"""Single passes of networks: programs that pictures of many sizes share, and maps of styles."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
+
+from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.network import paint, takes_size
+from jaxstyle.optimization.memory import peak_memory
+
+_SMALLEST = 64  # sides from here on share programs
+_COVERED = 1e-3  # of a mask's white: what is darker everywhere counts as left out
+
+
+def round_up(shape: tuple[int, int]) -> tuple[int, int]:
+    """Returns the height and width of the program for pictures of a height and width.
+
+    Each side is an eighth more at the most. Small pictures have programs of their own.
+    """
+    if min(shape) < _SMALLEST:
+        return shape
+    height, width = (-(-side // step) * step for side, step in ((s, _step(s)) for s in shape))
+    return height, width
+
+
+def _step(side: int) -> int:
+    return max(16, 1 << (side.bit_length() - 4))
+
+
+def paint_into(
+    shape: tuple[int, int],
+    params: Mapping[str, Any],
+    photograph: NDArray[np.float32],
+    weights: ArrayLike,
+    architecture: Architecture,
+) -> Array:
+    """Returns what a network paints, by the program of a height and width; clipped.
+
+    Args:
+      shape: from `round_up`.
+      params: of the network.
+      photograph: `[H, W, 3]`.
+      weights: how much each style counts, `[N]`, or `[H, W, N]` by a program of the picture's own.
+      architecture: of the network.
+    """
+    weights = np.asarray(weights, np.float32)
+    height, width = photograph.shape[:2]
+    if not _shares(architecture, shape, weights.ndim):
+        whole: Array = _paint(params, photograph, weights, None, architecture=architecture)
+        return whole
+    padding = ((0, shape[0] - height), (0, shape[1] - width), (0, 0))
+    image = np.pad(photograph, padding)
+    size = np.array([height, width])
+    found: Array = _paint(params, image, weights, size, architecture=architecture)
+    return found[:height, :width]
+
+
+def plan_pass(
+    shape: tuple[int, int],
+    params: Mapping[str, Any],
+    weights: tuple[int, ...],
+    architecture: Architecture,
+) -> int:
+    """Returns the peak memory of `paint_into`, in bytes.
+
+    Args:
+      shape: height and width of the picture.
+      params: of the network.
+      weights: the shape of how much each style counts.
+      architecture: of the network.
+    """
+    shares = _shares(architecture, shape, len(weights))
+    rounded = round_up(shape) if shares else shape
+    image, styles = jax.eval_shape(lambda: (jnp.zeros((*rounded, 3)), jnp.zeros(weights)))
+    size = np.array(shape) if shares else None
+    lowered = _paint.lower(params, image, styles, size, architecture=architecture)
+    return peak_memory(lowered.compile())
+
+
+def weigh_regions(
+    styles: Sequence[NDArray[np.float32]], masks: Sequence[ArrayLike | None]
+) -> NDArray[np.float32]:
+    """Returns how much each style of a network counts in each pixel.
+
+    Args:
+      styles: the weights `[N]` of each region's style.
+      masks: `[H, W]` from 0 to 1 of each region; None for one that gets what the others leave.
+
+    Returns:
+      `[H, W, N]`, of sum one in each pixel. Where masks overlap, their styles are blended.
+
+    Raises:
+      ValueError: if some of the picture belongs to no region.
+    """
+    known = [np.asarray(mask, np.float32) for mask in masks if mask is not None]
+    covered = np.sum(known, axis=0)
+    rest = np.clip(1 - covered, 0, 1)
+    if None not in masks and (covered < _COVERED).any():
+        share = 100 * np.mean(covered < _COVERED)
+        raise ValueError(
+            f"should cover the picture, but {share:.2g} % of it belongs to no region; add "
+            "rest,style=NAME"
+        )
+    parts = np.stack([rest if mask is None else np.asarray(mask) for mask in masks], axis=-1)
+    parts /= parts.sum(-1, keepdims=True)
+    weights: NDArray[np.float32] = np.einsum("hwr,rn->hwn", parts, np.stack(styles))
+    return weights
+
+
+def _shares(architecture: Architecture, shape: tuple[int, int], weights: int) -> bool:
+    """Tells whether pictures of other sizes are painted by the program of a height and width.
+
+    Args:
+      architecture: of the network.
+      shape: the height and width.
+      weights: dimensions of how much each style counts; with a map, sizes share nothing.
+    """
+    return takes_size(architecture) and min(shape) >= _SMALLEST and weights == 1
+
+
+@functools.partial(jax.jit, static_argnames="architecture")
+def _paint(
+    params: Mapping[str, Any],
+    photograph: ArrayLike,
+    weights: ArrayLike,
+    size: ArrayLike | None,
+    *,
+    architecture: Architecture,
+) -> Array:
+    """Returns the painted picture, clipped."""
+    painted = paint(
+        params, jnp.asarray(photograph), jnp.asarray(weights), architecture=architecture, size=size
+    )
+    return jnp.clip(painted, 0, 1)
