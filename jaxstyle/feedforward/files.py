@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError
 from jaxstyle.feedforward.architecture import Architecture
-from jaxstyle.feedforward.network import TransformNet, joined
+from jaxstyle.feedforward.network import init_network
+from jaxstyle.feedforward.prediction import init_predictor
 from jaxstyle.networks.formats.containers import read_safetensors
 from jaxstyle.networks.formats.stored import refusing, shown
 from jaxstyle.networks.save import write_tensors
 
 FORMAT, VERSION = "jaxstyle-feedforward", "1"
 _THUMBNAILS, _STATISTICS = "thumbnails", "statistics."
+_KIND, _ANY = "kind", "any painting"
 
 
 class Style(NamedTuple):
@@ -46,7 +48,8 @@ class FastNetwork(NamedTuple):
     Attributes:
       params: its parameters; see `jaxstyle.feedforward.network`.
       architecture: static settings.
-      styles: what it can paint like.
+      styles: what it can paint like; empty if that is any painting, which `predict_styles` of
+        `jaxstyle.feedforward.prediction` makes a style of.
       thumbnails: `[N, h, w, 3]` uint8, a picture of each style, or None.
       metadata: how it was trained, its versions and its licence.
       statistics: `{layer: [N, C, C]}`, Gram matrices of the paintings by the compact network, for
@@ -59,6 +62,11 @@ class FastNetwork(NamedTuple):
     thumbnails: NDArray[np.uint8] | None = None
     metadata: Mapping[str, str] = {}
     statistics: Mapping[str, Any] = {}
+
+    @property
+    def takes_paintings(self) -> bool:
+        """Whether it paints like any painting, and has no styles of its own."""
+        return "predictor" in self.params
 
     def weigh(self, blend: Mapping[str, float]) -> NDArray[np.float32]:
         """Returns how much each style counts, from the shares of some by name.
@@ -111,7 +119,7 @@ def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float1
     arrays: dict[str, NDArray[Any]] = {}
     for layer, parts in network.params.items():
         for part, value in parts.items():
-            kind = dtype if part == "kernel" else "float32"
+            kind = dtype if part in ("kernel", "encode", "decode") else "float32"
             arrays[f"{layer}.{part}"] = np.ascontiguousarray(value, kind)
     if network.thumbnails is not None:
         arrays[_THUMBNAILS] = np.ascontiguousarray(network.thumbnails, np.uint8)
@@ -124,8 +132,10 @@ def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float1
 
 def notes_of(network: FastNetwork) -> dict[str, str]:
     """Returns what a network's file says of it in words: its metadata, architecture and styles."""
+    kind = {_KIND: _ANY} if network.takes_paintings else {}
     return {
         **network.metadata,
+        **kind,
         "architecture": json.dumps(dataclasses.asdict(network.architecture)),
         "styles": json.dumps([style._asdict() for style in network.styles]),
     }
@@ -150,13 +160,22 @@ def read_notes(
             k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
         }
         architecture = Architecture(**known)
-        if not styles:
+        if not styles and not takes_paintings(notes):
             raise ValueError("it has no styles")
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileFormatError(
             f"{path}: its description is damaged ({printable(str(error)[:200])})"
         ) from None
     return architecture, styles
+
+
+def takes_paintings(notes: Mapping[str, str]) -> bool:
+    """Tells whether a network paints like any painting.
+
+    Args:
+      notes: what its file says of it, from `notes_of`.
+    """
+    return notes.get(_KIND) == _ANY
 
 
 def load_network(path: str | Path) -> FastNetwork:
@@ -181,7 +200,7 @@ def load_network(path: str | Path) -> FastNetwork:
         for name, each in stored.items()
         if name != _THUMBNAILS and not name.startswith(_STATISTICS)
     }
-    _check(path, shapes, architecture, len(styles))
+    _check(path, shapes, architecture, None if takes_paintings(notes) else len(styles))
     with refusing(path, "a network"):
         arrays = {name: each.read() for name, each in stored.items()}
     for name, values in arrays.items():
@@ -194,7 +213,7 @@ def load_network(path: str | Path) -> FastNetwork:
         if name.startswith(_STATISTICS)
     }
     params = _nested(arrays)
-    for name in ("format", "version", "architecture", "styles"):
+    for name in ("format", "version", "architecture", "styles", _KIND):
         notes.pop(name, None)
     return FastNetwork(params, architecture, styles, thumbnails, notes, statistics)
 
@@ -220,12 +239,32 @@ def _nested(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def _check(
-    path: str | Path, found: Mapping[str, tuple[int, ...]], form: Architecture, styles: int
+    path: str | Path,
+    found: Mapping[str, tuple[int, ...]],
+    form: Architecture,
+    styles: int | None,
 ) -> None:
-    """Raises `FileFormatError` unless the arrays have the shapes of the architecture's."""
-    net = TransformNet(form, styles)
-    image, style = jax.eval_shape(lambda: (jnp.zeros((16, 16, 3)), jnp.ones(styles)))
-    wanted = joined(jax.eval_shape(net.init, jax.random.key(0), image, style)["params"])
+    """Raises `FileFormatError` unless the arrays have the shapes of the architecture's.
+
+    Args:
+      path: the file, for messages.
+      found: the shapes, by name.
+      form: the architecture.
+      styles: how many it has, or None if it paints like any painting.
+    """
+    wanted: Any = jax.eval_shape(lambda: init_network(jax.random.key(0), form, styles=styles or 1))
+    if styles is None:
+        if form.normalize_output or form.output != "residual":
+            raise FileFormatError(f"{path}: networks of this form have styles of their own")
+        paintings, width = (
+            (found.get(name) or (0,))[-1] for name in ("standard.mean", "predictor.encode")
+        )
+        wanted = jax.eval_shape(
+            lambda params: init_predictor(
+                jax.random.key(0), params, jnp.zeros((1, paintings)), width
+            ),
+            wanted,
+        )
     shapes = {
         f"{layer}.{part}": leaf.shape
         for layer, parts in wanted.items()

@@ -256,6 +256,8 @@ def count_styles(params: Params) -> int:
     Args:
       params: its parameters.
     """
+    if "predictor" in params:  # of any painting: those that it learns from
+        return int(params["colors"]["mean"].shape[0])
     return int(params["contract1"]["scale"].shape[0])
 
 

@@ -16,6 +16,7 @@ from jax import Array
 
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import count_styles, paint
+from jaxstyle.feedforward.prediction import predict_styles, row_of
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.objective import objective
 from jaxstyle.losses.spec import LossSpec, LossWeights
@@ -23,6 +24,7 @@ from jaxstyle.losses.targets import content_targets, measure_style
 
 Params = Mapping[str, Any]
 
+_MEASURED = ("colors", "conditions", "standard")
 _CLIP = 20.0
 _MOST_LOST = 1000  # steps in a row, after which the training is beyond help
 
@@ -121,7 +123,7 @@ def begin(params: Params, optimizer: optax.GradientTransformation) -> TrainState
       params: the network to begin with.
       optimizer: of the training.
     """
-    learned, _ = split_colors(params)
+    learned, _ = split_measured(params)
     # Copies, because a step takes over the memory of the state that it is given.
     params, average = (jax.tree.map(jnp.array, params) for _ in range(2))
     return TrainState(jnp.int32(0), params, average, optimizer.init(learned))
@@ -147,15 +149,14 @@ def loss_and_gradient(
       teacher: the judge.
       architecture: of the network.
     """
-    learned, fixed = split_colors(params)
+    learned, fixed = split_measured(params)
     targets = content_targets(teacher.params, photograph, teacher.spec)
     targets = targets._replace(
         style=jax.tree.map(lambda leaf: leaf[style - teacher.first], teacher.styles)
     )
-    chosen = jax.nn.one_hot(style, count_styles(params))
 
     def loss(learned: Any) -> tuple[Array, Report]:
-        image = paint({**learned, **fixed}, photograph, chosen, architecture=architecture)
+        image = _paint_style({**learned, **fixed}, photograph, style, architecture)
         value = objective(image, teacher.params, targets, teacher.weights, spec=teacher.spec)
         terms: dict[str, Array] = {"content": jnp.float32(0), "style": jnp.float32(0)}
         for name, term in value.terms.items():
@@ -167,6 +168,17 @@ def loss_and_gradient(
 
     gradient, report = jax.grad(loss, has_aux=True)(learned)
     return report, gradient
+
+
+def _paint_style(params: Params, photograph: Array, style: Array, form: Architecture) -> Array:
+    """Paints in the style of a number, or like the painting of that number."""
+    if "predictor" not in params:
+        chosen = jax.nn.one_hot(style, count_styles(params))
+        return paint(params, photograph, chosen, architecture=form)
+    condition = params["conditions"]["known"][style][None]
+    own = {name: leaf for name, leaf in params.items() if name not in ("conditions", "colors")}
+    predicted = predict_styles(own, condition, row_of(params["colors"], style))
+    return paint(predicted, photograph, jnp.ones(1), architecture=form)
 
 
 @functools.partial(jax.jit, static_argnames=("architecture", "spec"))
@@ -222,12 +234,12 @@ def update(
       mask: what may change: one there and zero elsewhere, for each layer; None for everything.
       optimizer: the one that the state was begun with; static.
     """
-    learned, fixed = split_colors(state.params)
+    learned, fixed = split_measured(state.params)
     if mask is not None:
         gradient = jax.tree.map(jnp.multiply, gradient, mask)
     updates, inner = optimizer.update(gradient, state.optimizer, learned)
     learned = optax.apply_updates(learned, updates)
-    before, _ = split_colors(state.average)
+    before, _ = split_measured(state.average)
     average = optax.incremental_update(learned, before, 1 - decay)
     if mask is not None:  # what may not change keeps its bits, which a mean of equals may not
         average = jax.tree.map(
@@ -236,7 +248,7 @@ def update(
     return TrainState(state.step + 1, {**learned, **fixed}, {**average, **fixed}, inner)
 
 
-def split_colors(params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what is learned, and the colours, which are measured."""
-    learned = {name: leaf for name, leaf in params.items() if name != "colors"}
-    return learned, {name: leaf for name, leaf in params.items() if name == "colors"}
+def split_measured(params: Params) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what is learned, and what is measured: the colours and conditions of paintings."""
+    learned = {name: leaf for name, leaf in params.items() if name not in _MEASURED}
+    return learned, {name: leaf for name, leaf in params.items() if name in _MEASURED}

@@ -106,7 +106,7 @@ def stylize_grid(
       styles: a sequence of S images, each of any size, or an array of them.
       weights: for all settings, or a sequence of K.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "colors", "noise", "white-noise" or "style"; see
+      init: where to start: "content", "matched", "noise", "white-noise" or "style"; see
         `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, a scalar or `[K]`.
       keys: `jax.random.key`s for the noise, a scalar or `[K]`; `key(0)` by default. A key belongs

@@ -227,7 +227,7 @@ _ALL = (
         weigh=lambda sizes: LossWeights(total_variation=40.0),
         network="compact",
         normalized=True,
-        init="colors",
+        init="matched",
         # More would let whole areas change colour in the first steps, and leaves blotches.
         solver=lambda: solvers.lbfgs(preconditioning=0.15),
         num_steps=10,

@@ -34,7 +34,7 @@ from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.descent import Callback, Result, optimize
 from jaxstyle.solvers import SolverLike
 
-Init = Literal["content", "colors", "noise", "style", "white-noise"]
+Init = Literal["content", "matched", "noise", "style", "white-noise"]
 
 
 class OptimizeOptions(TypedDict, total=False):
@@ -82,7 +82,7 @@ def stylize(
       content: `[H, W, 3]` in [0, 1].
       style: `[H', W', 3]` in [0, 1]; its scale decides the size of the strokes.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "colors", "noise", "white-noise", "style", or an image
+      init: where to start: "content", "matched", "noise", "white-noise", "style", or an image
         `[H, W, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
@@ -235,7 +235,7 @@ def initial_image(
     """The image that an optimisation starts from.
 
     Args:
-      init: "content"; "colors", the content image in the colours of the style image; "style",
+      init: "content"; "matched", the content image in the colours of the style image; "style",
         resized to `shape`; "noise", noise with the spectrum of natural images around the network's
         mean colour; "white-noise", as in the paper, which leaves a fine chequered pattern; or an
         image `[*shape, 3]`.

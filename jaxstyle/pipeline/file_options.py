@@ -144,7 +144,7 @@ class Regions(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class StyleRegions(Regions):
-    """Regions with styles of a network: "sky.png, style=waves; rest, style=night".
+    """Regions with styles of a network, or with paintings: "sky.png, style=waves; rest".
 
     Example:
       >>> StyleRegions().parse("sky.png, style=waves; rest, style=night")[0].style
@@ -154,22 +154,20 @@ class StyleRegions(Regions):
     def parse(self, text: str) -> tuple[RegionOption, ...]:
         regions = super().parse(text)
         for region in regions:
-            if region.style is None or region.style_mask is not None or region.weight != 1:
-                raise ValueError(
-                    "takes one style=NAME of the network after each mask, got "
-                    f"{brief(_region_text(region))}"
-                )
+            if region.style_mask is not None or region.weight != 1:
+                got = brief(_region_text(region))
+                raise ValueError(f"takes style=… and nothing else after a mask, got {got}")
         return regions
 
     def files(self, value: tuple[RegionOption, ...]) -> Iterator[NamedFile]:
-        return (file for file in super().files(value) if file.role == "mask")
+        for file in super().files(value):  # a style may be a name that the network knows
+            yield file._replace(role="other") if file.role == "style" else file
 
     def relocate(self, value: tuple[RegionOption, ...], found: Callable[[str], str]) -> Any:
+        moved = super().relocate(value, found)
         return tuple(
-            dataclasses.replace(
-                region, mask=region.mask if region.mask == REST else found(region.mask)
-            )
-            for region in value
+            dataclasses.replace(there, style=here.style)
+            for there, here in zip(moved, value, strict=True)
         )
 
 

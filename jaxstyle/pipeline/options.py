@@ -15,7 +15,7 @@ from jaxstyle.feedforward.architecture import ARCHITECTURES
 from jaxstyle.losses.guidance import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
-from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX, SOURCES
+from jaxstyle.networks.catalogue import EASEL, FAST_FILES, FILES, PAINTBOX, SOURCES
 from jaxstyle.networks.convolution import Convolution, Padding
 from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
@@ -51,7 +51,7 @@ _MADE = ("demo", *PICTURES)
 _LISTED = (*_MADE, "apply", "train", "sweep")
 # What each command may start from, besides a picture's file.
 _STARTS = {
-    "stylize": ("content", "colors", "noise", "white-noise", "style"),
+    "stylize": ("content", "matched", "noise", "white-noise", "style"),
     "texture": ("noise", "white-noise", "style"),
     "reconstruct": ("content", "noise", "white-noise"),
 }
@@ -153,6 +153,8 @@ def _rows() -> tuple[Option, ...]:
                "its first"),
         Option("painting", FileName(role="style"), "paint like this painting, or polish after it",
                "style", apply, "FILE"),
+        Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", apply,
+               "FILE=X;…"),
         Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
@@ -179,8 +181,8 @@ def _rows() -> tuple[Option, ...]:
         Option("regions", Regions(), "give regions their own painting; rest is what is left; after "
                "a mask may follow ,style=FILE ,style-mask=FILE ,weight=X", "regions", stylize,
                "MASK;…"),
-        Option("regions", StyleRegions(), "paint regions in styles of the network; rest is what is "
-               "left", "regions", apply, "MASK,style=NAME;…"),
+        Option("regions", StyleRegions(), "paint regions in styles of the network, or like other "
+               "paintings; rest is what is left", "regions", apply, "MASK,style=NAME;…"),
         Option("guides", Choice(get_args(GuideMode)), "carry masks to deep layers in this way",
                "regions", stylize, "HOW", "simple"),
         Option("keep", FileName(role="mask"), "leave untouched what is white in this mask",
@@ -213,9 +215,9 @@ def _rows() -> tuple[Option, ...]:
             "they are", "method", train),
         run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "
             f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
-        Option("fast-network", FileName(names=("auto", *FAST_FILES)), "paint with this network: "
+        Option("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "
                f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method", apply,
-               "NAME", PAINTBOX),
+               "NAME", f"{PAINTBOX}, with a painting {EASEL}"),
         Option("method", Choice(("network", "quick")), "paint with a network, or quick: in the "
                "painting's colours, and polished", "method", apply, "HOW",
                "quick with a painting"),

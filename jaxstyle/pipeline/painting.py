@@ -21,12 +21,20 @@ from numpy.typing import NDArray
 from jaxstyle._common.reading import sha256
 from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
 from jaxstyle.feedforward.architecture import Architecture
-from jaxstyle.feedforward.files import load_network, notes_of, read_notes, weigh_styles
+from jaxstyle.feedforward.files import (
+    Style,
+    load_network,
+    notes_of,
+    read_notes,
+    takes_paintings,
+    weigh_styles,
+)
 from jaxstyle.image.color import match_color
-from jaxstyle.networks.catalogue import find_fast_network
+from jaxstyle.networks.catalogue import EASEL, find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan
+from jaxstyle.pipeline.any_painting import SIDE, paintings_of, tell
 from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.one_pass import paint_into, plan_pass, round_up, weigh_regions
@@ -39,10 +47,6 @@ if TYPE_CHECKING:
 
 First = Literal["network", "quick"]
 """What makes the first picture: a network, or the painting's colours."""
-
-QUICK_STEPS = 10
-_OF_STYLES = ("style", "blend", "regions")  # what says which of a network's styles count
-_QUICK_SIZE = 512  # the longer side, as for `stylize`
 
 
 class Program(NamedTuple):
@@ -135,23 +139,60 @@ class Painting:
         if self.first == "quick":
             return self, options
         architecture, styles = read_notes(network.path, network.metadata)
+        if takes_paintings(network.metadata):
+            weights: Sequence[Any] = self._rows_of_paintings(options, network)
+        else:
+            if "mix" in options or ("painting" in options and not self.polish):
+                raise OptionError(
+                    "{} {name} paints in styles of its own; with {}, use {} {easel}, or {} N to "
+                    "polish the picture after the painting",
+                    "fast-network", "painting", "fast-network", "polish",
+                    name=network.name, easel=EASEL,
+                )  # fmt: skip
+            weights = self._rows_of_styles(options, styles)
+        known = tuple(tuple(map(float, row)) for row in weights)
+        return dataclasses.replace(self, architecture=architecture, weights=known), options
+
+    def _rows_of_styles(
+        self, options: Mapping[str, Any], styles: Sequence[Style]
+    ) -> Sequence[NDArray[np.float32]]:
+        """Returns how much each style counts: a row for the picture, or one for each region."""
         if self.regions is None:
             option, blends = "blend" if "blend" in options else "style", [self.blend]
         else:
-            option, blends = "regions", [((str(region.style), 1.0),) for region in self.regions]
+            option, blends = "regions", [((str(each.style), 1.0),) for each in self.regions]
+            if any(region.style is None for region in self.regions):
+                raise OptionError("{} needs style=NAME of the network after each mask", "regions")
         with usage_errors(option):
-            rows = [weigh_styles(styles, None if each is None else dict(each)) for each in blends]
-        known = tuple(tuple(map(float, row)) for row in rows)
-        return dataclasses.replace(self, architecture=architecture, weights=known), options
+            return [weigh_styles(styles, None if each is None else dict(each)) for each in blends]
+
+    def _rows_of_paintings(
+        self, options: Mapping[str, Any], network: Network
+    ) -> Sequence[Sequence[float]]:
+        """Returns the same of a network for which each painting is a style."""
+        if "painting" not in options:
+            raise OptionError(
+                "{} {name} paints like any painting; give {} FILE beside it",
+                "fast-network", "painting", name=network.name,
+            )  # fmt: skip
+        for name in ("style", "blend"):
+            if name in options:
+                raise OptionError("{} is for networks with styles of their own; leave it out", name)
+        if self.regions is None:
+            return [[share for _, share in paintings_of(options)]]
+        return [[float(i == k) for i in range(len(self.regions))] for k in range(len(self.regions))]
 
     def settings(self, job: "Job") -> dict[str, Any]:
         """Returns the SHA-256 of all files that the picture is made from, by what they are."""
-        files = {"content": job.content, "painting": _painting(job)}
+        options = job.recipe.options
+        files = {"content": job.content}
+        for i, (path, _) in enumerate(self._seen(options), 1):
+            files["painting" if i == 1 else f"painting {i}"] = path
         for region in self.regions or ():
             if region.mask != REST:
                 files[f"mask {region.mask}"] = Path(region.mask)
         if self.first == "network":
-            files["network"] = find_fast_network(job.recipe.options["fast-network"])
+            files["network"] = find_fast_network(options["fast-network"])
         return {
             "sources": {
                 name: _digest(path, path.stat().st_mtime_ns, path.stat().st_size)
@@ -169,9 +210,11 @@ class Painting:
             masks leave some of the picture out.
         """
         shape = studio.shape(job)
-        if file := _painting(job):
-            studio.sources.load(file, _style_size(job, shape))
-        elif self.polish:
+        options = job.recipe.options
+        for path, _ in self._seen(options):
+            with naming(job.option_of(path)):
+                studio.sources.load(path, self._side(studio, job, shape))
+        if self.polish and "painting" not in options:
             _statistics_of(studio.suited(job)[1].path)
         if self.regions is not None:
             _suited(studio, job)[0]._weights(studio, shape)
@@ -211,24 +254,13 @@ class Painting:
                 method, network = _suited(studio, job)
                 assert job.content is not None
                 photograph = np.asarray(studio.sources.load(job.content, job.size).image)
-                painting = None
-                if file := _painting(job):
-                    loaded = studio.sources.load(file, _style_size(job, photograph.shape))
-                    painting = jnp.asarray(loaded.image)
-                style = method._style(network, painting) if self.polish else {}
-                weights = method._weights(studio, photograph.shape[:2])
+                image = method._first(studio, program, job, network, photograph)
+                style = method._style(studio, job, network, photograph.shape) if self.polish else {}
             except Exception as error:
                 if on_error is None:
                     raise
                 on_error(i, error)
                 continue
-            if self.first == "quick":
-                image = _in_colors_of(painting, photograph)
-            else:
-                assert method.architecture is not None
-                image = paint_into(
-                    program.shape, network.params, photograph, weights, method.architecture
-                )
             finite = bool(np.isfinite(np.asarray(image)).all())
             first = self._laid_over(photograph, image)
             if not (self.polish and finite):
@@ -239,17 +271,66 @@ class Painting:
             for step, (image, info) in enumerate(steps, 1):
                 yield Reports(step, {i: self._laid_over(photograph, image)}, {i: info})
 
-    def _style(self, network: Network, painting: Array | None) -> dict[str, Any]:
+    def _first(
+        self,
+        studio: "Studio",
+        program: Program,
+        job: "Job",
+        network: Network,
+        photograph: NDArray[np.float32],
+    ) -> Array:
+        """Returns the picture that is there at once."""
+        if self.first == "quick":
+            weighed = self._loaded(studio, job, photograph.shape)
+            parts = [share * _in_colors_of(painting, photograph) for painting, share in weighed]
+            first: Array = sum(parts[1:], start=parts[0])
+            return first
+        params = network.params
+        if takes_paintings(network.metadata):
+            paintings = [path for path, _ in self._seen(job.recipe.options)]
+            params = tell(params, paintings, self._side(studio, job, photograph.shape))
+        weights = self._weights(studio, photograph.shape[:2])
+        assert self.architecture is not None
+        return paint_into(program.shape, params, photograph, weights, self.architecture)
+
+    def _style(
+        self, studio: "Studio", job: "Job", network: Network, shape: Sequence[int]
+    ) -> dict[str, Any]:
         """Returns the statistics that the picture is polished after."""
-        if painting is not None:
-            return measure_painting(painting)
-        known = _statistics_of(network.path)
+        if "painting" in job.recipe.options:
+            weighed = self._loaded(studio, job, shape)
+            rows = [measure_painting(painting) for painting, _ in weighed]
+            weights = np.array([share for _, share in weighed], np.float32)
+            known: Mapping[str, Any] = jax.tree.map(lambda *each: jnp.stack(each), *rows)
+        else:
+            known, weights = _statistics_of(network.path), np.asarray(self.weights[0], np.float32)
         return {
-            layer: jnp.tensordot(
-                np.asarray(self.weights[0], np.float32), each, 1, precision="highest"
-            )
+            layer: jnp.tensordot(weights, each, 1, precision="highest")
             for layer, each in known.items()
         }
+
+    def _loaded(
+        self, studio: "Studio", job: "Job", shape: Sequence[int]
+    ) -> list[tuple[Array, float]]:
+        """Returns the paintings, at the size of the picture, and their shares."""
+        side = job.style_size or max(shape[:2])
+        return [
+            (jnp.asarray(studio.sources.load(path, side).image), share)
+            for path, share in paintings_of(job.recipe.options)
+        ]
+
+    def _side(self, studio: "Studio", job: "Job", shape: Sequence[int]) -> int:
+        """Returns the longer side that paintings are seen at for the first picture."""
+        if self.first == "network" and takes_paintings(studio.suited(job)[1].metadata):
+            return int(job.recipe.options.get("style-size", SIDE))
+        return job.style_size or max(shape[:2])
+
+    def _seen(self, options: Mapping[str, Any]) -> list[tuple[Path, float]]:
+        """Returns the files of the paintings, one for each region if there are regions."""
+        if self.regions is None or "painting" not in options:
+            return paintings_of(options)
+        own = options["painting"]
+        return [(Path(region.style or own), 1.0) for region in self.regions]
 
     def _weights(self, studio: "Studio", shape: tuple[int, int]) -> NDArray[np.float32]:
         """Returns how much each of the network's styles counts, everywhere or in each pixel."""
@@ -266,74 +347,6 @@ class Painting:
 
     def _laid_over(self, photograph: ArrayLike, image: Array) -> Array:
         return image if self.strength == 1 else _lay_over(photograph, image, self.strength)
-
-
-def make_painting(
-    filled: dict[str, Any], given: Mapping[str, Any]
-) -> tuple[Painting, dict[str, Any]]:
-    """Returns the method that options come to, and the options.
-
-    Args:
-      filled: the options, with the defaults that do not depend on the method.
-      given: the options that were given.
-
-    Raises:
-      OptionError: if they contradict each other.
-    """
-    painting = given.get("painting")
-    if painting is None:
-        first: First = given.get("method", "network")
-    else:
-        first = given.get("method", "network" if _of_networks(given) else "quick")
-    if first == "quick":
-        if painting is None:
-            raise OptionError("{} quick needs {}, the painting's file", "method", "painting")
-        for name in ("fast-network", *_OF_STYLES):
-            if name in given:
-                raise OptionError("{} is for networks; leave it out with {} quick", name, "method")
-        defaults: dict[str, Any] = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
-    else:
-        if painting is not None and not given.get("polish"):
-            raise OptionError(
-                "{} tells a network's picture what to be polished after; give {} N too, or {} "
-                "quick", "painting", "polish", "method",
-            )  # fmt: skip
-        if painting is None and "style-size" in given:
-            raise OptionError("{} needs {} beside it", "style-size", "painting")
-        defaults = {"fast-network": "auto", "polish": 0}
-    several = [name for name in _OF_STYLES if name in given]
-    if len(several) > 1:
-        raise OptionError("{} and {} contradict each other; leave one out", *several[:2])
-    if "regions" in given and given.get("polish") and painting is None:
-        raise OptionError(
-            "{} has no style for the whole picture; leave {} out", "regions", "polish"
-        )
-    filled = {**defaults, "method": first, **filled}
-    blend = {filled["style"]: 1.0} if "style" in given else filled.get("blend")
-    shares = None if blend is None else tuple(blend.items())
-    return (
-        Painting(
-            first, shares, filled.get("strength", 1.0), filled["polish"], filled.get("regions")
-        ),
-        filled,
-    )
-
-
-def _of_networks(given: Mapping[str, Any]) -> bool:
-    """Tells whether options are given that only a network has."""
-    return any(name in given for name in ("fast-network", *_OF_STYLES))
-
-
-def _painting(job: "Job") -> Path | None:
-    """Returns the file of the painting that a job names."""
-    named: str | None = job.recipe.options.get("painting")
-    return None if named is None else Path(named)
-
-
-def _style_size(job: "Job", shape: Sequence[int]) -> int:
-    """Returns the longer side of a job's painting; by default, that of the picture."""
-    named: int | None = job.style_size
-    return max(shape[:2]) if named is None else named
 
 
 @functools.lru_cache(maxsize=1024)

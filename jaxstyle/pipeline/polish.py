@@ -70,12 +70,15 @@ def measure_painting(painting: Array) -> dict[str, Any]:
     Returns:
       `{layer: [C, C]}`, Gram matrices.
     """
-    judge = polisher()
-    if min(painting.shape[:2]) < _MULTIPLE:
-        rows, columns = (max(side, _MULTIPLE) for side in painting.shape[:2])
-        painting = _extend(painting, rows, columns)
+    judge, painting = polisher(), large_enough(painting)
     found: dict[str, Any] = measure_style(judge.network.params, painting, spec=judge.spec)
     return found
+
+
+def large_enough(painting: Array) -> Array:
+    """Returns a painting, extended by its reflection if it is too small for the network."""
+    rows, columns = (max(side, _MULTIPLE) for side in painting.shape[:2])
+    return _extend(painting, rows, columns)
 
 
 def plan_polish(shape: tuple[int, int]) -> MemoryPlan:

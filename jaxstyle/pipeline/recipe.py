@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jaxstyle.pipeline import file_options
 from jaxstyle.pipeline.method import Method
 from jaxstyle.pipeline.optimise import make_optimisation
-from jaxstyle.pipeline.painting import make_painting
+from jaxstyle.pipeline.painting_options import make_painting
 
 
 class Recipe(NamedTuple):

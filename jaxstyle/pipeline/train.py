@@ -340,9 +340,11 @@ def describe_network(
       statistics: of the paintings, from `measure_paintings`.
       metadata: how it was trained, and its licence.
     """
-    photograph = load_image(samples.LAKE, shape=_THUMBNAIL)
-    rows = paint_sheet(form, params, [photograph]).reshape(len(styles), *_THUMBNAIL, 3)
-    thumbnails = np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8)
+    thumbnails = None
+    if styles:
+        photograph = load_image(samples.LAKE, shape=_THUMBNAIL)
+        rows = paint_sheet(form, params, [photograph]).reshape(len(styles), *_THUMBNAIL, 3)
+        thumbnails = np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8)
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax"))
     host: dict[str, Any] = jax.device_get(params)
     return FastNetwork(

@@ -26,7 +26,7 @@ from jaxstyle._common.files import find_pictures
 from jaxstyle.cli import main as command
 from jaxstyle.feedforward.files import load_network
 from jaxstyle.image.io import read_shape
-from jaxstyle.networks.catalogue import find_fast_network
+from jaxstyle.networks.catalogue import PAINTBOX, find_fast_network
 from jaxstyle.pipeline.one_pass import paint_into, round_up
 from scripts.benchmarks.alternating import seconds_of
 from scripts.command_line import make_parser
@@ -47,7 +47,7 @@ def write_photographs(source: Path, folder: Path, count: int) -> list[Path]:
 
 def passes(paths: Sequence[Path]) -> float:
     """Returns the seconds that the single passes take together."""
-    network = load_network(find_fast_network("auto"))
+    network = load_network(find_fast_network(PAINTBOX))
     weights = network.weigh({network.styles[0].name: 1.0})
     total = 0.0
     for path in paths:

@@ -9,9 +9,7 @@ it; a run that has nothing left to do writes it at once.
 """
 
 import argparse
-import csv
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,8 +29,8 @@ from jaxstyle.feedforward.layouts import read_published
 from jaxstyle.feedforward.network import init_network, paint
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.photographs import Photographs
-from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule, read_checkpoint
-from jaxstyle.feedforward.training import Report, Teacher
+from jaxstyle.feedforward.trainer import Stage, Trainer, make_schedule
+from jaxstyle.feedforward.training import Teacher
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
@@ -43,6 +41,7 @@ from jaxstyle.pipeline.train import (
     teacher_for,
 )
 from scripts.command_line import add_data_option, make_parser
+from scripts.training.recording import run_recorded
 
 # The styles, and what is said of them in the network's file.
 STYLES = {
@@ -79,6 +78,14 @@ def teacher_of(
         COMPACT if stage.teacher == COMPACT else options.network, normalized=True
     )
     return teacher_for(network, paintings, stage.side, options.content)
+
+
+def load_held(data: Path) -> list[jax.Array]:
+    """Returns the photographs that no network is trained on, at one size, for sheets."""
+    return [
+        jaxstyle.resize(jaxstyle.load_image(path, size=256), (192, 256))
+        for path in find_pictures([data / "content"])
+    ]
 
 
 def draw_sheet(
@@ -155,32 +162,11 @@ def train(options: argparse.Namespace) -> None:
     trainer = Trainer(
         params, form, photographs, lambda stage: teacher_of(options, paintings, stage), schedule
     )
-    checkpoint = options.work / "checkpoint.msgpack"
-    if checkpoint.exists():
-        before = read_checkpoint(checkpoint)
-        before.check(settings)
-        trainer.go_on(before)
-    held = [
-        jaxstyle.resize(jaxstyle.load_image(path, size=256), (192, 256))
-        for path in find_pictures([options.data / "content"])
-    ]
-    reports: list[Report] = []
-    curve = options.work / "curve.csv"
-    for step, report in trainer.run():
-        reports.append(report)
-        if step % options.every and step != schedule.steps:
-            continue
-        means = np.mean(np.asarray(reports), axis=0)
-        reports.clear()
-        new = not curve.exists()
-        with curve.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["step", "cpu_seconds", *Report._fields])
-            writer.writerow([step, round(time.process_time()), *means])
-        trainer.save(checkpoint, settings)
-        if step % (4 * options.every) == 0 or step == schedule.steps:
-            draw_sheet(form, trainer.state.average, held, options.work / "sheet.jpg")
+    held = load_held(options.data)
+    run_recorded(
+        trainer, options.work, settings, options.every,
+        lambda path: draw_sheet(form, trainer.state.average, held, path),
+    )  # fmt: skip
     if options.output is not None:
         metadata = {
             "source": "trained by scripts/training/train_network.py",

@@ -364,7 +364,7 @@ def test_regions_have_styles_of_their_own(apply):
     [
         ({"regions": "half.png,style=night"}, "--regions: should cover the picture, but 50 %"),
         ({"regions": "half.png,style=dawn;rest,style=night"}, "--regions: no style is called 'daw"),
-        ({"regions": "half.png;rest,style=night"}, "--regions: takes one style=NAME of the netw"),
+        ({"regions": "half.png;rest,style=night"}, "--regions needs style=NAME of the network"),
         ({"regions": "none.png,style=night;rest,style=waves"}, "--regions none.png: no such file"),
         ({"regions": "half.png,style=night", "style": "night"}, "--style and --regions contradict"),
         ({"regions": "half.png,style=night", "polish": 2}, "--regions has no style for the whole"),

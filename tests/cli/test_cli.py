@@ -146,7 +146,7 @@ def test_starts(cli):
     assert start(cli, init="content", **plain)["content/relu2_1"] == 0
     assert start(cli, init="content")["content/relu2_1"] < 1e-9
     assert start(cli, init="style")["style/relu1_1"] < 1e-9
-    colored, plain_start = start(cli, init="colors"), start(cli, init="content")
+    colored, plain_start = start(cli, init="matched"), start(cli, init="content")
     assert 0 < colored["style/relu1_1"] < plain_start["style/relu1_1"]
     assert min(start(cli, init="noise")[x] for x in ("content/relu2_1", "style/relu1_1")) > 0
     by_name, by_file = start(cli, init="style"), start(cli, init="style.png")

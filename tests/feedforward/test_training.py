@@ -18,7 +18,7 @@ from jaxstyle.feedforward.training import (
     begin,
     make_optimizer,
     make_teacher,
-    split_colors,
+    split_measured,
     update,
 )
 from jaxstyle.image.io import save_image
@@ -118,7 +118,7 @@ def test_a_training_that_is_interrupted_ends_with_the_same_bits(trainer, tmp_pat
 def test_a_gradient_that_is_not_finite_changes_nothing(params):
     optimizer = make_optimizer(1e-3, 10)
     state = begin(params, optimizer)
-    learned, _ = split_colors(params)
+    learned, _ = split_measured(params)
     before = jax.device_get(state.params)
     spoilt = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), learned)
     state = update(state, spoilt, np.float32(0.5), optimizer=optimizer)

@@ -177,7 +177,7 @@ def test_the_objective_is_the_systems_own(name):
 @pytest.mark.parametrize(
     ("name", "network", "normalized", "pooling", "init", "noise"),
     [
-        ("quick", "compact", True, "max", "colors", None),
+        ("quick", "compact", True, "max", "matched", None),
         ("gatys2016", "vgg19", True, "average", "white-noise", None),
         ("gatys-notebook", "vgg19", False, "max", "content", None),
         ("gatys-normalised", "vgg19", True, "max", "content", None),

@@ -168,9 +168,9 @@ def test_initial_images(params, pictures):
     np.testing.assert_array_equal(start(style), style)
     np.testing.assert_array_equal(start("style"), jaxstyle.resize(style[:8], (16, 20)))
     colored = color.match_color(content, style[:8], "symmetric")
-    np.testing.assert_allclose(start("colors"), np.clip(colored, 0, 1), atol=1e-6)
-    with pytest.raises(ValueError, match="init 'colors' needs a style image; there is none here"):
-        start("colors", style=None)
+    np.testing.assert_allclose(start("matched"), np.clip(colored, 0, 1), atol=1e-6)
+    with pytest.raises(ValueError, match="init 'matched' needs a style image; there is none here"):
+        start("matched", style=None)
     noisy = start("content", noise=0.1) - content
     assert float(jnp.std(noisy)) == pytest.approx(0.1, rel=0.1)
     white = transfer.initial_image("white-noise", (64, 64), params, noise=0.05)

@@ -72,6 +72,7 @@ def test_every_option_is_one_of_a_recipe(command, option):
     if command == "apply":
         needs = {
             "method": {"painting": "b.png"}, "style-size": {"painting": "b.png"},
+                "mix": {"painting": "b.png"},
         }.get(option.name, {})  # fmt: skip
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)

@@ -1,0 +1,100 @@
+"""`jaxstyle apply --painting`: networks that paint like any painting, mixtures and regions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.command_line import done, pixels, write_picture
+from PIL import Image
+
+from jaxstyle.feedforward.architecture import Architecture
+from jaxstyle.feedforward.files import FastNetwork, load_network, save_network
+from jaxstyle.feedforward.network import init_network, paint
+from jaxstyle.feedforward.prediction import init_predictor, know_paintings
+from jaxstyle.image.color import match_color
+from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.networks.load import load_params
+
+pytestmark = pytest.mark.usefixtures("compile_faster")
+FORM = Architecture(widths=(2, 2, 2), blocks=0, kernels=(3, 3))
+LINE = "apply content.png -o out.png --painting style.png --fast-network any.safetensors"
+DIMENSIONS = 2 * (16 + 48 + 96 + 192 + 384)  # mean and deviation of the compact network's maps
+
+
+@pytest.fixture
+def apply(with_shipped):
+    styles = init_network(jax.random.key(0), FORM)
+    params = init_predictor(jax.random.key(1), styles, jnp.zeros((1, DIMENSIONS)), width=3)
+    params["standard"]["deviation"] = jnp.ones(DIMENSIONS)
+    predictor = params["predictor"]
+    predictor["decode"] = jax.random.normal(jax.random.key(2), predictor["decode"].shape)
+    params["output"]["kernel"] *= 30
+    save_network("any.safetensors", FastNetwork(params, FORM, ()), dtype="float32")
+    write_picture("other.png", 5)
+    return with_shipped
+
+
+def painted(paintings, weights):
+    network, compact = load_network("any.safetensors"), load_params("compact")
+    images = [load_image(each, size=256) for each in paintings]
+    known = know_paintings(network.params, compact, images)
+    image = load_image("content.png")
+    result = paint(known, image, jnp.asarray(weights), architecture=FORM)
+    return np.round(255 * np.clip(np.asarray(result), 0, 1))
+
+
+def test_a_painting_is_a_style(apply):
+    assert "painted in" in done(apply(LINE)).out
+    found = pixels("out.png")
+    np.testing.assert_allclose(found, painted(["style.png"], [1.0]), atol=1)
+    done(apply(LINE.replace("style.png", "other.png")))
+    assert np.abs(pixels("out.png") - found).max() > 5
+    assert set(read_settings("out.png")["sources"]) == {"content", "painting", "network"}
+
+
+def test_paintings_are_mixed_and_have_regions(apply):
+    done(apply(LINE, mix="other.png=0.25"))
+    expected = painted(["style.png", "other.png"], [0.75, 0.25])
+    np.testing.assert_allclose(pixels("out.png"), expected, atol=1)
+    assert set(read_settings("out.png")["sources"]) == {
+        "content", "painting", "painting 2", "network",
+    }  # fmt: skip
+    top = np.zeros((32, 48), np.uint8)
+    top[:16] = 255
+    Image.fromarray(top).save("top.png")
+    done(apply(LINE, regions="top.png,style=other.png;rest"))
+    weights = np.stack([top / 255, 1 - top / 255], -1)
+    expected = painted(["other.png", "style.png"], weights)
+    np.testing.assert_allclose(pixels("out.png"), expected, atol=1)
+
+
+def test_quick_pictures_are_mixed_too(apply):
+    done(apply("apply content.png -o out.png --painting style.png --polish 0 --size 48",
+               mix="other.png=0.25"))  # fmt: skip
+    image = load_image("content.png")
+    expected = sum(
+        share * np.clip(match_color(image, load_image(name), "symmetric"), 0, 1)
+        for name, share in (("style.png", 0.75), ("other.png", 0.25))
+    )
+    np.testing.assert_allclose(pixels("out.png"), 255 * expected, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--fast-network any.safetensors", "any paints like any painting; give --painting FILE"),
+        ("--fast-network any.safetensors --painting style.png --style night --polish 2",
+         "--style is for networks with styles of their own"),
+        ("--fast-network any.safetensors --painting none.png", "--painting none.png: no such file"),
+        ("--fast-network any.safetensors --painting style.png --mix none.png=0.5",
+         "--mix none.png: no such file"),
+        ("--mix other.png=0.5", "--mix needs --painting beside it"),
+        ("--fast-network paintbox --painting style.png",
+         "--fast-network paintbox paints in styles of its own; with --painting, use "
+         "--fast-network easel, or --polish N"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line(apply, line, says):
+    ran = apply(f"apply content.png -o out.png {line}")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert says in ran.err
