@@ -254,7 +254,7 @@ def _check(
     """
     wanted: Any = jax.eval_shape(lambda: init_network(jax.random.key(0), form, styles=styles or 1))
     if styles is None:
-        if form.normalize_output or form.output != "residual":
+        if form.output != "residual":
             raise FileFormatError(f"{path}: networks of this form have styles of their own")
         paintings, width = (
             (found.get(name) or (0,))[-1] for name in ("standard.mean", "predictor.encode")

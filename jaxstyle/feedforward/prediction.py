@@ -59,7 +59,7 @@ def init_predictor(key: Array, params: Params, conditions: Array, width: int = 9
 
     Args:
       key: a `jax.random.key`.
-      params: of a network of styles whose last layer is not normalised.
+      params: of a network of styles that works in the paintings' colours.
       conditions: `[B, D]` of paintings, for their mean and deviation.
       width: E, the numbers that a painting is told by.
     """

@@ -83,11 +83,25 @@ def test_predicted_rows_are_the_affine_map_of_the_condition(compact, network):
     predictor = jax.tree.map(np.float64, network["predictor"])
     row = predictor["base"] + np.tanh(told @ predictor["encode"]) @ predictor["decode"]
     known = know_paintings(network, compact, [PAINTINGS[1]])
+    assert "bias" in known["output"]
     names = ["contract1", "contract2", "contract3", "expand1", "expand2"]
     names += ["residual1_1", "residual1_2"]
     rows = [known[name][part][0] for name in names for part in ("scale", "shift")]
     np.testing.assert_allclose(np.concatenate(rows), row, rtol=1e-3, atol=1e-4)
-    assert "bias" in known["output"]
+
+
+def test_a_last_layer_that_is_normalised_is_predicted_too(compact):
+    form = dataclasses.replace(FORM, normalize_output=True)
+    styles = init_network(jax.random.key(1), form, styles=2)
+    conditions = jnp.stack([measure_condition(compact, each) for each in PAINTINGS])
+    known = know_paintings(
+        init_predictor(jax.random.key(2), styles, conditions), compact, list(PAINTINGS)
+    )
+    assert {name: known["output"][name].shape for name in ("scale", "shift")} == {
+        "scale": (3, 3), "shift": (3, 3),
+    }  # fmt: skip
+    picture = paint(known, PHOTOGRAPH, jnp.ones(3) / 3, architecture=form)
+    assert np.isfinite(picture).all()
 
 
 def test_paintings_are_blended_as_styles_are(compact, network):
@@ -174,9 +188,9 @@ def test_a_damaged_file_is_refused(tmp_path, network, change, says):
         load_network(path)
 
 
-def test_a_form_with_styles_in_its_last_layer_cannot_be_told_of_paintings(tmp_path, network):
+def test_a_form_without_colours_of_paintings_is_refused(tmp_path, network):
     path = tmp_path / "any.safetensors"
-    form = dataclasses.replace(FORM, normalize_output=True)
+    form = dataclasses.replace(FORM, output="sigmoid")
     save_network(path, FastNetwork(network, form, ()))
     with pytest.raises(FileFormatError, match="networks of this form have styles of their own"):
         load_network(path)
