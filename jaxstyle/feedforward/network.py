@@ -20,11 +20,18 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_image
 from jaxstyle.feedforward.architecture import SMALL, Architecture
+from jaxstyle.feedforward.layers import (
+    Size,
+    continued,
+    convolution,
+    enlarged,
+    inside_of,
+    transposed,
+)
 from jaxstyle.feedforward.palette import move_colors
 from jaxstyle.networks.convolution import conv3x3
 
 Params = Mapping[str, Any]
-Size = tuple[Array, Array]
 
 _LAST = 0.01
 _CUT = 0.87962566
@@ -59,7 +66,7 @@ class TransformNet(nn.Module):
                 "mean": self.param("mean", _zeros, (self.styles, 3)),
                 "covariance": self.param("covariance", _zeros, (self.styles, 3, 3)),
             }
-            inside = None if size is None else _inside(image, size)
+            inside = None if size is None else inside_of(image, size)
             matched = move_colors(image, lax.stop_gradient(colors), style, inside)
         # Middle grey is the middle of what the first layer sees, as its padding's is.
         x = matched - 0.5 if form.output == "residual" else matched
@@ -136,12 +143,12 @@ class _Layer(nn.Module):
         form = self.architecture
         if self.enlarge:
             if form.upsampling == "transposed":
-                return _transposed(x, kernel)
-            return _enlarged(x, kernel, form.padding, size)
+                return transposed(x, kernel)
+            return enlarged(x, kernel, form.padding, size)
         if self.side == 3 and self.stride == 1:
-            x = _continued(x, 1, size)
+            x = continued(x, 1, size)
             return conv3x3(x, kernel, jnp.zeros(self.width), padding=form.padding)
-        return _convolution(x, kernel, self.stride, form.padding, size)
+        return convolution(x, kernel, self.stride, form.padding, size)
 
 
 def paint(
@@ -295,92 +302,5 @@ def _moments(x: Array, size: Size | None) -> tuple[Array, Array]:
     """Returns mean and variance of each channel over the picture."""
     if size is None:
         return jnp.mean(x, (0, 1)), jnp.var(x, (0, 1))
-    inside = _inside(x, size)
+    inside = inside_of(x, size)
     return jnp.mean(x, (0, 1), where=inside), jnp.var(x, (0, 1), where=inside)
-
-
-def _inside(x: Array, size: Size) -> Array:
-    """Returns which positions of a map belong to the picture, `[h, w, 1]`."""
-    rows, columns = (jnp.arange(side) for side in x.shape[:2])
-    return ((rows < size[0])[:, None] & (columns < size[1]))[..., None]
-
-
-def _continued(x: Array, skip: int, size: Size | None) -> Array:
-    """Writes beside the picture what a padding of one would: its reflection, or its own edge.
-
-    A picture that reaches the end of the map is padded by whoever convolves it.
-
-    Args:
-      x: the map.
-      skip: 1 for the reflection, which leaves out the edge itself, or 0 for the edge.
-      size: of the picture.
-    """
-    if size is None:
-        return x
-    for axis, valid in enumerate(size):
-        source = lax.dynamic_slice_in_dim(x, valid - 1 - skip, 1, axis)
-        place = jnp.minimum(valid, x.shape[axis] - 1)
-        kept = lax.dynamic_slice_in_dim(x, place, 1, axis)
-        strip = jnp.where(valid < x.shape[axis], source, kept)
-        x = lax.dynamic_update_slice_in_dim(x, strip, place, axis)
-    return x
-
-
-def _convolution(x: Array, kernel: Array, stride: int, padding: str, size: Size | None) -> Array:
-    side = kernel.shape[0] // 2
-    edges: Any = "SAME"
-    if padding == "reflect":
-        x, edges = _reflected(x, side, size), "VALID"
-    found: Array = lax.conv_general_dilated(
-        x[None], kernel, (stride, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )[0]
-    return found
-
-
-def _reflected(x: Array, side: int, size: Size | None) -> Array:
-    """Pads a map by its reflection. NumPy's rule reflects a map again that is too small for it."""
-    x = jnp.pad(x, ((side, side), (side, side), (0, 0)), mode="reflect")
-    for axis, valid in enumerate(size or ()):
-        # The picture's last row has the number `valid + side - 1` now.
-        strip = jnp.flip(lax.dynamic_slice_in_dim(x, valid - 1, side, axis), axis)
-        x = lax.dynamic_update_slice_in_dim(x, strip, valid + side, axis)
-    return x
-
-
-def _enlarged(x: Array, kernel: Array, padding: str, size: Size | None) -> Array:
-    """Enlarges a map twofold by nearest neighbours and convolves it, as four small convolutions.
-
-    An output pixel sees only 2×2 pixels of the map before it was enlarged, so the taps of the 3×3
-    kernel that fall on the same pixel are added beforehand. The enlarged map's reflection is the
-    repetition of the map's own edge.
-    """
-    h, w, _ = x.shape
-    mode = "edge" if padding == "reflect" else "constant"
-    padded = jnp.pad(_continued(x, 0, size), ((1, 1), (1, 1), (0, 0)), mode=mode)
-
-    def fold(kernel: Array, axis: int, place: int) -> Array:
-        first, middle, last = jnp.split(kernel, 3, axis)
-        parts = (first, middle + last) if place == 0 else (first + middle, last)
-        return jnp.concatenate(parts, axis)
-
-    def corner(row: int, column: int) -> Array:
-        window = padded[row : row + h + 1, column : column + w + 1]
-        return _valid(window, fold(fold(kernel, 0, row), 1, column))
-
-    rows = [jnp.stack([corner(row, 0), corner(row, 1)], axis=2) for row in (0, 1)]
-    return jnp.stack(rows, axis=1).reshape(2 * h, 2 * w, kernel.shape[-1])
-
-
-def _valid(x: Array, kernel: Array) -> Array:
-    found: Array = lax.conv_general_dilated(
-        x[None], kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )[0]
-    return found
-
-
-def _transposed(x: Array, kernel: Array) -> Array:
-    """Enlarges a map twofold by a transposed convolution, as TensorFlow's "SAME" aligns it."""
-    found: Array = lax.conv_transpose(
-        x[None], kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )[0]
-    return found

@@ -15,23 +15,29 @@ from jax import Array
 from jaxstyle._common.arrays import default_key
 from jaxstyle._common.checks import check_image, check_key
 from jaxstyle._common.sharding import on_any_mesh
+from jaxstyle.image.color import match_color
 
+_SAMPLE = 2**14  # pixels that quantiles are taken of
+_KNOTS = 129  # of a curve along one direction
 _FLOOR = 1e-5  # of the largest eigenvalue: the least that a direction of a Gaussian counts as
 
 
 @on_any_mesh
 def match_distribution(
-    image: Array, target: Array, *, rounds: int = 20, key: Array | None = None
+    image: Array, target: Array, *, rounds: int = 5, key: Array | None = None
 ) -> Array:
     """Gives an image the distribution of another's colours, by sliced optimal transport.
 
-    In each round the colours are projected onto three random directions at right angles, and along
-    each of them the values become the target's of the same rank.
+    First the colours get mean and covariance of the target's, by the method "symmetric" of
+    `jaxstyle.color.match_color`. Then, in each round, they are projected onto three random
+    directions at right angles, and along each of them a curve moves the image's quantiles to the
+    target's. All rounds together are a continuous map of colours: what has one colour keeps one.
 
     Args:
       image: `[H, W, 3]`, usually the photograph.
       target: `[H', W', 3]`, usually the painting.
-      rounds: how many; static.
+      rounds: how many; static. More of them come nearer to the target, and flat areas then show
+        more of their grain.
       key: a `jax.random.key` for the directions; `key(0)` by default.
 
     Returns:
@@ -129,25 +135,41 @@ def _moved(vectors: Array, target: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames="rounds")
 def _match_distribution(image: Array, target: Array, key: Array, *, rounds: int) -> Array:
-    wanted = target.reshape(-1, 3)
-    # The target's values at the ranks that the image has.
-    places = (jnp.arange(image.shape[0] * image.shape[1]) + 0.5) / (image.shape[0] * image.shape[1])
-    at = jnp.clip(places * len(wanted) - 0.5, 0, len(wanted) - 1)
+    image = match_color(image, target, "symmetric")
+    some, wanted = _sample(image), _sample(target)
 
-    def once(colors: Array, key: Array) -> tuple[Array, None]:
+    def once(colors: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
         turn = jnp.linalg.qr(jax.random.normal(key, (3, 3)))[0]
-        along, along_t = (jnp.matmul(c, turn, precision="highest") for c in (colors, wanted))
-        ordered = jnp.sort(along_t, axis=0)
-        below = at.astype(int)
-        above = jnp.minimum(below + 1, len(wanted) - 1)
-        share = (at - below)[:, None]
-        values = (1 - share) * ordered[below] + share * ordered[above]
-        ranks = jnp.argsort(jnp.argsort(along, axis=0), axis=0)
-        moved = jnp.take_along_axis(values, ranks, axis=0)
-        return jnp.matmul(moved, turn.T, precision="highest"), None
+        knots, goals = (_quantiles(_turned(each, turn)) for each in (colors[1], wanted))
 
-    colors, _ = jax.lax.scan(once, image.reshape(-1, 3), jax.random.split(key, rounds))
+        def move(each: Array) -> Array:
+            return _turned(_moved_along(_turned(each, turn), knots, goals - knots), turn.T)
+
+        return (move(colors[0]), move(colors[1])), None
+
+    (colors, _), _ = jax.lax.scan(once, (image.reshape(-1, 3), some), jax.random.split(key, rounds))
     return colors.reshape(image.shape)
+
+
+def _sample(image: Array) -> Array:
+    """Returns the colours of some pixels, evenly spread, `[N, 3]`."""
+    step = max(1, round((image.shape[0] * image.shape[1] / _SAMPLE) ** 0.5))
+    return image[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
+
+
+def _turned(colors: Array, turn: Array) -> Array:
+    return jnp.matmul(colors, turn, precision="highest")
+
+
+def _quantiles(values: Array) -> Array:
+    """Returns evenly spaced quantiles of each column, `[K, 3]`."""
+    ordered = jnp.sort(values, axis=0)
+    return ordered[jnp.round(jnp.linspace(0, len(values) - 1, _KNOTS)).astype(int)]
+
+
+def _moved_along(values: Array, knots: Array, shifts: Array) -> Array:
+    """Adds to each column of values what a curve through knots says."""
+    return values + jax.vmap(jnp.interp, in_axes=1, out_axes=1)(values, knots, shifts)
 
 
 @functools.partial(jax.jit, static_argnames="side")

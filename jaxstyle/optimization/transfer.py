@@ -25,7 +25,7 @@ from jaxstyle._common.checks import (
 )
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
-from jaxstyle.image.color import match_color
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
 from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks import vgg
@@ -235,10 +235,10 @@ def initial_image(
     """The image that an optimisation starts from.
 
     Args:
-      init: "content"; "matched", the content image in the colours of the style image; "style",
-        resized to `shape`; "noise", noise with the spectrum of natural images around the network's
-        mean colour; "white-noise", as in the paper, which leaves a fine chequered pattern; or an
-        image `[*shape, 3]`.
+      init: "content"; "matched", the content image in the colours of the style image, by
+        `jaxstyle.image.matching.match_distribution`; "style", resized to `shape`; "noise", noise
+        with the spectrum of natural images around the network's mean colour; "white-noise", as in
+        the paper, which leaves a fine chequered pattern; or an image `[*shape, 3]`.
       shape: height and width.
       params: the network's parameters, for their mean colour.
       content: the content image, if there is one.
@@ -299,8 +299,7 @@ def _start_from(
     painting = needed("style", style)
     if init == "style":
         return pixels.resize(painting, shape)
-    colored = match_color(needed("content", content), painting, "symmetric")
-    return jnp.clip(colored, 0.0, 1.0)
+    return jnp.clip(match_distribution(needed("content", content), painting), 0.0, 1.0)
 
 
 def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:

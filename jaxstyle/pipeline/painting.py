@@ -29,7 +29,7 @@ from jaxstyle.feedforward.files import (
     takes_paintings,
     weigh_styles,
 )
-from jaxstyle.image.color import match_color
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.networks.catalogue import EASEL, find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
@@ -384,7 +384,7 @@ def _suited(studio: "Studio", job: "Job") -> tuple[Painting, Network]:
 
 @jax.jit
 def _in_colors_of(painting: ArrayLike, photograph: ArrayLike) -> Array:
-    colored = match_color(jnp.asarray(photograph), jnp.asarray(painting), "symmetric")
+    colored = match_distribution(jnp.asarray(photograph), jnp.asarray(painting))
     return jnp.clip(colored, 0, 1)
 
 

@@ -15,8 +15,8 @@ from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.layouts import LAYOUTS
 from jaxstyle.feedforward.network import paint
-from jaxstyle.image.color import match_color
 from jaxstyle.image.io import load_image, read_settings, save_image
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.networks.save import write_tensors
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -176,7 +176,7 @@ def test_quick_is_the_recipe_quick_at_the_same_size(with_shipped):
         with_shipped(f"apply content.png -o none.png --painting style.png --polish 0 {line}")
     )
     assert "painted in" in ran.out
-    colored = match_color(load_image("content.png"), load_image("style.png", size=96), "symmetric")
+    colored = match_distribution(load_image("content.png"), load_image("style.png", size=96))
     np.testing.assert_allclose(load_image("none.png"), np.clip(colored, 0, 1), atol=1e-4)
 
 

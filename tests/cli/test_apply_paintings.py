@@ -11,8 +11,8 @@ from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import FastNetwork, load_network, save_network
 from jaxstyle.feedforward.network import init_network, paint
 from jaxstyle.feedforward.prediction import init_predictor, know_paintings
-from jaxstyle.image.color import match_color
 from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.networks.load import load_params
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -73,7 +73,7 @@ def test_quick_pictures_are_mixed_too(apply):
                mix="other.png=0.25"))  # fmt: skip
     image = load_image("content.png")
     expected = sum(
-        share * np.clip(match_color(image, load_image(name), "symmetric"), 0, 1)
+        share * np.clip(match_distribution(image, load_image(name)), 0, 1)
         for name, share in (("style.png", 0.75), ("other.png", 0.25))
     )
     np.testing.assert_allclose(pixels("out.png"), 255 * expected, atol=1)

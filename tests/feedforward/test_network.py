@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers.fast_networks import TINY, draw_network
 
-from jaxstyle.feedforward.network import _enlarged, init_network, paint, takes_size
+from jaxstyle.feedforward.layers import enlarged
+from jaxstyle.feedforward.network import init_network, paint, takes_size
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.color import match_color
 
@@ -107,7 +108,7 @@ def test_four_small_convolutions_are_one_of_the_enlarged_map(padding):
     h, w, _ = large.shape
     taps = ((i, j, around[i : i + h, j : j + w]) for i in range(3) for j in range(3))
     expected = sum(window @ kernel[i, j] for i, j, window in taps)
-    np.testing.assert_allclose(_enlarged(IMAGE, kernel, padding, None), expected, atol=1e-4)
+    np.testing.assert_allclose(enlarged(IMAGE, kernel, padding, None), expected, atol=1e-4)
 
 
 def test_what_cannot_be_is_refused(params):

@@ -9,7 +9,7 @@ import pytest
 
 import jaxstyle
 from jaxstyle import LossSpec, LossWeights, solvers
-from jaxstyle.image import color
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.optimization import descent, transfer
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -167,7 +167,7 @@ def test_initial_images(params, pictures):
     np.testing.assert_array_equal(start("content"), content)
     np.testing.assert_array_equal(start(style), style)
     np.testing.assert_array_equal(start("style"), jaxstyle.resize(style[:8], (16, 20)))
-    colored = color.match_color(content, style[:8], "symmetric")
+    colored = match_distribution(content, style[:8])
     np.testing.assert_allclose(start("matched"), np.clip(colored, 0, 1), atol=1e-6)
     with pytest.raises(ValueError, match="init 'matched' needs a style image; there is none here"):
         start("matched", style=None)
