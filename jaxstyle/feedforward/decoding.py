@@ -166,7 +166,6 @@ def _root(covariance: Array, *, inverse: bool = False) -> Array:
     return jnp.matmul(vectors * factors, vectors.T, precision="highest")
 
 
-@functools.partial(jax.jit, static_argnames=("levels", "transform"))
 def transfer(
     params: Params,
     compact: Params,
@@ -203,14 +202,37 @@ def transfer(
     References: Li et al., NIPS 2017, section 3; Huang and Belongie, ICCV 2017, eq. 8 and 14.
     """
     check_image(image, "image")
+    check_choice("transform", transform, get_args(Transform))
     if not levels or set(levels) - LEVELS.keys():
         raise ValueError(f"levels should be among 4, 3, 2 and 1, got {levels}")
-    height, width, _ = image.shape
-    rows, columns = (-side % _MULTIPLE for side in (height, width))
     count = len(paintings["colors"]["mean"])
     weights = jnp.full(count, 1 / count) if weights is None else jnp.asarray(weights, image.dtype)
-    x = jnp.pad(image, ((0, rows), (0, columns), (0, 0)), mode="symmetric")
     shares = jnp.broadcast_to(jnp.asarray(strength, image.dtype), (len(levels),))
+    result: Array = _transfer(
+        params, compact, image, paintings, weights, shares, levels=levels, transform=transform
+    )
+    return result
+
+
+# What follows is compiled. The function above checks what it is given, because errors from inside a
+# program come with a page about tracebacks.
+
+
+@functools.partial(jax.jit, static_argnames=("levels", "transform"))
+def _transfer(
+    params: Params,
+    compact: Params,
+    image: Array,
+    paintings: Mapping[str, Any],
+    weights: Array,
+    shares: Array,
+    *,
+    levels: tuple[int, ...],
+    transform: Transform,
+) -> Array:
+    height, width, _ = image.shape
+    rows, columns = (-side % _MULTIPLE for side in (height, width))
+    x = jnp.pad(image, ((0, rows), (0, columns), (0, 0)), mode="symmetric")
     for level, share in zip(levels, shares, strict=True):
         layer = LEVELS[level]
         maps = encode(compact, x, [level])[layer]
@@ -219,8 +241,7 @@ def transfer(
         )
         blended = _blended(moved, weights, (rows, columns))
         x = decode(params, maps + share * (blended - maps), level)
-    x = x[:height, :width]
-    return move_colors(x, paintings["colors"], weights)
+    return move_colors(x[:height, :width], paintings["colors"], weights)
 
 
 def _blended(moved: Array, weights: Array, beside: tuple[int, int]) -> Array:
