@@ -99,6 +99,8 @@ def export(arguments: dict[str, Any]) -> int:
     files.check_writable(output)
     check_outputs([Output("output", output)], [path])
     network = load_network(path)
+    if network.takes_paintings:
+        raise UsageError(f"{path}: paints like any painting, so it has no styles to export")
     export_onnx(output, network)
     names = [style.name for style in network.styles]
     if "json" in arguments:

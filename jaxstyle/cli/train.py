@@ -92,6 +92,8 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
     if origin is not None:
         with naming("from"):
             begun = load_network(origin)
+            if begun.takes_paintings:
+                raise UsageError(f"{origin}: paints like any painting; it has no styles to add to")
     images = [io.load_image(painting, size=training.PAINTING_SIDE) for painting in paintings]
     return training.Plan(
         paintings=paintings,

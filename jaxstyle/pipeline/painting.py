@@ -30,7 +30,7 @@ from jaxstyle.feedforward.files import (
     weigh_styles,
 )
 from jaxstyle.image.matching import match_distribution
-from jaxstyle.networks.catalogue import EASEL, find_fast_network
+from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan
@@ -144,10 +144,9 @@ class Painting:
         else:
             if "mix" in options or ("painting" in options and not self.polish):
                 raise OptionError(
-                    "{} {name} paints in styles of its own; with {}, use {} {easel}, or {} N to "
-                    "polish the picture after the painting",
-                    "fast-network", "painting", "fast-network", "polish",
-                    name=network.name, easel=EASEL,
+                    "{} {name} paints in styles of its own, and {} tells it only what to be "
+                    "polished after; give {} N too, or {} quick",
+                    "fast-network", "painting", "polish", "method", name=network.name,
                 )  # fmt: skip
             weights = self._rows_of_styles(options, styles)
         known = tuple(tuple(map(float, row)) for row in weights)

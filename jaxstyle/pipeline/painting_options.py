@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxstyle.errors import OptionError
-from jaxstyle.networks.catalogue import EASEL, PAINTBOX
+from jaxstyle.networks.catalogue import PAINTBOX
 from jaxstyle.pipeline.painting import First, Painting
 
 QUICK_STEPS = 10
@@ -48,7 +48,12 @@ def make_painting(
                 "{} tells a network's picture what to be polished after; give {} N too, or {} "
                 "quick", "painting", "polish", "method",
             )  # fmt: skip
-        defaults = {"fast-network": PAINTBOX if known else EASEL, "polish": 0}
+        if not known and "fast-network" not in given:
+            raise OptionError(
+                "{} needs {} FILE for that, a network that paints like any painting; or leave {} "
+                "and {} out", "painting", "fast-network", "method", "regions",
+            )  # fmt: skip
+        defaults = {"fast-network": PAINTBOX, "polish": 0}
     if "regions" in given and given.get("polish"):
         raise OptionError(
             "{} has no style for the whole picture; leave {} out", "regions", "polish"

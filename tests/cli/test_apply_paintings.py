@@ -1,5 +1,7 @@
 """`jaxstyle apply --painting`: networks that paint like any painting, mixtures and regions."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,11 +92,26 @@ def test_quick_pictures_are_mixed_too(apply):
          "--mix none.png: no such file"),
         ("--mix other.png=0.5", "--mix needs --painting beside it"),
         ("--fast-network paintbox --painting style.png",
-         "--fast-network paintbox paints in styles of its own; with --painting, use "
-         "--fast-network easel, or --polish N"),
+         "--fast-network paintbox paints in styles of its own, and --painting tells it only"),
+        ("--method network --painting style.png", "--painting needs --fast-network FILE for that"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(apply, line, says):
     ran = apply(f"apply content.png -o out.png {line}")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert says in ran.err
+
+
+def test_other_commands_say_what_they_need(apply):
+    Path("photos").mkdir()
+    for i in range(8):
+        write_picture(f"photos/{i}.png", i)
+    for line, says in (
+        ("export any.safetensors -o net.onnx", "any.safetensors: paints like any painting, so it"),
+        ("train style.png --photos photos -o n.safetensors --steps 1 --from any.safetensors",
+         "--from any.safetensors: paints like any painting; it has no styles to add to"),
+    ):  # fmt: skip
+        ran = apply(line)
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert says in ran.err
+    assert "in order" in done(apply("weights verify any.safetensors")).out
