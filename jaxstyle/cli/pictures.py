@@ -9,15 +9,14 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import jax
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
 from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
-from jaxstyle.cli.printing import complain, say, say_json
-from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, spelled, usage_errors
+from jaxstyle.cli.reports import interrupted, report, report_unmade
+from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
 from jaxstyle.pipeline.file_options import exclusive
@@ -41,11 +40,8 @@ from jaxstyle.pipeline.sinks import (
     TraceFile,
 )
 from jaxstyle.pipeline.studio import Studio
-from jaxstyle.pipeline.track import describe
 
 Arguments = dict[str, Any]
-
-_START = "; no step lowered the loss, so this is the start"
 
 
 def stylize(arguments: Arguments) -> int:
@@ -178,13 +174,13 @@ def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) ->
     ]
     if "dry-run" in arguments:
         status = print_plan(studio.plan(batches), "json" in arguments)
-        return max(status, _report_unmade(unmade))
+        return max(status, report_unmade(unmade))
     files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
     outcomes = _make(studio, jobs, batches, arguments, tolerant=several)
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     unmade += [outcome.error for outcome in outcomes if outcome.error is not None]
     unwritten = [each.error for each in failures if each.sink.needed]
-    status = _report_unmade([*unmade, *unwritten[1:]])
+    status = report_unmade([*unmade, *unwritten[1:]])
     if unwritten:
         raise unwritten[0]
     # Snapshots only serve to go on; what else failed was asked for.
@@ -214,7 +210,7 @@ def _make(
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     waiting: list[tuple[Batch, list[Outcome], Future[None] | None]] = []
 
-    def report(most: int) -> None:
+    def report_written(most: int) -> None:
         """Reports what is written, and waits until at most so many batches are not."""
         while len(waiting) > most:
             batch, made, written = waiting.pop(0)
@@ -222,7 +218,7 @@ def _make(
                 written.result()
             bar.clear()
             for outcome in made:
-                _report(studio, batch, outcome, arguments)
+                report(studio, batch, outcome, arguments)
 
     try:
         with ThreadPoolExecutor(1) as writer, bar, logging_redirect_tqdm():
@@ -233,10 +229,10 @@ def _make(
                 made = run_batch(studio, batch, sinks_of, tolerant=tolerant, closing=later)
                 outcomes += made
                 waiting.append((batch, made, later.written))
-                report(1 if following and later.written else 0)
+                report_written(1 if following and later.written else 0)
     except KeyboardInterrupt as stop:
         outcomes += interrupted_outcomes(stop)
-        raise KeyboardInterrupt(_interrupted(jobs, outcomes)) from None
+        raise KeyboardInterrupt(interrupted(jobs, outcomes)) from None
     return outcomes
 
 
@@ -276,13 +272,6 @@ def _readable(studio: Studio, jobs: list[Job]) -> tuple[list[Job], list[Exceptio
     if not readable:
         raise next(iter(errors.values()))
     return readable, list(errors.values())
-
-
-def _report_unmade(errors: list[Exception]) -> int:
-    """Prints why pictures were not made; returns the exit status."""
-    for error in errors:
-        complain(f"error: {spelled(error, lambda name: f'--{name}')}")
-    return 1 if errors else 0
 
 
 def _check(jobs: list[Job], arguments: Arguments) -> None:
@@ -356,71 +345,3 @@ def encoding_of(arguments: Arguments) -> dict[str, int]:
     """Returns how pictures are written, as `jaxstyle.save_image` takes it."""
     named = {"quality": "quality", "bit-depth": "bit_depth"}
     return {named[name]: int(arguments[name]) for name in named if name in arguments}
-
-
-def _interrupted(jobs: list[Job], outcomes: list[Outcome]) -> str:
-    """Returns a sentence on what an interrupted run leaves."""
-    tracks = {each.job.output: each.track for each in outcomes if each.track.kept}
-    if len(jobs) == 1:
-        output = jobs[0].output
-        if output not in tracks:
-            failed = [failure.error for each in outcomes for failure in each.failures]
-            early = (
-                "" if any(each.track.good_steps for each in outcomes) else " before the first step"
-            )
-            return f"interrupted{early}; {failed[0] if failed else f'{output} was not written'}"
-        step = f"step {tracks[output].good_steps} of {tracks[output].num_steps}"
-        return f"interrupted; {output} holds {step}"
-    steps: dict[str, list[str]] = {}
-    for output, track in tracks.items():
-        if track.finite and track.step < track.num_steps:
-            step = f"step {track.good_steps} of {track.num_steps}"
-            steps.setdefault(step, []).append(str(output))
-    done = len(tracks) - sum(map(len, steps.values()))
-    unfinished = [f"{step} in {', '.join(names)}" for step, names in steps.items()]
-    return "; ".join([f"interrupted; {done} of {len(jobs)} pictures are done", *unfinished])
-
-
-def _report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments) -> None:
-    """Prints what has become of a job whose picture was written, or diverged."""
-    job, track = outcome.job, outcome.track
-    if track.finite and not track.kept:
-        return  # why it could not be written is said at the end
-    height, width = studio.shape(job)
-    if not track.finite:
-        step = track.good_steps
-        where = f"the picture is from step {step}" if step else "it was not written"
-        if job.recipe.command == "apply":
-            reason = f"the picture is not finite after step {step}; {where}; try another network"
-        else:
-            reason = (
-                f"the loss is not finite after step {step}; {where}; "
-                "try smaller weights, another --solver or another --network"
-            )
-        complain(f"error: {job.output}: {reason}")
-        if not step:
-            return
-    if "json" in arguments:
-        last = track.rows[track.good_steps]
-        judged = {"loss": last["loss"], "terms": track.terms()} if track.judged else {}
-        summary = {
-            "output": str(job.output),
-            "width": width,
-            "height": height,
-            **judged,
-            "steps": track.good_steps,
-            "evaluations": last["evaluations"],
-            "seconds": round(outcome.seconds, 3),
-            "finite": track.finite,
-            "device": jax.devices()[0].device_kind,
-            **studio.settings(job),
-        }
-        say_json(summary)
-    elif "quiet" not in arguments:
-        network = studio.suited(job)[1].name
-        if track.judged:
-            made = f"{track.good_steps} steps in {outcome.seconds:.0f} s with {network}"
-            made += f", {describe(track.summary())}{'' if track.better else _START}"
-        else:
-            made = f"painted in {outcome.seconds:.1f} s with {network}"
-        say(f"{job.output}: {width}×{height} pixels, {made}")

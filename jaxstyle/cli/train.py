@@ -23,6 +23,7 @@ from jaxstyle.networks.catalogue import COMPACT, find_fast_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline import train as training
 from jaxstyle.pipeline.outputs import Output, check_outputs
+from jaxstyle.pipeline.trained import write_sheet
 
 _SHEET = (144, 192)
 _EVERY = 30.0  # seconds between sheets
@@ -170,9 +171,7 @@ class _Watcher:
                 self._write_trace(Path(self._trace))
             if self._preview and self._is_written():
                 photograph = io.load_image(samples.LAKE, shape=_SHEET)
-                training.write_sheet(
-                    Path(self._preview), load_network(self._plan.output), [photograph]
-                )
+                write_sheet(Path(self._preview), load_network(self._plan.output), [photograph])
         except OSError as error:
             complain(f"warning: {error.filename or self._trace}: {error.strerror or error}")
 

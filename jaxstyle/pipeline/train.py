@@ -9,7 +9,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,30 +18,28 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from jaxstyle import samples
 from jaxstyle._common import interrupts
 from jaxstyle.errors import UsageError, usage_errors
 from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, save_network
-from jaxstyle.feedforward.network import init_network, paint
+from jaxstyle.feedforward.network import init_network
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.photographs import Photographs
 from jaxstyle.feedforward.trainer import Schedule, Stage, Trainer, read_checkpoint
 from jaxstyle.feedforward.training import Report, Teacher, make_teacher
-from jaxstyle.image.io import load_image, save_image
+from jaxstyle.image.io import load_image
 from jaxstyle.networks import vgg
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.optimise_options import make_spec, make_weights
-from jaxstyle.pipeline.polish import measure_painting
+from jaxstyle.pipeline.trained import describe_network, measure_paintings
 
 _log = logging.getLogger("jaxstyle")
 
 CONTENT = 4.0
 """How many times the optimiser's weight the photograph has, unless another is asked for."""
 PAINTING_SIDE = 256
-_THUMBNAIL = (72, 96)
 _MOST_LOST = 50  # steps without a finite loss, after which nothing is learned any more
 _TRIAL = 4  # steps that are timed to know how many fit into some minutes
 
@@ -223,23 +220,6 @@ def teacher_for(
     return make_teacher(judge.params, images, side, spec=spec, weights=weights, first=first)
 
 
-def paint_sheet(
-    form: Architecture, params: Mapping[str, Any], photographs: Sequence[Array]
-) -> NDArray[np.float32]:
-    """Returns what a network makes of photographs of one size: a row per style.
-
-    Args:
-      form: the network's architecture.
-      params: its parameters.
-      photographs: each `[H, W, 3]`.
-    """
-    rows = [
-        np.concatenate([_painted(form, params, photo, style) for photo in photographs], axis=1)
-        for style in np.eye(params["contract1"]["scale"].shape[0], dtype=np.float32)
-    ]
-    return np.concatenate(rows)
-
-
 def _begin(
     plan: Plan, images: Sequence[Array]
 ) -> tuple[Architecture, dict[str, Any], tuple[Style, ...], Any]:
@@ -324,40 +304,6 @@ def _steps_that_fit(
     return max(100, round(60 * plan.minutes / max(seconds, 1e-4)))
 
 
-def describe_network(
-    form: Architecture,
-    params: Any,
-    styles: tuple[Style, ...],
-    statistics: Mapping[str, Any],
-    metadata: Mapping[str, str],
-) -> FastNetwork:
-    """Returns a network as its file holds it, with a thumbnail of each style.
-
-    Args:
-      form: its architecture.
-      params: its parameters.
-      styles: what it can paint like.
-      statistics: of the paintings, from `measure_paintings`.
-      metadata: how it was trained, and its licence.
-    """
-    thumbnails = None
-    if styles:
-        photograph = load_image(samples.LAKE, shape=_THUMBNAIL)
-        rows = paint_sheet(form, params, [photograph]).reshape(len(styles), *_THUMBNAIL, 3)
-        thumbnails = np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8)
-    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax"))
-    host: dict[str, Any] = jax.device_get(params)
-    return FastNetwork(
-        host, form, styles, thumbnails, {**metadata, "versions": versions}, statistics
-    )
-
-
-def measure_paintings(images: Sequence[Array]) -> dict[str, Any]:
-    """Returns the statistics of paintings after which pictures are polished, `[N, C, C]` each."""
-    measured = [measure_painting(image) for image in images]
-    return {layer: np.stack([each[layer] for each in measured]) for layer in measured[0]}
-
-
 def _network(
     plan: Plan,
     form: Architecture,
@@ -412,18 +358,3 @@ def _digest_of(pictures: Sequence[NDArray[np.uint8]]) -> str:
     for picture in pictures:
         digest.update(picture.tobytes())
     return f"{len(pictures)}, {digest.hexdigest()[:16]}"
-
-
-def write_sheet(path: Path, network: FastNetwork, photographs: Sequence[Array]) -> None:
-    """Writes a picture of what a network makes of photographs of one size."""
-    sheet = paint_sheet(network.architecture, network.params, photographs)
-    save_image(path, np.clip(sheet, 0, 1))
-
-
-def _painted(
-    form: Architecture, params: Mapping[str, Any], photograph: Array, style: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    return np.asarray(_paint(params, photograph, style, architecture=form))
-
-
-_paint = jax.jit(paint, static_argnames="architecture")

@@ -30,7 +30,8 @@ from jaxstyle.feedforward.prediction import init_predictor, know_paintings, meas
 from jaxstyle.feedforward.trainer import Trainer, make_schedule
 from jaxstyle.networks.catalogue import COMPACT, find_fast_network
 from jaxstyle.networks.load import load_network
-from jaxstyle.pipeline.train import describe_network, paint_sheet, teacher_for
+from jaxstyle.pipeline.train import teacher_for
+from jaxstyle.pipeline.trained import describe_network, paint_sheet
 from scripts.command_line import add_data_option, make_parser
 from scripts.training.recording import run_recorded
 from scripts.training.textures import draw_texture

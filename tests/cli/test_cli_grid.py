@@ -154,7 +154,7 @@ def test_a_damaged_snapshot_is_refused(cli):
     ("where", "call", "says"),
     [
         ("pipeline.optimise.prepare", 1, "0 of 3 pictures are done"),
-        ("cli.pictures._report", 1, "1 of 3 pictures are done"),
+        ("cli.pictures.report", 1, "1 of 3 pictures are done"),
         (
             "pipeline.track.Track.take",
             5,
