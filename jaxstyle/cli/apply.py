@@ -11,7 +11,7 @@ from jaxstyle.cli.pictures import (
     options_among,
     run_jobs,
 )
-from jaxstyle.cli.printing import say
+from jaxstyle.cli.printing import say, say_json
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.pipeline.job import Job, make_job
@@ -43,7 +43,11 @@ def apply(arguments: Arguments) -> int:
             raise UsageError(
                 f"would overwrite {job.output}, which jaxstyle has not written; use another folder"
             )
-    if len(missing) < len(jobs) and not {"json", "quiet"} & set(arguments):
+    if "json" in arguments:
+        for job in jobs:
+            if job not in missing:
+                say_json({"output": str(job.output), "made": False})
+    elif len(missing) < len(jobs) and "quiet" not in arguments:
         say(f"{output}: {len(jobs) - len(missing)} of {len(jobs)} pictures are there already")
     if not missing:
         return 0

@@ -111,6 +111,10 @@ def test_a_folder_goes_on_where_it_ended(apply):
     ran = done(apply(line))
     assert ran.out.startswith("made: 2 of 3 pictures are there already\nmade/b.png: ")
     assert Path("made/a.png").stat().st_mtime_ns == first
+    lines = done(apply(line, json=True)).out.splitlines()
+    assert [json.loads(each) for each in lines] == [
+        {"output": f"made/{name}.png", "made": False} for name in "abc"
+    ]
     write_picture("photos/c.png", 9)
     os.utime("photos/c.png", (4e9, 4e9))
     assert done(apply(line)).out.count("painted") == 1
