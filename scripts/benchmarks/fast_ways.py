@@ -5,9 +5,10 @@
 The judge is VGG-19 with the default recipe. It sees each picture as it is saved, with 8 bits. For
 every pair and way there is a line of JSON: the judge's objective, how many of its own optimiser's
 steps reach that objective ("worth"), the content term relative to that of the optimiser's last
-step, and what is left of the photograph's own style loss, the mean over layers. A network that
-ignores the photograph has a low objective too, so look at the content. `--table` prints medians
-and extremes; `--pictures DIR` keeps the pictures, and what the optimiser has made, so that another
+step, what is left of the photograph's own style loss, the mean over layers, what is left of its
+sliced Wasserstein distance to the painting at layers that nobody optimises, and the structural
+similarity to the photograph. A network that ignores the photograph has a low objective too, so look
+at the content. `--table` prints medians and extremes; `--pictures DIR` keeps the pictures, and what the optimiser has made, so that another
 run with other networks goes on from there. A network's pictures are also polished.
 """
 
@@ -24,9 +25,11 @@ import numpy as np
 from jax import Array
 
 import jaxstyle
+import jaxstyle.evaluate
 from jaxstyle.feedforward.files import FastNetwork
 from jaxstyle.feedforward.files import load_network as load_fast
 from jaxstyle.feedforward.network import paint
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.image.pixels import quantize
 from jaxstyle.losses.objective import ObjectiveValue
 from jaxstyle.networks.load import Network, load_network
@@ -41,11 +44,11 @@ PHOTOGRAPHS = [
 ]  # fmt: skip
 # The preset and its steps.
 WAYS = {
-    "quick, 10": ("quick", 10), "quick, 20": ("quick", 20),
+    "quick, 5": ("quick", 5), "quick, 10": ("quick", 10), "quick, 20": ("quick", 20),
     "compact, 20": ("compact", 20), "compact, 50": ("compact", 50),
     "compact, 300": ("compact", 300),
 }  # fmt: skip
-ON_THE_WAY = (20, 50)  # steps of the judge's own optimiser
+ON_THE_WAY = (20, 25, 50, 100)  # steps of the judge's own optimiser
 POLISH = (10, 20)
 _paint = jax.jit(paint, static_argnames="architecture")
 
@@ -75,13 +78,20 @@ class Judge:
         with np.load(kept) as found:
             self.image, self.losses = found["image"], found["loss"]
             self._ways = {name: found[name] for name in found.files if "/" in name}
+        self._reference = jaxstyle.evaluate.compute_reference(network.params, content, style)
         self._photograph = self._value(content)
         self._optimiser = self._value(self.image)
 
     def __call__(self, image: Array) -> Case:
         """Returns what is to be said of a picture."""
         value = self._value(image)
-        return self._described(value.terms, float(value.total))
+        picture = quantize(jnp.clip(image, 0.0, 1.0))
+        scores = jaxstyle.evaluate.score(self._params, picture, self._reference)
+        return {
+            **self._described(value.terms, float(value.total)),
+            "sliced_left": float(np.mean(list(scores.sliced_left.values()))),
+            "similarity": float(scores.similarity),
+        }
 
     def on_the_way(self, step: int) -> Case:
         """Returns what is to be said of the optimiser's own picture after some steps."""
@@ -139,6 +149,8 @@ def pictures(
     networks: Mapping[str, FastNetwork],
 ) -> Iterator[tuple[str, Callable[[], Array]]]:
     """Yields the name of each way, and what makes its picture."""
+    yield "photograph", lambda: content
+    yield "colours matched", lambda: match_distribution(content, style)
     for way, (name, steps) in WAYS.items():
         preset = get_preset(name)
         options: Any = preset.options(compact.params, content.shape[:2]) | {"num_steps": steps}
@@ -193,15 +205,23 @@ def measure(
                 jaxstyle.save_image(options.pictures / f"{pair}--{way}.png", picture)
 
 
+_COLUMNS = {
+    "worth": ".1f", "content": ".2f", "style_left": ".3f", "sliced_left": ".3f", "similarity": ".2f",
+}  # fmt: skip
+
+
 def print_table(lines: Sequence[Case]) -> None:
     """Prints medians, and the extremes in brackets, of each way."""
-    print("| way | pairs | worth, steps | content | style left |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| way | pairs | worth, steps | content | style left | sliced left | similarity |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for way in dict.fromkeys(line["way"] for line in lines):
         some = [line for line in lines if line["way"] == way]
         cells = []
-        for name, form in (("worth", ".1f"), ("content", ".2f"), ("style_left", ".3f")):
-            values = [line[name] for line in some]
+        for name, form in _COLUMNS.items():
+            values = [line[name] for line in some if name in line]
+            if not values:  # the optimiser's pictures on the way are not kept
+                cells.append("")
+                continue
             low, middle, high = min(values), float(np.median(values)), max(values)
             cells.append(f"{middle:{form}} ({low:{form}} to {high:{form}})")
         print(f"| {way} | {len(some)} | {' | '.join(cells)} |")
