@@ -8,8 +8,9 @@ steps reach that objective ("worth"), the content term relative to that of the o
 step, what is left of the photograph's own style loss, the mean over layers, what is left of its
 sliced Wasserstein distance to the painting at layers that nobody optimises, and the structural
 similarity to the photograph. A network that ignores the photograph has a low objective too, so look
-at the content. `--table` prints medians and extremes; `--pictures DIR` keeps the pictures, and what the optimiser has made, so that another
-run with other networks goes on from there. A network's pictures are also polished.
+at the content. `--table` prints medians and extremes; `--pictures DIR` keeps the pictures, and what
+the optimiser has made, so that another run with other networks goes on from there. A network's
+pictures are also polished.
 """
 
 import argparse
@@ -196,7 +197,9 @@ def measure(
             for step in ON_THE_WAY:
                 if (photograph, painting, way := f"VGG-19, {step}") not in had:
                     done({**names, "way": way, **judge.on_the_way(step)})
-            for way, make in pictures(content, style, Path(painting).stem, compact, networks):
+            made = functools.partial(jnp.asarray, judge.image)
+            ways = pictures(content, style, Path(painting).stem, compact, networks)
+            for way, make in [*ways, (f"VGG-19, {options.steps}", made)]:
                 if (photograph, painting, way) in had:
                     continue
                 image = make()
@@ -206,7 +209,8 @@ def measure(
 
 
 _COLUMNS = {
-    "worth": ".1f", "content": ".2f", "style_left": ".3f", "sliced_left": ".3f", "similarity": ".2f",
+    "worth": ".1f", "content": ".2f", "style_left": ".3f", "sliced_left": ".3f",
+    "similarity": ".2f",
 }  # fmt: skip
 
 
