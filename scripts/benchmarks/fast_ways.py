@@ -200,7 +200,7 @@ def measure(
             made = functools.partial(jnp.asarray, judge.image)
             ways = pictures(content, style, Path(painting).stem, compact, networks)
             for way, make in [*ways, (f"VGG-19, {options.steps}", made)]:
-                if (photograph, painting, way) in had:
+                if (photograph, painting, way) in had or not way.startswith(tuple(options.ways)):
                     continue
                 image = make()
                 done({**names, "way": way, **judge(image)})
@@ -240,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--table", action="store_true", help="print the table of the file and run nothing")
     add("--judge", default="vgg19", help="Oxford's VGG-19, or a file of it")
     add("--networks", nargs="*", type=Path, default=[], help="files of fast networks")
+    add("--ways", nargs="+", default=[""], help="how the names of those to measure begin")
     add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
     add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
     add("--size", type=int, default=256, help="longer side in pixels")
