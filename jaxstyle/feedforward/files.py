@@ -270,6 +270,19 @@ def _check(
         for layer, parts in wanted.items()
         for part, leaf in parts.items()
     }
+    check_shapes(path, found, shapes)
+
+
+def check_shapes(
+    path: str | Path, found: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raises `FileFormatError` unless arrays have the names and shapes that they should have.
+
+    Args:
+      path: the file, for messages.
+      found: the shapes in the file, by name.
+      shapes: those that should be there.
+    """
     wrong = [
         *(f"{name} is missing" for name in shapes.keys() - found.keys()),
         *(f"{shown(name)} is not known" for name in found.keys() - shapes.keys()),

@@ -11,6 +11,7 @@ pictures like paintings of the maps of level 4 that have been given their means 
 
 import argparse
 import functools
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from jax import Array
 import jaxstyle
 from jaxstyle._common.files import atomic_write, find_pictures
 from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle.feedforward.decoder_files import Decoder, save_decoder
 from jaxstyle.feedforward.decoding import (
     LEVELS,
     decode,
@@ -39,7 +41,6 @@ from jaxstyle.feedforward.trainer import Schedule, Stage, read_checkpoint
 from jaxstyle.feedforward.training import Report
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import load_network
-from jaxstyle.networks.save import write_tensors
 from scripts.command_line import add_data_option, make_parser
 from scripts.training.recording import run_recorded
 from scripts.training.train_any_painting import KEPT_OUT, SIDE, make_bank
@@ -159,8 +160,6 @@ class DecoderTrainer:
 
     def save(self, path: Path, settings: Any) -> None:
         """Writes all that is needed to go on from here."""
-        import json
-
         state = flax.serialization.to_state_dict(jax.device_get(self._state))
         data = flax.serialization.msgpack_serialize(
             {"settings": json.dumps(settings, sort_keys=True), "state": state}
@@ -207,13 +206,14 @@ def train(options: argparse.Namespace) -> None:
 
     run_recorded(trainer, options.work, settings, options.every, draw_sheet)
     if options.output is not None:
-        arrays = {
-            f"{stage}.{layer}.{part}": np.asarray(value, "float16" if part == "kernel" else "f4")
-            for stage, layers in trainer.average.items()
-            for layer, parts in layers.items()
-            for part, value in parts.items()
+        metadata = {
+            "source": "trained by scripts/training/train_decoder.py",
+            "licence": "Apache-2.0",
+            "steps": str(options.steps),
+            "photographs": str(len(photographs.pictures)),
+            "paintings": ", ".join(path.stem for path in seen),
         }
-        write_tensors(options.output, arrays, {"format": "jaxstyle-decoder", "version": "1"})
+        save_decoder(options.output, Decoder(jax.device_get(trainer.average), metadata))
 
 
 def _restored(params: Any, compact: Any, image: Array) -> np.ndarray:
