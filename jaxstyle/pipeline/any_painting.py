@@ -45,6 +45,22 @@ def tell(params: Mapping[str, Any], paintings: Sequence[Path], side: int) -> dic
     return known
 
 
+def shapes_of(params: Mapping[str, Any], paintings: int) -> Any:
+    """Returns the shapes and types of what `tell` returns for a number of paintings.
+
+    Args:
+      params: of a network that paints like any painting.
+      paintings: how many.
+    """
+    dimensions = params["standard"]["mean"].shape[0]
+
+    def told(params: Mapping[str, Any]) -> dict[str, Any]:
+        colors = {"mean": jnp.zeros((paintings, 3)), "covariance": jnp.zeros((paintings, 3, 3))}
+        return predict_styles(params, jnp.zeros((paintings, dimensions)), colors)
+
+    return jax.eval_shape(told, params)
+
+
 _predict = jax.jit(predict_styles)
 
 

@@ -34,7 +34,7 @@ from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan
-from jaxstyle.pipeline.any_painting import SIDE, paintings_of, tell
+from jaxstyle.pipeline.any_painting import SIDE, paintings_of, shapes_of, tell
 from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.one_pass import paint_into, plan_pass, round_up, weigh_regions
@@ -228,9 +228,11 @@ class Painting:
         peak = 0
         if self.first == "network":
             assert method.architecture is not None
-            count = len(method.weights[0])
+            params, count = network.params, len(method.weights[0])
+            if takes_paintings(network.metadata):
+                params = shapes_of(params, count)
             weighed = (count,) if self.regions is None else (*shape, count)
-            peak = plan_pass(shape, network.params, weighed, method.architecture)
+            peak = plan_pass(shape, params, weighed, method.architecture)
         if self.polish:
             peak = max(peak, plan_polish(shape).total(1))
         return MemoryPlan(0, peak)

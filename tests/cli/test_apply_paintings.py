@@ -1,5 +1,6 @@
 """`jaxstyle apply --painting`: networks that paint like any painting, mixtures and regions."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -68,6 +69,12 @@ def test_paintings_are_mixed_and_have_regions(apply):
     weights = np.stack([top / 255, 1 - top / 255], -1)
     expected = painted(["other.png", "style.png"], weights)
     np.testing.assert_allclose(pixels("out.png"), expected, atol=1)
+
+
+def test_memory_is_told_before(apply):
+    plan = json.loads(done(apply(LINE, dry_run=True, json=True, mix="other.png=0.5")).out)
+    assert plan["bytes"] > 32 * 48 * 3 * 4
+    assert not Path("out.png").exists()
 
 
 def test_quick_pictures_are_mixed_too(apply):
