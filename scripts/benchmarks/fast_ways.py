@@ -9,8 +9,8 @@ step, what is left of the photograph's own style loss, the mean over layers, wha
 sliced Wasserstein distance to the painting at layers that nobody optimises, and the structural
 similarity to the photograph. A network that ignores the photograph has a low objective too, so look
 at the content. `--table` prints medians and extremes; `--pictures DIR` keeps the pictures, and what
-the optimiser has made, so that another run with other networks goes on from there. A network's
-pictures are also polished.
+the optimiser has made, so that another run with other networks goes on from there, and `--sheet`
+lays them out. A network's pictures are also polished.
 """
 
 import argparse
@@ -51,6 +51,10 @@ WAYS = {
 }  # fmt: skip
 ON_THE_WAY = (20, 25, 50, 100)  # steps of the judge's own optimiser
 POLISH = (10, 20)
+SHOWN = (
+    "photograph", "quick, 10", "paintbox", "paintbox, polish 10", "paintbox, polish 20",
+    "VGG-19, 300",
+)  # fmt: skip
 _paint = jax.jit(paint, static_argnames="architecture")
 
 
@@ -214,6 +218,23 @@ _COLUMNS = {
 }  # fmt: skip
 
 
+def draw_sheet(path: Path, folder: Path, pairs: Sequence[str]) -> None:
+    """Writes a sheet of pictures that were kept: a row per pair, a column per way.
+
+    Args:
+      path: the file to write.
+      folder: of the pictures.
+      pairs: such as "coffee--great-wave", all of one width.
+    """
+    rows = [
+        np.concatenate(
+            [jaxstyle.load_image(folder / f"{pair}--{way}.png") for way in SHOWN], axis=1
+        )
+        for pair in pairs
+    ]
+    jaxstyle.save_image(path, np.concatenate(rows))
+
+
 def print_table(lines: Sequence[Case]) -> None:
     """Prints medians, and the extremes in brackets, of each way."""
     print("| way | pairs | worth, steps | content | style left | sliced left | similarity |")
@@ -238,6 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_data_option(parser)
     add("-o", "--output", type=Path, required=True, help="file of JSON lines to add to")
     add("--table", action="store_true", help="print the table of the file and run nothing")
+    add("--sheet", type=Path, help="write pictures that were kept to this file and run nothing")
+    add("--pairs", nargs="+", default=[], help="pairs on the sheet, such as coffee--great-wave")
     add("--judge", default="vgg19", help="Oxford's VGG-19, or a file of it")
     add("--networks", nargs="*", type=Path, default=[], help="files of fast networks")
     add("--ways", nargs="+", default=[""], help="how the names of those to measure begin")
@@ -247,6 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--steps", type=int, default=300, help="steps of the optimiser to compare with")
     add("--pictures", type=Path, default=Path("fast_ways"), help="folder for the pictures")
     options = parser.parse_args(arguments)
+    if options.sheet is not None:
+        draw_sheet(options.sheet, options.pictures, options.pairs)
+        return
     text = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
     lines = [json.loads(line) for line in text.splitlines()]
     if options.table:

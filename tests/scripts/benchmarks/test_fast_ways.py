@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers.command_line import write_picture
 
+from jaxstyle.image.io import load_image
 from scripts.benchmarks import fast_ways
 
 
@@ -25,3 +27,15 @@ def test_the_table_has_medians_and_extremes(capsys):
         "| quick, 10 | 3 | 2.0 (1.0 to 3.0) | 1.00 (1.00 to 1.00) | 0.500 (0.500 to 0.500) |  |  |"
     )
     assert row in capsys.readouterr().out
+
+
+def test_a_sheet_has_a_row_per_pair_and_a_column_per_way(tmp_path):
+    for i, pair in enumerate(("a--b", "c--b")):
+        for k, way in enumerate(fast_ways.SHOWN):
+            write_picture(tmp_path / f"{pair}--{way}.png", 10 * i + k, size=(8, 6))
+    line = ["--data=.", "-o", "none.jsonl", f"--pictures={tmp_path}", "--pairs", "a--b", "c--b"]
+    fast_ways.main([*line, "--sheet", str(tmp_path / "sheet.png")])
+    sheet = load_image(tmp_path / "sheet.png")
+    assert sheet.shape == (12, 8 * len(fast_ways.SHOWN), 3)
+    corner = load_image(tmp_path / "c--b--quick, 10.png")
+    np.testing.assert_array_equal(sheet[6:, 8:16], corner)
