@@ -55,6 +55,7 @@ def test_a_painting_is_a_style(apply):
     assert set(read_settings("out.png")["sources"]) == {"content", "painting", "network"}
 
 
+@pytest.mark.slow
 def test_paintings_are_mixed_and_have_regions(apply):
     done(apply(LINE, mix="other.png=0.25"))
     expected = painted(["style.png", "other.png"], [0.75, 0.25])

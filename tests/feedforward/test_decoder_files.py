@@ -51,6 +51,7 @@ def test_a_damaged_file_is_refused(path, change, says):
         load_decoder(path, COMPACT)
 
 
+@pytest.mark.slow
 def test_other_files_are_refused(path, tmp_path):
     other = tmp_path / "other.safetensors"
     write_tensors(other, {"a": np.zeros(3, "f")}, {"format": "jaxstyle-feedforward"})

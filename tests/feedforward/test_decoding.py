@@ -106,6 +106,7 @@ def test_one_level_is_encoded_transformed_and_decoded(compact, decoder, transfor
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_strength_and_weights(compact, decoder):
     photograph = PHOTOGRAPH  # of a size that is no multiple of eight
     both = known(compact, PAINTINGS)
@@ -132,6 +133,7 @@ def test_strength_and_weights(compact, decoder):
     np.testing.assert_allclose(make(both, everywhere), make(both, jnp.array([0.3, 0.7])), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_vmap_able_over_paintings_and_has_a_gradient(compact, decoder):
     def make(painting):
         one = jax.tree.map(lambda leaf: leaf[None], measure_levels(compact, painting, (3,)))

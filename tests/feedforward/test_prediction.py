@@ -59,6 +59,7 @@ def test_a_condition_is_means_and_deviations_of_maps(compact):
         measure_condition(compact, jnp.ones((16, 16)))
 
 
+@pytest.mark.slow
 def test_it_begins_as_the_mean_of_styles_whatever_the_painting(compact):
     styles = init_network(jax.random.key(1), FORM, styles=2)
     styles["contract1"]["shift"] = jnp.array([[0.0, 1.0], [0.5, 2.0]])
@@ -90,6 +91,7 @@ def test_predicted_rows_are_the_affine_map_of_the_condition(compact, network):
     np.testing.assert_allclose(np.concatenate(rows), row, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_last_layer_that_is_normalised_is_predicted_too(compact):
     form = dataclasses.replace(FORM, normalize_output=True)
     styles = init_network(jax.random.key(1), form, styles=2)
@@ -115,6 +117,7 @@ def test_paintings_are_blended_as_styles_are(compact, network):
     assert np.abs(ends[0] - ends[1]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_paintings_may_be_an_axis_of_vmap(compact, network):
     def make(painting):
         known = know_paintings(network, compact, [painting])
@@ -133,6 +136,7 @@ def test_paintings_of_one_colour_are_no_harm(compact, network, painting):
         assert np.isfinite(picture).all()
 
 
+@pytest.mark.slow
 def test_training_learns_the_predictor_and_leaves_what_is_measured(compact, network):
     """The gradient for the painting of a number is that of the rows that are predicted for it."""
     spec = LossSpec(("relu2_1",), ("relu1_1",))

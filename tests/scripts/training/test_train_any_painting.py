@@ -28,6 +28,7 @@ def test_each_kind_has_the_colours_of_its_palette(kind):
     assert picture.std() > 0.02
 
 
+@pytest.mark.slow
 def test_the_bank_has_all_kinds_and_no_painting_is_told_from_its_name(tmp_path):
     for i in range(8):
         write_picture(tmp_path / f"{i}.png", i, size=(300, 280))
