@@ -1,8 +1,9 @@
 """Runs a training and keeps what it reaches: checkpoint, loss curve and sheets of pictures."""
 
+import argparse
 import csv
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,36 @@ from jaxstyle.feedforward.trainer import Trainer, read_checkpoint
 from jaxstyle.feedforward.training import Report
 
 _SHEETS = 4  # checkpoints from one sheet to the next
+
+
+def add_recorded_options(parser: argparse.ArgumentParser, steps: int) -> None:
+    """Adds the options that decide a recorded training, and where it is kept.
+
+    Args:
+      parser: of the script.
+      steps: how many it makes unless others are asked for.
+    """
+    add = parser.add_argument
+    folder = "folder for the checkpoint, the curve and the sheet"
+    add("--work", type=Path, required=True, help=folder)
+    add("--output", type=Path, help="write what was trained here, a .safetensors file")
+    add("--steps", type=int, default=steps, help="steps in all")
+    add("--rate", type=float, default=1e-3, help="the highest learning rate")
+    add("--seed", type=int, default=0, help="decides all that is random")
+    add("--every", type=int, default=250, help="steps between checkpoints")
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    train: Callable[[argparse.Namespace], None],
+) -> None:
+    """Parses arguments and trains; what is wrong with them is one line."""
+    options = parser.parse_args(arguments)
+    try:
+        train(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 def run_recorded(

@@ -33,7 +33,7 @@ from jaxstyle.networks.load import load_network
 from jaxstyle.pipeline.train import teacher_for
 from jaxstyle.pipeline.trained import describe_network, paint_sheet
 from scripts.command_line import add_data_option, make_parser
-from scripts.training.recording import run_recorded
+from scripts.training.recording import add_recorded_options, run_command, run_recorded
 from scripts.training.textures import draw_texture
 from scripts.training.train_network import LICENCE, load_held
 
@@ -138,25 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add_data_option(parser, "photos and style")
     add("--network", default="vgg19", help="Oxford's VGG-19, or a file of it")
-    add(
-        "--work",
-        type=Path,
-        required=True,
-        help="folder for the checkpoint, the curve and the sheet",
-    )
-    add("--output", type=Path, help="write the network here, a .safetensors file")
     add("--origin", default="paintbox", help="the network of styles whose filters it begins with")
-    add("--steps", type=int, default=60000, help="steps of all stages")
-    add("--rate", type=float, default=1e-3, help="the highest learning rate")
     add("--content", type=float, default=4.0,
         help="how many times the optimiser's weight the content has")  # fmt: skip
-    add("--seed", type=int, default=0, help="decides all that is random")
-    add("--every", type=int, default=250, help="steps between checkpoints")
-    options = parser.parse_args(arguments)
-    try:
-        train(options)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    add_recorded_options(parser, steps=60000)
+    run_command(parser, arguments, train)
 
 
 if __name__ == "__main__":

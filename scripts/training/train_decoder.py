@@ -42,7 +42,7 @@ from jaxstyle.feedforward.training import Report
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import load_network
 from scripts.command_line import add_data_option, make_parser
-from scripts.training.recording import run_recorded
+from scripts.training.recording import add_recorded_options, run_command, run_recorded
 from scripts.training.train_any_painting import KEPT_OUT, SIDE, make_bank
 from scripts.training.train_network import load_held
 
@@ -227,24 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser("scripts.training.train_decoder", __doc__)
     add = parser.add_argument
     add_data_option(parser, "photos and style")
-    add(
-        "--work",
-        type=Path,
-        required=True,
-        help="folder for the checkpoint, the curve and the sheet",
-    )
-    add("--output", type=Path, help="write the decoder here, a .safetensors file")
     add("--origin", type=Path, help="begin with the decoder of this checkpoint")
     add("--style", action="store_true", help="train it to make pictures like paintings, as AdaIN")
-    add("--steps", type=int, default=20000, help="steps in all")
-    add("--rate", type=float, default=1e-3, help="the highest learning rate")
-    add("--seed", type=int, default=0, help="decides all that is random")
-    add("--every", type=int, default=500, help="steps between checkpoints")
-    options = parser.parse_args(arguments)
-    try:
-        train(options)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    add_recorded_options(parser, steps=20000)
+    run_command(parser, arguments, train)
 
 
 if __name__ == "__main__":

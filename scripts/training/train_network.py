@@ -37,7 +37,7 @@ from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.train import teacher_for
 from jaxstyle.pipeline.trained import describe_network, measure_paintings, paint_sheet
 from scripts.command_line import add_data_option, make_parser
-from scripts.training.recording import run_recorded
+from scripts.training.recording import add_recorded_options, run_command, run_recorded
 
 # The styles, and what is said of them in the network's file.
 STYLES = {
@@ -187,26 +187,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add_data_option(parser, "photos and style")
     add("--network", default="vgg19", help="Oxford's VGG-19, or a file of it")
-    add(
-        "--work",
-        type=Path,
-        required=True,
-        help="folder for the checkpoint, the curve and the sheet",
-    )
-    add("--output", type=Path, help="write the network here, a .safetensors file")
     add("--filters", type=Path, help="Magenta's network of many styles, to begin with its filters")
     add("--styles", default=",".join(STYLES), help="names of paintings, with commas")
-    add("--steps", type=int, default=60000, help="steps of all stages")
-    add("--rate", type=float, default=1e-3, help="the highest learning rate")
     add("--content", type=float, default=4.0,
         help="how many times the optimiser's weight the content has")  # fmt: skip
-    add("--seed", type=int, default=0, help="decides all that is random")
-    add("--every", type=int, default=250, help="steps between checkpoints")
-    options = parser.parse_args(arguments)
-    try:
-        train(options)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    add_recorded_options(parser, steps=60000)
+    run_command(parser, arguments, train)
 
 
 if __name__ == "__main__":
