@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from jaxstyle.errors import FileFormatError
 from jaxstyle.feedforward.decoding import init_decoder
@@ -16,6 +17,8 @@ from jaxstyle.networks.formats.stored import refusing
 from jaxstyle.networks.save import write_tensors
 
 FORMAT, VERSION = "jaxstyle-decoder", "1"
+_flat: Any = traverse_util.flatten_dict
+_nested: Any = traverse_util.unflatten_dict
 
 
 class Decoder(NamedTuple):
@@ -43,7 +46,7 @@ def save_decoder(path: str | Path, decoder: Decoder, *, dtype: str = "float16") 
     """
     arrays = {
         name: np.ascontiguousarray(value, dtype if name.endswith("kernel") else "float32")
-        for name, value in _flat(decoder.params).items()
+        for name, value in _flat(decoder.params, sep=".").items()
     }
     write_tensors(path, arrays, {**decoder.metadata, "format": FORMAT, "version": VERSION})
 
@@ -63,26 +66,13 @@ def load_decoder(path: str | Path, compact: Mapping[str, Any]) -> Decoder:
     if notes.pop("format", None) != FORMAT:
         raise FileFormatError(f"{path}: holds no decoder of jaxstyle")
     notes.pop("version", None)
-    shapes = {
-        name: leaf.shape
-        for name, leaf in _flat(jax.eval_shape(init_decoder, jax.random.key(0), compact)).items()
-    }
+    drawn = jax.eval_shape(init_decoder, jax.random.key(0), compact)
+    shapes = {name: leaf.shape for name, leaf in _flat(drawn, sep=".").items()}
     check_shapes(path, {name: tuple(each.shape) for name, each in stored.items()}, shapes)
     with refusing(path, "a decoder"):
         arrays = {name: each.read() for name, each in stored.items()}
-    params: dict[str, Any] = {}
     for name, values in arrays.items():
         if not np.isfinite(values).all():
             raise FileFormatError(f"{path}: {name} has values that are not finite")
-        stage, layer, part = name.split(".")
-        params.setdefault(stage, {}).setdefault(layer, {})[part] = jnp.asarray(values, jnp.float32)
-    return Decoder(params, notes)
-
-
-def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        f"{stage}.{layer}.{part}": value
-        for stage, layers in params.items()
-        for layer, parts in layers.items()
-        for part, value in parts.items()
-    }
+    params = {name: jnp.asarray(values, jnp.float32) for name, values in arrays.items()}
+    return Decoder(_nested(params, sep="."), notes)

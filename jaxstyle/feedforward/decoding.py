@@ -23,8 +23,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_choice, check_image
 from jaxstyle.feedforward.layers import convolution, enlarged
-from jaxstyle.feedforward.palette import move_colors
-from jaxstyle.image.color import mean_and_covariance
+from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.matching import moments, transport_map
 from jaxstyle.networks import vgg
 
@@ -35,9 +34,8 @@ LEVELS = {level: f"relu{level}_1" for level in (1, 2, 3, 4)}
 """The layer of each level."""
 
 _MULTIPLE = 8  # of sides that shrink by two three times without a rest
-_FLOOR = (
-    1e-5  # of the largest eigenvalue: directions that are flatter are left out, as in the paper
-)
+# Of the largest eigenvalue; directions that are flatter are left out, as in the paper.
+_FLOOR = 1e-5
 
 
 def encode(compact: Params, image: Array, levels: Sequence[int]) -> dict[str, Array]:
@@ -119,8 +117,7 @@ def measure_levels(compact: Params, painting: Array, levels: Sequence[int]) -> d
     maps = encode(compact, painting, levels)
     known = {layer: dict(zip(("mean", "covariance"), moments(m), strict=True))
              for layer, m in maps.items()}  # fmt: skip
-    mean, covariance = mean_and_covariance(painting)
-    return {**known, "colors": {"mean": mean, "covariance": covariance}}
+    return {**known, "colors": measure_colors(painting)}
 
 
 def transform_maps(
@@ -198,6 +195,15 @@ def transfer(
 
     Raises:
       ValueError: if the image is none or too small, or a level or transform is unknown.
+
+    Example:
+      >>> widths = (("conv1_1", 2), ("conv2_1", 3), ("conv3_1", 3), ("conv4_1", 4))
+      >>> compact = vgg.init_params(jax.random.key(0), widths)
+      >>> image, painting = jax.random.uniform(jax.random.key(1), (2, 17, 20, 3))
+      >>> known = measure_levels(compact, painting, (2,))
+      >>> one = jax.tree.map(lambda leaf: leaf[None], known)
+      >>> transfer(init_decoder(jax.random.key(2), compact), compact, image, one, levels=(2,)).shape
+      (17, 20, 3)
 
     References: Li et al., NIPS 2017, section 3; Huang and Belongie, ICCV 2017, eq. 8 and 14.
     """
