@@ -1,5 +1,6 @@
 """Networks that paint like any painting, told of some paintings' files."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,25 +8,68 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
+from jaxstyle.errors import OptionError
+from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.prediction import measure_condition, predict_styles
 from jaxstyle.image.io import load_image
-from jaxstyle.pipeline.file_options import Share
+from jaxstyle.networks.load import Network
+from jaxstyle.pipeline.file_options import RegionOption
+from jaxstyle.pipeline.first import Painted, Rows, rows_of_paintings
+from jaxstyle.pipeline.one_pass import paint_into, plan_pass
 from jaxstyle.pipeline.polish import large_enough, polisher
 
 SIDE = 256
 """The longer side that paintings are seen at, as in training; another changes the strokes."""
 
 
-def paintings_of(options: Mapping[str, Any]) -> list[tuple[Path, float]]:
-    """Returns the files of the paintings that options of `apply` name, and their shares."""
-    own = options.get("painting")
-    if own is None:
-        return []
-    mix = options.get("mix", (Share(None, 1.0),))
-    return [(Path(share.style or own), share.weight) for share in mix]
+@dataclasses.dataclass(frozen=True)
+class AnyPainting:
+    """A network for which each painting is a style.
+
+    Attributes:
+      network: the network.
+      architecture: its form.
+    """
+
+    network: Network
+    architecture: Architecture
+
+    def weigh(self, options: Mapping[str, Any], regions: Sequence[RegionOption] | None) -> Rows:
+        """Returns rows of weights, in which each painting is a style.
+
+        Raises:
+          OptionError: if no painting is named, or a style is.
+        """
+        if "painting" not in options:
+            raise OptionError(
+                "{} {name} paints like any painting; give {} FILE beside it",
+                "fast-network", "painting", name=self.network.name,
+            )  # fmt: skip
+        for name in ("style", "blend"):
+            if name in options:
+                raise OptionError("{} is for networks with styles of their own; leave it out", name)
+        return rows_of_paintings(options, regions)
+
+    def side(self, options: Mapping[str, Any], side: int) -> int:
+        """Returns the side of training: the network knows strokes of that size."""
+        return int(options.get("style-size", SIDE))
+
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+        """Returns the peak memory, in bytes, for a height and width."""
+        params = shapes_of(self.network.params, weights[-1])
+        return plan_pass(shape, params, weights, self.architecture)
+
+    def paint(
+        self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
+    ) -> Array:
+        """Returns the picture, clipped."""
+        params = tell(self.network.params, like.paths, like.side)
+        return paint_into(program, params, photograph, like.weights, self.architecture)
 
 
 def tell(params: Mapping[str, Any], paintings: Sequence[Path], side: int) -> dict[str, Any]:

@@ -239,6 +239,39 @@ class Layers(Kind):
 
 
 @dataclasses.dataclass(frozen=True)
+class Levels(Kind):
+    """Levels of features and their strengths: "4=0.5,3", or a table from level to strength.
+
+    Example:
+      >>> Levels().parse("4=0.5,3")
+      {4: 0.5, 3: 1.0}
+    """
+
+    def parse(self, text: str) -> dict[int, float]:
+        parts = [part.strip().partition("=") for part in text.split(",")]
+        return self._checked([(name, share if equals else 1.0) for name, equals, share in parts])
+
+    def check(self, value: Any) -> dict[int, float]:
+        if isinstance(value, Mapping):
+            return self._checked(list(value.items()))
+        return self.parse(value) if isinstance(value, str) else super().check(value)
+
+    def text(self, value: Mapping[int, float]) -> str:
+        return ",".join(f"{level}={short(share)}" for level, share in value.items())
+
+    def _checked(self, levels: Sequence[tuple[Any, Any]]) -> dict[int, float]:
+        checked: dict[int, float] = {}
+        for name, share in levels:
+            level = int(whole(1, 4).check(name))
+            if level in checked:
+                raise ValueError(f"names level {level} twice")
+            checked[level] = Number(most=1).check(share)
+        if not checked:
+            raise ValueError("should be one level or more, from 4 to 1, got none")
+        return checked
+
+
+@dataclasses.dataclass(frozen=True)
 class Shares(Kind):
     """Names and their shares: "waves=0.3,night=0.7", or a table from name to share."""
 

@@ -22,6 +22,7 @@ from jaxstyle.networks.spec import Memory, Precision
 from jaxstyle.networks.vgg import Pooling
 from jaxstyle.optimization.presets import PRESETS
 from jaxstyle.pipeline.file_options import Mix, Regions, StyleRegions
+from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.kinds import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -32,6 +33,7 @@ from jaxstyle.pipeline.kinds import (
     Kind,
     Layer,
     Layers,
+    Levels,
     Names,
     Number,
     Shard,
@@ -218,9 +220,14 @@ def _rows() -> tuple[Option, ...]:
         Option("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "
                f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method", apply,
                "NAME", PAINTBOX),
-        Option("method", Choice(("network", "quick")), "paint with a network, or quick: in the "
-               "painting's colours, and polished", "method", apply, "HOW",
+        Option("method", Choice(get_args(Way)), "paint with a network; quick: in the painting's "
+               "colours, and polished; or by features and a decoder", "method", apply, "HOW",
                "quick with a painting"),
+        Option("decoder", FileName(), "make pixels of features by this decoder", "method", apply,
+               "FILE"),
+        Option("levels", Levels(), "give these levels of features the painting's statistics, "
+               "coarse to fine, each with a strength from 0 to 1", "method", apply, "N=X,…",
+               "4,3,2"),
         Option("polish", whole(0), "make so many steps of optimisation afterwards", "method", apply,
                "N", "0, for quick 10"),
         Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),

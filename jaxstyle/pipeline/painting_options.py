@@ -1,14 +1,17 @@
 """From the options of `apply` to the way in which its picture is painted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import PAINTBOX
-from jaxstyle.pipeline.painting import First, Painting
+from jaxstyle.pipeline.first import Way
+from jaxstyle.pipeline.painting import Painting
 
 QUICK_STEPS = 10
 _QUICK_SIZE = 512  # the longer side, as for `stylize`
+_LEVELS = (4, 3, 2)  # as in the paper, without the first and the fifth
+_OF_FEATURES = ("levels", "decoder")
 _OF_STYLES = ("style", "blend", "regions")  # what says which of a network's styles count
 
 
@@ -25,48 +28,70 @@ def make_painting(
       OptionError: if they contradict each other.
     """
     painting, of_styles = given.get("painting"), [name for name in _OF_STYLES if name in given]
-    first: First = "quick"
+    way: Way = "quick"
     if painting is None or "fast-network" in given or of_styles:
-        first = "network"
-    first = given.get("method", first)
+        way = "network"
+    way = given.get("method", way)
     for name in ("style-size", "mix"):
         if painting is None and name in given:
             raise OptionError("{} needs {} beside it", name, "painting")
     if len(of_styles) > 1:
         raise OptionError("{} and {} contradict each other; leave one out", *of_styles[:2])
-    if first == "quick":
-        if painting is None:
-            raise OptionError("{} quick needs {}, the painting's file", "method", "painting")
-        for name in ("fast-network", *_OF_STYLES):
-            if name in given:
-                raise OptionError("{} is for networks; leave it out with {} quick", name, "method")
-        defaults: dict[str, Any] = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
+    if way == "network":
+        _check_network(given, of_styles)
+        defaults: dict[str, Any] = {"fast-network": PAINTBOX, "polish": 0}
+    elif way == "quick":
+        defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     else:
-        known = painting is None or bool({"style", "blend"} & set(of_styles))
-        if painting is not None and known and not given.get("polish"):
-            raise OptionError(
-                "{} tells a network's picture what to be polished after; give {} N too, or {} "
-                "quick", "painting", "polish", "method",
-            )  # fmt: skip
-        if not known and "fast-network" not in given:
-            raise OptionError(
-                "{} needs {} FILE for that, a network that paints like any painting; or leave {} "
-                "and {} out", "painting", "fast-network", "method", "regions",
-            )  # fmt: skip
-        defaults = {"fast-network": PAINTBOX, "polish": 0}
+        defaults = {"levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
+    if way != "network":
+        _check_painting(way, given)
     if "regions" in given and given.get("polish"):
         raise OptionError(
             "{} has no style for the whole picture; leave {} out", "regions", "polish"
         )
-    filled = {**defaults, "method": first, **filled}
-    blend = {filled["style"]: 1.0} if "style" in given else filled.get("blend")
-    return (
-        Painting(
-            first,
-            None if blend is None else tuple(blend.items()),
-            filled.get("strength", 1.0),
-            filled["polish"],
-            filled.get("regions"),
-        ),
-        filled,
-    )
+    filled = {**defaults, "method": way, **filled}
+    method = Painting(way, filled.get("strength", 1.0), filled["polish"], filled.get("regions"))
+    return method, filled
+
+
+def _check_network(given: Mapping[str, Any], of_styles: Sequence[str]) -> None:
+    """Raises `OptionError` if no network can paint so."""
+    painting = "painting" in given
+    known = not painting or bool({"style", "blend"} & set(of_styles))
+    if painting and known and not given.get("polish"):
+        raise OptionError(
+            "{} tells a network's picture what to be polished after; give {} N too, or {} quick",
+            "painting", "polish", "method",
+        )  # fmt: skip
+    if not known and "fast-network" not in given:
+        raise OptionError(
+            "{} needs {} FILE for that, a network that paints like any painting; or leave {} and "
+            "{} out", "painting", "fast-network", "method", "regions",
+        )  # fmt: skip
+    for name in _OF_FEATURES:
+        if name in given:
+            raise OptionError("{} is for {} adain, wct and transport; leave it out", name, "method")
+
+
+def _check_painting(way: Way, given: Mapping[str, Any]) -> None:
+    """Raises `OptionError` if no painting is named, or something that is for others is."""
+    if "painting" not in given:
+        raise OptionError("{} {way} needs {}, the painting's file", "method", "painting", way=way)
+    of_quick = way == "quick"
+    for name in ("fast-network", "style", "blend", *(["regions"] if of_quick else [])):
+        if name in given:
+            raise OptionError(
+                "{} is for networks; leave it out with {} {way}", name, "method", way=way
+            )
+    if of_quick:
+        for name in _OF_FEATURES:
+            if name in given:
+                raise OptionError(
+                    "{} is for {} adain, wct and transport; leave it out", name, "method"
+                )
+    elif "decoder" not in given:
+        raise OptionError(
+            "{} {way} needs {} FILE, which scripts.training.train_decoder makes", "method",
+            "decoder", way=way,
+        )  # fmt: skip

@@ -5,7 +5,7 @@ sides that are multiples of 32, so that a few programs serve all sizes.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import content_targets, measure_style
@@ -77,8 +78,13 @@ def measure_painting(painting: Array) -> dict[str, Any]:
 
 def large_enough(painting: Array) -> Array:
     """Returns a painting, extended by its reflection if it is too small for the network."""
-    rows, columns = (max(side, _MULTIPLE) for side in painting.shape[:2])
-    return _extend(painting, rows, columns)
+    return extend(painting, *enough(painting.shape[:2]))
+
+
+def enough(shape: Sequence[int]) -> tuple[int, int]:
+    """Returns a height and width, or what the network needs at least."""
+    height, width = (max(side, _MULTIPLE) for side in shape)
+    return height, width
 
 
 def plan_polish(shape: tuple[int, int]) -> MemoryPlan:
@@ -107,7 +113,7 @@ def polish(
     judge = polisher()
     height, width = image.shape[:2]
     rows, columns = _extended((height, width))
-    start, content = (_extend(each, rows, columns) for each in (image, photograph))
+    start, content = (extend(each, rows, columns) for each in (image, photograph))
     spec = judge.spec_at((height, width))
     targets = content_targets(judge.network.params, content, spec)._replace(style=style)
     weights = judge.weights((rows, columns))
@@ -119,10 +125,11 @@ def polish(
         yield jnp.clip(progress.state.image[:height, :width], 0, 1), jax.device_get(progress.info)
 
 
-def _extend(image: Array, rows: int, columns: int) -> Array:
+def extend(image: ArrayLike, rows: int, columns: int) -> Array:
     """Returns an image that goes on as its reflection to a height and width."""
+    image = np.asarray(image)
     around = ((0, rows - image.shape[0]), (0, columns - image.shape[1]), (0, 0))
-    return jnp.asarray(np.pad(np.asarray(image), around, mode="symmetric"))
+    return jnp.asarray(np.pad(image, around, mode="symmetric"))
 
 
 def _extended(shape: tuple[int, int]) -> tuple[int, int]:

@@ -26,7 +26,8 @@ EXAMPLES = {
     "style-scale": 1.25, "fine-style": "b.png", "keep": "m.png", "network": "compact", "steps": 7,
     "strength": 0.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
     "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
-    "preconditioning": 0.2, "learning-rate": 0.01,
+    "preconditioning": 0.2, "learning-rate": 0.01, "decoder": "dec.safetensors",
+    "levels": {4: 0.5, 3: 1.0},
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
@@ -70,9 +71,11 @@ def test_every_option_is_one_of_a_recipe(command, option):
         "preconditioning": {"solver": "lbfgs"}, "learning-rate": {"solver": "adam"},
     }.get(option.name, {})  # fmt: skip
     if command == "apply":
+        painting = {"painting": "b.png"}
+        features = painting | {"method": "adain", "decoder": "dec.safetensors"}
         needs = {
-            "method": {"painting": "b.png"}, "style-size": {"painting": "b.png"},
-                "mix": {"painting": "b.png"},
+            "method": features, "style-size": painting, "mix": painting, "decoder": features,
+            "levels": features,
         }.get(option.name, {})  # fmt: skip
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)

@@ -108,7 +108,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Stored], dict[str, str
     with open_network(path) as raw, refusing(path, "safetensors"):
         size = int.from_bytes(raw.read(8), "little")
         if size > _MAX_HEADER:
-            raise ValueError(f"a header of {size:,} bytes; VGG-19's takes a few thousand")
+            raise ValueError(f"a header of {size:,} bytes; a network's takes a few thousand")
     with refusing(path, "safetensors"), safe_open(path, "numpy") as file:
         arrays = {name: stored(name, file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata() or {})

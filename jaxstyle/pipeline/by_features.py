@@ -1,0 +1,116 @@
+"""First pictures whose features have a painting's statistics: AdaIN, WCT and transport."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
+from jaxstyle.image.io import load_image
+from jaxstyle.networks.load import Network
+from jaxstyle.optimization.memory import peak_memory
+from jaxstyle.pipeline.file_options import RegionOption
+from jaxstyle.pipeline.first import Painted, Rows, rows_of_paintings
+from jaxstyle.pipeline.one_pass import round_up
+from jaxstyle.pipeline.polish import enough, extend, large_enough, polisher
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Maps of the compact network get the statistics of paintings', and are decoded.
+
+    Attributes:
+      decoder: the network that makes pixels of maps.
+      transform: which statistics, and how.
+      levels: in their order, each with how much of the transformed maps is taken, 0 to 1.
+    """
+
+    decoder: Network
+    transform: Transform
+    levels: Mapping[int, float]
+
+    def weigh(self, options: Mapping[str, Any], regions: Sequence[RegionOption] | None) -> Rows:
+        """Returns rows of weights, in which each painting is a style."""
+        return rows_of_paintings(options, regions)
+
+    def side(self, options: Mapping[str, Any], side: int) -> int:
+        """Returns the side of a polish: strokes grow with the painting."""
+        return side
+
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+        """Returns the peak memory, in bytes, for a height and width."""
+        levels, compact = tuple(self.levels), polisher().network.params
+
+        def known() -> Any:
+            return jax.vmap(lambda one: measure_levels(compact, one, levels))(
+                jnp.zeros((weights[-1], 32, 32, 3))
+            )
+
+        sides = enough(round_up(shape))
+        weighed = (*sides, weights[-1]) if len(weights) > 1 else weights
+        image, told = jax.eval_shape(lambda: (jnp.zeros((*sides, 3)), jnp.zeros(weighed)))
+        lowered = _paint.lower(
+            self.decoder.params, compact, image, jax.eval_shape(known), told, self._strengths,
+            levels=levels, transform=self.transform,
+        )  # fmt: skip
+        return peak_memory(lowered.compile())
+
+    def paint(
+        self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
+    ) -> Array:
+        """Returns the picture, clipped.
+
+        The photograph is extended by its reflection to the size of the program.
+        """
+        levels, sides = tuple(self.levels), enough(program)
+        seen = [_seen(path, like.side, path.stat().st_mtime_ns, levels) for path in like.paths]
+        known = jax.tree.map(lambda *rows: jnp.stack(rows), *seen)
+        height, width = photograph.shape[:2]
+        weights = like.weights if like.weights.ndim == 1 else extend(like.weights, *sides)
+        painted: Array = _paint(
+            self.decoder.params, polisher().network.params, extend(photograph, *sides),
+            known, jnp.asarray(weights, jnp.float32), self._strengths,
+            levels=levels, transform=self.transform,
+        )  # fmt: skip
+        return painted[:height, :width]
+
+    @property
+    def _strengths(self) -> Array:
+        return jnp.array(tuple(self.levels.values()), jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnames=("levels", "transform"))
+def _paint(
+    decoder: Any,
+    compact: Any,
+    photograph: Array,
+    known: Mapping[str, Any],
+    weights: Array,
+    strengths: Array,
+    *,
+    levels: tuple[int, ...],
+    transform: Transform,
+) -> Array:
+    painted = transfer(
+        decoder, compact, photograph, known, weights,
+        levels=levels, transform=transform, strength=strengths,
+    )  # fmt: skip
+    return jnp.clip(painted, 0, 1)
+
+
+@functools.lru_cache(maxsize=64)
+def _seen(path: Path, side: int, changed: int, levels: tuple[int, ...]) -> dict[str, Any]:
+    """Returns what is to be known of a painting; one is measured once for a folder."""
+    image = large_enough(load_image(path, size=side))
+    known: dict[str, Any] = _measure(polisher().network.params, image, levels=levels)
+    return known
+
+
+_measure = jax.jit(measure_levels, static_argnames="levels")
