@@ -1,8 +1,9 @@
 """Measures how long things take, so that the times can be compared."""
 
 import random
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -39,3 +40,22 @@ def seconds_of(run: Callable[[], Any]) -> float:
 def waiting_for(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     """Returns a run that calls a JAX function and waits until its result is there."""
     return lambda: jax.block_until_ready(function(*arguments))
+
+
+def print_ratios(
+    sides: Callable[[int], dict[str, Callable[[], Any]]], sizes: Sequence[int], rounds: int
+) -> None:
+    """Prints a table of how many times as fast jaxstyle is, by the medians of the rounds.
+
+    Args:
+      sides: returns the runs to time for pictures of a longer side, that of jaxstyle by this name.
+      sizes: longer sides; the shorter are three quarters of them.
+      rounds: how many turns each run gets.
+    """
+    print("| size | PyTorch | jaxstyle is faster by |\n| --- | --- | --- |")
+    for size in sizes:
+        seconds = alternate(sides(size), rounds)
+        own = statistics.median(seconds.pop("jaxstyle"))
+        for name, theirs in seconds.items():
+            ratio = statistics.median(theirs) / own
+            print(f"| {size} × {3 * size // 4} | {name} | {ratio:.2f} |", flush=True)

@@ -8,7 +8,6 @@ and how many times as fast jaxstyle is.
 """
 
 import argparse
-import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.feedforward.architecture import DUMOULIN, LARGE, PASTICHE, SMALL, Architecture
 from jaxstyle.feedforward.network import init_network, paint
-from scripts.benchmarks.alternating import alternate, waiting_for
+from scripts.benchmarks.alternating import print_ratios, waiting_for
 from scripts.command_line import make_parser
 
 FORMS = {"small": SMALL, "large": LARGE, "pastiche": PASTICHE, "dumoulin": DUMOULIN}
@@ -140,13 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         form.widths, form.blocks, form.expansion, form.kernels, output="sigmoid",
         normalize_output=form.normalize_output,
     )  # fmt: skip
-    print("| size | PyTorch | jaxstyle is faster by |\n| --- | --- | --- |")
-    for size in map(int, options.sizes.split(",")):
-        seconds = alternate(sides(form, size, not options.no_compile), options.rounds)
-        own = statistics.median(seconds.pop("jaxstyle"))
-        for name, theirs in seconds.items():
-            ratio = statistics.median(theirs) / own
-            print(f"| {size} × {3 * size // 4} | {name} | {ratio:.2f} |", flush=True)
+    print_ratios(
+        lambda size: sides(form, size, not options.no_compile),
+        [int(size) for size in options.sizes.split(",")],
+        options.rounds,
+    )
 
 
 if __name__ == "__main__":
