@@ -10,7 +10,8 @@ sliced Wasserstein distance to the painting at layers that nobody optimises, and
 similarity to the photograph. A network that ignores the photograph has a low objective too, so look
 at the content. `--table` prints medians and extremes; `--pictures DIR` keeps the pictures, and what
 the optimiser has made, so that another run with other networks goes on from there, and `--sheet`
-lays them out. A network's pictures are also polished.
+lays them out. A network's pictures are also polished; a network may be of some styles, or of any
+painting. `--decoders` adds pictures by features.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -27,15 +28,18 @@ from jax import Array
 
 import jaxstyle
 import jaxstyle.evaluate
+from jaxstyle.feedforward.decoder_files import Decoder, load_decoder
+from jaxstyle.feedforward.decoding import LEVELS, Transform, measure_levels, transfer
 from jaxstyle.feedforward.files import FastNetwork
 from jaxstyle.feedforward.files import load_network as load_fast
 from jaxstyle.feedforward.network import paint
+from jaxstyle.feedforward.prediction import know_paintings
 from jaxstyle.image.matching import match_distribution
 from jaxstyle.image.pixels import quantize
 from jaxstyle.losses.objective import ObjectiveValue
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.presets import get_preset
-from jaxstyle.pipeline.polish import polish
+from jaxstyle.pipeline.polish import measure_painting, polish
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, Case
 
@@ -152,6 +156,7 @@ def pictures(
     painting: str,
     compact: Network,
     networks: Mapping[str, FastNetwork],
+    decoders: Mapping[str, Decoder],
 ) -> Iterator[tuple[str, Callable[[], Array]]]:
     """Yields the name of each way, and what makes its picture."""
     yield "photograph", lambda: content
@@ -160,24 +165,49 @@ def pictures(
         preset = get_preset(name)
         options: Any = preset.options(compact.params, content.shape[:2]) | {"num_steps": steps}
         yield way, lambda o=options: jaxstyle.stylize(compact.params, content, style, **o).image
-    known = painting.replace("_", "-")
+    yield from _passes(content, style, painting, compact, networks)
+    known = jax.tree.map(
+        lambda leaf: leaf[None], measure_levels(compact.params, style, tuple(LEVELS))
+    )
+    for name, decoder in decoders.items():
+        for transform in get_args(Transform):
+            yield (
+                f"{name}, {transform}",
+                functools.partial(
+                    transfer, decoder.params, compact.params, content, known, transform=transform
+                ),
+            )
+
+
+def _passes(
+    content: Array,
+    style: Array,
+    painting: str,
+    compact: Network,
+    networks: Mapping[str, FastNetwork],
+) -> Iterator[tuple[str, Callable[[], Array]]]:
+    """Yields a pass of each network that knows the painting, and what a polish makes of it."""
+    called = painting.replace("_", "-")
     for name, network in networks.items():
-        if known not in [each.name for each in network.styles]:
+        if network.takes_paintings:
+            params = know_paintings(network.params, compact.params, [style])
+            target, weights = measure_painting(style), np.ones(1, np.float32)
+        elif called in [each.name for each in network.styles]:
+            params, weights = network.params, network.weigh({called: 1.0})
+            target = {k: np.tensordot(weights, v, 1) for k, v in network.statistics.items()}
+        else:
             continue
-        weights = network.weigh({known: 1.0})
+        once = functools.partial(
+            _paint, params, content, jnp.asarray(weights), architecture=network.architecture
+        )
+        yield name, once
 
-        def pass_of(network: FastNetwork, weights: Any) -> Array:
-            return _paint(network.params, content, weights, architecture=network.architecture)
-
-        def polished(network: FastNetwork, weights: Any, steps: int) -> Array:
-            style = {layer: np.tensordot(weights, v, 1) for layer, v in network.statistics.items()}
-            first = pass_of(network, weights)
-            *_, (image, _) = polish(jnp.clip(first, 0, 1), content, style, steps)
+        def polished(once: Callable[[], Array], target: dict[str, Any], steps: int) -> Array:
+            *_, (image, _) = polish(jnp.clip(once(), 0, 1), content, target, steps)
             return image
 
-        yield name, functools.partial(pass_of, network, weights)
         for steps in POLISH:
-            yield f"{name}, polish {steps}", functools.partial(polished, network, weights, steps)
+            yield f"{name}, polish {steps}", functools.partial(polished, once, target, steps)
 
 
 def measure(
@@ -187,6 +217,7 @@ def measure(
     judge_network = load_network(options.judge, normalized=True)
     compact = load_network("compact")
     networks = {path.stem: load_fast(path) for path in options.networks}
+    decoders = {path.stem: load_decoder(path, compact.params) for path in options.decoders}
     options.pictures.mkdir(parents=True, exist_ok=True)
     for photograph in options.photographs:
         for painting in options.paintings:
@@ -202,7 +233,7 @@ def measure(
                 if (photograph, painting, way := f"VGG-19, {step}") not in had:
                     done({**names, "way": way, **judge.on_the_way(step)})
             made = functools.partial(jnp.asarray, judge.image)
-            ways = pictures(content, style, Path(painting).stem, compact, networks)
+            ways = pictures(content, style, Path(painting).stem, compact, networks, decoders)
             for way, make in [*ways, (f"VGG-19, {options.steps}", made)]:
                 if (photograph, painting, way) in had or not way.startswith(tuple(options.ways)):
                     continue
@@ -263,6 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--pairs", nargs="+", default=[], help="pairs on the sheet, such as coffee--great-wave")
     add("--judge", default="vgg19", help="Oxford's VGG-19, or a file of it")
     add("--networks", nargs="*", type=Path, default=[], help="files of fast networks")
+    add("--decoders", nargs="*", type=Path, default=[], help="files of decoders")
     add("--ways", nargs="+", default=[""], help="how the names of those to measure begin")
     add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
     add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
