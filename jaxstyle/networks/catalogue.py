@@ -13,7 +13,7 @@ from typing import NamedTuple
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
 VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
 VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
-PAINTBOX = "paintbox"
+PAINTBOX, EASEL = "paintbox", "easel"
 # The network that takes the place of one that is neither on this machine nor downloadable.
 SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
 _DESCRIPTIONS = {
@@ -24,7 +24,10 @@ _DESCRIPTIONS = {
     VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
     COMPACT: "a small network with VGG-19's layers, shipped with this package",
 }
-_FAST_DESCRIPTIONS = {PAINTBOX: "paints in one pass, in five styles; shipped with this package"}
+_FAST_DESCRIPTIONS = {
+    PAINTBOX: "paints in one pass, in five styles; shipped with this package",
+    EASEL: "paints in one pass, like any painting; shipped with this package",
+}
 # The names under which a network's file may be found, our own first. The name only tells where to
 # look; the contents decide the layout.
 FILES = {
@@ -51,7 +54,7 @@ FILES = {
     COMPACT: ("compact.safetensors",),
 }
 # Networks that paint in one pass.
-FAST_FILES = {PAINTBOX: "paintbox.safetensors"}
+FAST_FILES = {PAINTBOX: "paintbox.safetensors", EASEL: "easel.safetensors"}
 # PyTorch's file names carry the beginning of the file's SHA-256.
 PREFIXES = {
     "dcbb9e9d": "vgg19-dcbb9e9d.pth",
@@ -174,7 +177,7 @@ def find_fast_network(name: str) -> Path:
     """Returns the file of a network that paints in one pass.
 
     Args:
-      name: "paintbox", which the package ships, or the path of a file.
+      name: "paintbox" or "easel", which the package ships, or the path of a file.
     """
     file = FAST_FILES.get(name)
     return Path(name) if file is None else shipped() / file

@@ -26,6 +26,7 @@ from jaxstyle.pipeline.checks import check_pictures
 from jaxstyle.pipeline.file_options import Structure, structure
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec, make_weights
+from jaxstyle.pipeline.starts import start_of
 from jaxstyle.solvers import Solver
 
 if TYPE_CHECKING:
@@ -317,8 +318,9 @@ def prepare(studio: "Studio", job: "Job") -> Lane:
     method, network = suited(studio, job)
     shape = studio.shape(job)
     content, style = studio.sources.pictures(job)
+    begun = start_of(studio, job, shape, content, style)
     start = transfer.initial_image(
-        studio.sources.start(job, shape), shape, network.params, content=content, style=style,
+        begun, shape, network.params, content=content, style=style,
         noise=method.noise, key=jax.random.key(job.recipe.options["seed"]),
     )  # fmt: skip
     weights = make_weights(method.preset, method.spec, job.recipe.options, network.params, shape)

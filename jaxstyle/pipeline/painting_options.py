@@ -1,10 +1,10 @@
 """From the options of `apply` to the way in which its picture is painted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jaxstyle.errors import OptionError
-from jaxstyle.networks.catalogue import PAINTBOX
+from jaxstyle.networks.catalogue import EASEL, PAINTBOX
 from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.painting import Painting
 
@@ -38,8 +38,9 @@ def make_painting(
     if len(of_styles) > 1:
         raise OptionError("{} and {} contradict each other; leave one out", *of_styles[:2])
     if way == "network":
-        _check_network(given, of_styles)
-        defaults: dict[str, Any] = {"fast-network": PAINTBOX, "polish": 0}
+        known = painting is None or bool({"style", "blend"} & set(of_styles))
+        _check_network(given, known)
+        defaults: dict[str, Any] = {"fast-network": PAINTBOX if known else EASEL, "polish": 0}
     elif way == "quick":
         defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     else:
@@ -55,19 +56,17 @@ def make_painting(
     return method, filled
 
 
-def _check_network(given: Mapping[str, Any], of_styles: Sequence[str]) -> None:
-    """Raises `OptionError` if no network can paint so."""
-    painting = "painting" in given
-    known = not painting or bool({"style", "blend"} & set(of_styles))
-    if painting and known and not given.get("polish"):
+def _check_network(given: Mapping[str, Any], known: bool) -> None:
+    """Raises `OptionError` if no network can paint so.
+
+    Args:
+      given: the options that were given.
+      known: whether the style is one of the network's own.
+    """
+    if "painting" in given and known and not given.get("polish"):
         raise OptionError(
             "{} tells a network's picture what to be polished after; give {} N too, or {} quick",
             "painting", "polish", "method",
-        )  # fmt: skip
-    if not known and "fast-network" not in given:
-        raise OptionError(
-            "{} needs {} FILE for that, a network that paints like any painting; or leave {} and "
-            "{} out", "painting", "fast-network", "method", "regions",
         )  # fmt: skip
     for name in _OF_FEATURES:
         if name in given:

@@ -1,0 +1,50 @@
+"""What the picture of a job starts from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from jax import Array
+
+from jaxstyle.optimization.transfer import Init
+from jaxstyle.pipeline.any_painting import paint_like
+from jaxstyle.pipeline.file_options import Share
+from jaxstyle.pipeline.sources import seen_style
+
+if TYPE_CHECKING:
+    from jaxstyle.pipeline.job import Job
+    from jaxstyle.pipeline.studio import Studio
+
+FAST = "fast"
+"""The start that a network paints in one pass."""
+
+
+def start_of(
+    studio: "Studio",
+    job: "Job",
+    shape: tuple[int, int],
+    content: Array | None,
+    style: Array | None,
+) -> Init | Array:
+    """Returns what a job's picture starts from: a name that `initial_image` knows, or an image.
+
+    Args:
+      studio: reads pictures.
+      job: the job.
+      shape: height and width of the picture.
+      content: its photograph, as it is seen.
+      style: its painting, as it is seen.
+
+    Raises:
+      OptionError: if there is no such start.
+      OSError, FileFormatError: if a picture of the user's cannot be read.
+    """
+    if job.recipe.options["init"] != FAST:
+        return studio.sources.start(job, shape)
+    assert content is not None
+    assert style is not None
+    shares = job.recipe.options.get("mix", (Share(None, 1.0),))
+    paintings = [
+        style if each.style is None else studio.sources.see(seen_style(Path(each.style), job))
+        for each in shares
+    ]
+    return paint_like(content, cast(list[Array], paintings), [each.weight for each in shares])
