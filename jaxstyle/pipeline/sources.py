@@ -6,7 +6,7 @@ the option `color`; see `jaxstyle.pipeline.options.COLORS`.
 
 import functools
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,10 @@ from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import color
 from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
 from jaxstyle.optimization.transfer import Init
-from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.options import starts
+
+if TYPE_CHECKING:
+    from jaxstyle.pipeline.job import Job
 
 Size = int | tuple[int, int] | None
 Shape = tuple[int, int]
@@ -40,7 +42,7 @@ class Seen(NamedTuple):
     content: tuple[Path, Size] | None = None
 
 
-def seen_content(job: Job) -> Seen | None:
+def seen_content(job: "Job") -> Seen | None:
     """Returns how the photograph of a job is seen, if it has one."""
     if job.content is None:
         return None
@@ -48,7 +50,7 @@ def seen_content(job: Job) -> Seen | None:
     return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
 
 
-def seen_style(style: Path, job: Job) -> Seen:
+def seen_style(style: Path, job: "Job") -> Seen:
     """Returns how a painting of a job is seen."""
     how = job.recipe.options.get("color", "style")
     after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
@@ -83,12 +85,12 @@ class Sources:
         except ValueError as error:
             raise UsageError(f"{path}: {error}") from None
 
-    def pictures(self, job: Job) -> tuple[Array | None, Array | None]:
+    def pictures(self, job: "Job") -> tuple[Array | None, Array | None]:
         """Returns the job's photograph and painting as the optimisation sees them."""
         style = None if job.style is None else self.see(seen_style(job.style, job))
         return self.see(seen_content(job)), style
 
-    def start(self, job: Job, shape: Shape) -> Init | Array:
+    def start(self, job: "Job", shape: Shape) -> Init | Array:
         """Returns what the job's picture starts from: a name, or an image `[*shape, 3]`.
 
         Raises:
@@ -105,7 +107,7 @@ class Sources:
             )  # fmt: skip
         return jnp.asarray(self.load(Path(init), shape).image)
 
-    def finish(self, job: Job, image: Array) -> Array:
+    def finish(self, job: "Job", image: Array) -> Array:
         """Returns the picture to show of an optimised image `[H, W, 3]` of the job."""
         if job.content is None or job.recipe.options.get("color") != "luminance":
             return image
