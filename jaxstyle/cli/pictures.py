@@ -43,6 +43,8 @@ from jaxstyle.pipeline.studio import Studio
 
 Arguments = dict[str, Any]
 
+_PREVIEW = 192  # pixels of the longer side: what is worth waiting for before the wait
+
 
 def stylize(arguments: Arguments) -> int:
     """`jaxstyle stylize CONTENT STYLE [STYLE ...] -o OUT`."""
@@ -79,9 +81,12 @@ def stylize(arguments: Arguments) -> int:
 
 def _preview_of(job: Job, output: Path) -> Job:
     """Returns the job of a quick first picture of another one's photograph and painting."""
-    options = {"painting": str(job.style), "method": "quick", "size": job.size}
     kept = job.recipe.options
-    options |= {name: kept[name] for name in ("style-size",) if name in kept}
+    size = min(kept["size"], _PREVIEW)
+    options = {"painting": str(job.style), "method": "quick", "size": size}
+    if job.style_size != kept["size"]:
+        assert job.style_size is not None
+        options["style-size"] = max(1, round(job.style_size * size / kept["size"]))
     if kept.get("color") == "luminance":
         options["color"] = "luminance"
     return make_job("apply", job.content, None, output, options)

@@ -16,8 +16,10 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
+from jaxstyle._common.arrays import is_traced, to_device
 from jaxstyle._common.checks import check_choice
 
 Convolution = Literal["auto", "direct", "im2col", "winograd"]
@@ -172,7 +174,6 @@ def _im2col(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
     return jnp.concatenate(taps, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
-@jax.jit
 def transform_kernel(kernel: Array) -> Array:
     """Computes Winograd's transform of a kernel: `[3, 3, c_in, c_out]` to `[36, c_in, c_out]`.
 
@@ -180,8 +181,14 @@ def transform_kernel(kernel: Array) -> Array:
       >>> transform_kernel(jnp.ones((3, 3, 2, 4))).shape
       (36, 2, 4)
     """
-    rows = _combine(_KERNEL, _unstack(kernel, 0), 0)
-    return _combine(_KERNEL, _unstack(rows, 1), 1).reshape(36, *kernel.shape[2:])
+    if is_traced(kernel):
+        rows = _combine(_KERNEL, _unstack(kernel, 0), 0)
+        return _combine(_KERNEL, _unstack(rows, 1), 1).reshape(36, *kernel.shape[2:])
+    # One product per kernel takes less time than compiling a program for each of their shapes.
+    wide = np.promote_types(kernel.dtype, np.float32)
+    both = np.kron(_KERNEL, _KERNEL).astype(wide)
+    transformed = both @ jax.device_get(kernel).astype(wide).reshape(9, -1)
+    return to_device(transformed.reshape(36, *kernel.shape[2:]), kernel.dtype)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

@@ -258,8 +258,8 @@ def _rows() -> tuple[Option, ...]:
             "output", train),
         run("output", FileName(), "write into this folder; a rerun goes on", "output", ("sweep",),
             "DIR"),
-        run("preview", FileName(), "write a quick first picture here, as apply does, and go on",
-            "output", stylize, "FILE"),
+        run("preview", FileName(), "write a quick picture of at most 192 pixels here first, and go "
+            "on", "output", stylize, "FILE"),
         run("save-every", count, "write the picture every N steps too", "output", every, "N"),
         run("trace", FileName(), "write the loss terms of every step", "output", every,
             "FILE.csv"),

@@ -11,6 +11,7 @@ from helpers.command_line import done, pixels, write_picture
 from PIL import Image
 from safetensors.numpy import load_file
 
+from jaxstyle.cli import pictures
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.layouts import LAYOUTS
@@ -18,6 +19,7 @@ from jaxstyle.feedforward.network import paint
 from jaxstyle.image.io import load_image, read_settings, save_image
 from jaxstyle.image.matching import match_distribution
 from jaxstyle.networks.save import write_tensors
+from jaxstyle.pipeline.job import make_job
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 FORM = Architecture(widths=(2, 2, 2), blocks=0, kernels=(3, 3), output="sigmoid")
@@ -182,6 +184,25 @@ def test_quick_is_the_recipe_quick_at_the_same_size(with_shipped):
     assert "painted in" in ran.out
     colored = match_distribution(load_image("content.png"), load_image("style.png", size=96))
     np.testing.assert_allclose(load_image("none.png"), np.clip(colored, 0, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "style_size"),
+    [
+        ({"size": 100}, 100, None),
+        ({"size": 512}, 192, None),
+        ({"size": 512, "style-size": 256}, 192, 96),
+        ({"size": 400, "style-scale": 2.0}, 192, 384),
+    ],
+)
+def test_a_preview_is_small_and_has_the_same_strokes(options, size, style_size):
+    job = make_job("stylize", Path("a.png"), Path("b.png"), Path("out.png"), options)
+    preview = pictures._preview_of(job, Path("first.png"))
+    found = preview.recipe.options
+    assert (found["size"], found.get("style-size")) == (size, style_size)
+    assert (found["painting"], preview.content, preview.output.name) == (
+        "b.png", job.content, "first.png",
+    )  # fmt: skip
 
 
 @pytest.mark.slow
