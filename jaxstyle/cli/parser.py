@@ -137,6 +137,13 @@ _COMMANDS = (
         ),
         (("spec", "SPEC.toml", None, "what to vary"),),
     ),
+    _Command(
+        "show",
+        "Show how a picture was made, and the line that makes it again.",
+        "PICTURE [options]",
+        ("jaxstyle show out.png",),
+        (("picture", "PICTURE", None, "a picture that jaxstyle wrote"),),
+    ),
     _Command("weights list", "List the networks, and where they are.", "[options]"),
     _Command(
         "weights fetch",

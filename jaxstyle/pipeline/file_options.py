@@ -7,6 +7,7 @@ that parts a list stands in double quotes: `"a;b.jpg"=0.5`. A quote in such a na
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxstyle.errors import OptionError
@@ -164,9 +165,12 @@ class StyleRegions(Regions):
             yield file._replace(role="other") if file.role == "style" else file
 
     def relocate(self, value: tuple[RegionOption, ...], found: Callable[[str], str]) -> Any:
+        def found_if_file(name: str) -> str:  # what has no folder may be a style of the network
+            return found(name) if Path(name).name != name else name
+
         moved = super().relocate(value, found)
         return tuple(
-            dataclasses.replace(there, style=here.style)
+            dataclasses.replace(there, style=here.style and found_if_file(here.style))
             for there, here in zip(moved, value, strict=True)
         )
 

@@ -51,6 +51,7 @@ PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
 _LISTED = (*_MADE, "apply", "train", "sweep")
+_WEIGHTS = ("weights list", "weights fetch", "weights convert", "weights verify")
 # What each command may start from, besides a picture's file.
 _STARTS = {
     "stylize": ("content", "matched", "noise", "white-noise", "style"),
@@ -280,6 +281,7 @@ def _rows() -> tuple[Option, ...]:
             (*made, "sweep")),
         run("json", Flag(), "print a machine-readable summary", "output",
             (*_LISTED, "export", "weights list", "weights verify")),
+        run("json", Flag(), "print the settings as JSON", "output", ("show",)),
         run("quiet", Flag(), "print no progress and no summary", "output", _LISTED),
         run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
             "OUT"),
@@ -313,7 +315,7 @@ def _rows() -> tuple[Option, ...]:
         run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
             ("weights fetch",), "SECONDS", "30"),
         run("debug", Flag(), "show a traceback with an error", "machine",
-            (*_LISTED, *(f"weights {each}" for each in ("list", "fetch", "convert", "verify")))),
+            (*_LISTED, "export", "show", *_WEIGHTS)),
     )  # fmt: skip
 
 
