@@ -29,7 +29,7 @@ _USAGE = (
     PermissionError,
 )
 # Commands that compute little: starting again, for huge pages, takes most of a second.
-_LIGHT = ("weights", "show")
+_LIGHT = ("weights", "show", "plot")
 
 
 def command() -> int:
@@ -74,7 +74,7 @@ def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli import apply, demo, networks, pictures, show, sweeps, train
+    from jaxstyle.cli import apply, demo, networks, pictures, plot, show, sweeps, train
     from jaxstyle.cli.parser import build_parser
 
     handler = logging.StreamHandler()
@@ -93,6 +93,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         "export": networks.export,
         "sweep": sweeps.sweep,
         "show": show.show,
+        "plot": plot.plot,
         "weights list": networks.list_networks,
         "weights fetch": networks.fetch,
         "weights convert": networks.convert,

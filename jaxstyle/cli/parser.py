@@ -144,6 +144,13 @@ _COMMANDS = (
         ("jaxstyle show out.png",),
         (("picture", "PICTURE", None, "a picture that jaxstyle wrote"),),
     ),
+    _Command(
+        "plot",
+        "Draw the curves of a trace.",
+        "TRACE.csv -o OUT [options]",
+        ("jaxstyle plot trace.csv -o curves.png",),
+        (("trace", "TRACE.csv", None, "a file that --trace wrote"),),
+    ),
     _Command("weights list", "List the networks, and where they are.", "[options]"),
     _Command(
         "weights fetch",

@@ -286,6 +286,8 @@ def _rows() -> tuple[Option, ...]:
         run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
             "OUT"),
         run("output", FileName(), "write this .onnx file", "output", ("export",), "OUT"),
+        run("output", FileName(), "draw into this .png, .svg or .pdf file", "output", ("plot",),
+            "OUT"),
         run("style-names", Names(), "name the styles of a network that paints in one pass",
             "output", ("weights convert",), "NAME,…", "style1 and so on"),
         run("layout", Choice(("auto", *LAYOUTS)), "read the file in this layout", "output",
@@ -315,7 +317,7 @@ def _rows() -> tuple[Option, ...]:
         run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
             ("weights fetch",), "SECONDS", "30"),
         run("debug", Flag(), "show a traceback with an error", "machine",
-            (*_LISTED, "export", "show", *_WEIGHTS)),
+            (*_LISTED, "export", "show", "plot", *_WEIGHTS)),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from jaxstyle._common import interrupts
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.method import Forms
+from jaxstyle.pipeline.nearness import in_percent, shares_gone
 from jaxstyle.pipeline.outputs import picture_on_the_way
 from jaxstyle.pipeline.snapshot import load_snapshot, save_snapshot
 from jaxstyle.pipeline.studio import Studio
@@ -48,10 +49,9 @@ class ProgressBar:
         self._bar, self._shown = bar, 0
 
     def report(self, track: Track) -> None:
-        """Moves the bar on, and shows the loss."""
+        """Moves the bar on, and shows how far the picture is."""
         if track.rows and track.judged:
-            summary = {name: f"{value:.3g}" for name, value in track.summary().items()}
-            self._bar.set_postfix(summary, refresh=False)
+            self._bar.set_postfix_str(in_percent(shares_gone(track)), refresh=False)
         self._bar.update(track.step - self._shown)
         self._shown = track.step
 

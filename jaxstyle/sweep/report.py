@@ -1,12 +1,8 @@
 """What people look at: a contact sheet, a table, and the curves of the losses."""
 
 import csv
-import importlib
-import importlib.util
-import io
 import itertools
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +12,7 @@ from PIL import Image
 from jaxstyle._common import files
 from jaxstyle._common.text import printable
 from jaxstyle.image.contact_sheet import Cell, draw_page, save_page
+from jaxstyle.pipeline.traces import Figure, can_draw, read_trace
 from jaxstyle.sweep import results
 from jaxstyle.sweep.manifest import Entry
 
@@ -60,7 +57,7 @@ def write(output: Path, entries: Sequence[Entry]) -> None:
         path = output / ("contact_sheet.png" if i == 1 else f"contact_sheet-{i}.png")
         save_page(path, _draw(page, output, list(varied)))
     done = [entry for entry in entries if entry["status"] == "done"]
-    if done and importlib.util.find_spec("matplotlib") is not None:
+    if done and can_draw():
         _plot(output, done, varied)
 
 
@@ -181,18 +178,10 @@ def _write_summary(path: Path, entries: Sequence[Entry], varied: dict[str, list[
 
 
 def _plot(output: Path, entries: Sequence[Entry], varied: dict[str, list[str]]) -> None:
-    figures = importlib.import_module("matplotlib.figure")
-
-    figure = figures.Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
+    figure = Figure()
+    named = bool(varied) and len(entries) <= _NAMED_CURVES
     for entry in entries:
-        steps, losses = results.read_trace(results.trace_of(entry, output))
-        axes.plot(steps, losses, linewidth=1, label=_label(entry, list(varied)))
-    if varied and len(entries) <= _NAMED_CURVES:
-        for text in axes.legend(fontsize="small").get_texts():
-            text.set_parse_math(False)  # a dollar in a name is no formula
-    curves = io.BytesIO()  # in memory, because a full disk would cut it in silence
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
-        figure.savefig(curves, format="png", dpi=150)
-    files.write_bytes(output / "losses.png", curves.getvalue())
+        trace = read_trace(results.trace_of(entry, output))
+        name = _label(entry, list(varied)) if named else ""
+        figure.curve(trace["step"], trace["loss"], name, linewidth=1.5)
+    figure.write(output / "losses.png")

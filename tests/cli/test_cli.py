@@ -274,6 +274,12 @@ def test_summary_for_programs(cli, network):
     assert done(cli(STYLIZE, quiet=True)).out == ""
 
 
+def test_the_summary_says_how_far_the_picture_is(cli):
+    shown = r"out.png: 32×21 pixels, 3 steps in \d+ s with net, style \d+(\.\d)? % there\n"
+    assert re.fullmatch(shown, done(cli(STYLIZE)).out)
+    assert done(cli(RECONSTRUCT)).out.endswith(" % there, from noise\n")
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_formats_and_transparency(cli, name):
     write_picture("clear.png", 4, "RGBA")

@@ -31,6 +31,7 @@ from jaxstyle.image.io import read_settings, save_image
 from jaxstyle.networks import catalogue, download
 from jaxstyle.optimization import descent
 from jaxstyle.optimization.presets import PRESETS
+from jaxstyle.pipeline import traces
 from jaxstyle.solvers import SOLVERS
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -373,6 +374,17 @@ def test_settings_that_cannot_be_used(refused, cli):
         settings = {"command": "stylize", "options": options}
         save_image("odd.png", np.zeros((32, 48, 3)), settings=settings)
         refused(STYLIZE, "odd.png", says, status=1, settings_from="odd.png")
+
+
+def test_traces_that_cannot_be_drawn(refused, monkeypatch):
+    refused("plot trace.csv -o curves.gif", "curves.gif: curves are written as .png, .svg, .pdf")
+    monkeypatch.setattr(traces, "can_draw", lambda: False)
+    refused("plot trace.csv -o curves.png", "needs matplotlib; pip install 'jaxstyle[plot]'")
+    monkeypatch.setattr(traces, "can_draw", lambda: True)
+    refused("plot trace.csv -o curves.png", "trace.csv: no loss terms of every step", status=1)
+    refused("plot lost.csv -o curves.png", "lost.csv: no such file")
+    os.link("content.png", "curves.png")
+    refused("plot content.png -o curves.png", "--output curves.png: would overwrite content.png")
 
 
 # ---- Runs that fail on the way -----------------------------------------------------------------
