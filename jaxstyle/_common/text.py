@@ -1,10 +1,13 @@
 """Makes text from elsewhere fit to print: names of files, and what files and servers say."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 # Control characters (C0, DEL, C1), line separators, what turns the direction of writing around, and
 # the stand-ins for bytes of a file name that are not UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NEAR = 0.7  # how alike a word is that may have been meant, 1 for the same
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
@@ -25,6 +28,20 @@ def printable(text: str) -> str:
       a\x1b[31m.png
     """
     return _UNPRINTABLE.sub(_escape, text)
+
+
+def nearest(word: str, valid: Iterable[str]) -> str | None:
+    """Returns the valid word that somebody may have meant, if one is near.
+
+    Args:
+      word: what was written.
+      valid: what would have been right.
+
+    Example:
+      >>> nearest("--style-wieght", ["--style-weight", "--style-size"])
+      '--style-weight'
+    """
+    return next(iter(difflib.get_close_matches(word, list(valid), n=1, cutoff=_NEAR)), None)
 
 
 def _escape(match: re.Match[str]) -> str:

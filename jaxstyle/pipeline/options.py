@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from jaxstyle import solvers
+from jaxstyle._common.text import nearest
 from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.architecture import ARCHITECTURES
 from jaxstyle.losses.guidance import GuideMode
@@ -385,9 +386,9 @@ def _read(
     known, values = picture_options(command), {}
     for name, value in options.items():
         if name not in known:
-            raise OptionError(
-                "unknown option {name!r}; valid: {valid}", name=name, valid=", ".join(sorted(known))
-            )
+            meant = nearest(name, known)
+            right = f"did you mean {meant}?" if meant else f"valid: {', '.join(sorted(known))}"
+            raise OptionError("unknown option {name!r}; {right}", name=name, right=right)
         try:
             values[name] = read(known[name].kind, value)
         except ValueError as error:

@@ -184,7 +184,7 @@ def test_usage(refused):
     refused("paint a b", "paint", "stylize", "texture", "reconstruct", "weights")
     refused("stylize content.png", "STYLE", "-o/--output")
     for line, prog in ((STYLIZE, "jaxstyle stylize"), ("weights list", "jaxstyle weights list")):
-        refused(f"{line} --nosuch", "unknown arguments: --nosuch", f"see {prog} --help")
+        refused(f"{line} --nosuch", "unknown argument --nosuch; see", f"see {prog} --help")
     refused("--nosuch weights list", "--nosuch", "see jaxstyle --help")
     refused(f"{TEXTURE} --content-weight 1", "--content-weight")
     refused(f"{STYLIZE} --layer relu1_1", "--layer")
@@ -199,6 +199,41 @@ def test_usage(refused):
     refused(f"{line} -o new.png", "new.png", "folder")
     refused(f"{line} -o folder --trace trace.csv", "--trace")
     refused("stylize content.png style.png ./style.png -o folder", "content--style.png", "rename")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"{STYLIZE} --style-wieght 10",
+         "unknown argument --style-wieght; did you mean --style-weight? see jaxstyle stylize"),
+        ("stylize content.png style.png --ouptut=new.png",
+         "unknown argument --ouptut; did you mean --output? see jaxstyle stylize --help"),
+        (f"{STYLIZE} --step 9 --nosuch --colour=style",
+         "unknown arguments --step --nosuch --colour; did you mean --steps, --color? see"),
+        (f"{TEXTURE} --content-weight 9",  # another command's
+         "unknown argument --content-weight; --content-weight is for train, stylize; see jaxstyle"),
+        ("--versoin", "unknown argument --versoin; did you mean --version? see jaxstyle --help"),
+        ("styleize a b", "unknown command styleize; did you mean stylize? see jaxstyle --help"),
+        ("paint a b", "unknown command paint; use demo, stylize, texture, reconstruct, apply, "),
+        ("weights fecth", "unknown command weights fecth; did you mean fetch? see jaxstyle weig"),
+        ("weights nosuch", "unknown command weights nosuch; use list, fetch, convert, verify; s"),
+        ("show a b", "unknown argument b; see jaxstyle show --help"),
+    ],
+)  # fmt: skip
+def test_what_is_unknown_suggests_the_nearest(refused, line, says):
+    refused(line, f"jaxstyle: error: {says}")
+
+
+def test_what_begins_like_an_option_may_be_a_file_or_a_value(cli):
+    ran = cli("stylize -o new.png --init=--nosuch -- --content.png style.png")
+    assert "--content.png: no such file" in ran.err
+    assert main(["stylize", "--not an option", "style.png", "-o", "new.png"]) == 2
+
+
+def test_the_british_spelling_is_taken_and_not_listed(cli):
+    assert "see jaxstyle stylize --help" in cli("stylise content.png").err
+    assert "stylise" not in cli("--help").out
+    assert done(cli("stylise --help")) == done(cli("stylize --help"))
 
 
 @pytest.mark.parametrize(
