@@ -31,7 +31,7 @@ def apply(arguments: Arguments) -> int:
         if path in map(Path, given) and not path.exists():
             raise FileNotFoundError(f"{path}: no such file")
     names = [f"{path.stem}.png" for path in photographs]
-    check_folder(output, names, "PHOTO.png")
+    check_folder(output, names, "PHOTO.png for each picture")
     jobs = [
         make_job("apply", path, None, output / name, options)
         for path, name in zip(photographs, names, strict=True)

@@ -306,6 +306,12 @@ def _add_option(group: Any, option: Option) -> None:
     if isinstance(option.kind, Flag):
         group.add_argument(*flags, action="store_true", dest=option.name, help=text)
         return
+    if option.kind.repeats:
+        group.add_argument(
+            *flags, action=_Gathered, dest=option.name, kind=option.kind, metavar=option.metavar,
+            help=text,
+        )  # fmt: skip
+        return
     group.add_argument(
         *flags,
         dest=option.name,
@@ -314,6 +320,21 @@ def _add_option(group: Any, option: Option) -> None:
         required=option.name in _REQUIRED and not option.default,
         help=text.replace("%", "%%"),
     )
+
+
+class _Gathered(argparse.Action):
+    """An option that may be given several times, and whose texts make one value."""
+
+    def __init__(self, kind: Kind, **options: Any):
+        super().__init__(**options)
+        self._kind, self._texts = kind, list[str]()  # a parser reads one command line
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        self._texts.append(values)
+        try:
+            setattr(namespace, self.dest, self._kind.parse_all(self._texts))
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
 
 
 def _parse(kind: Kind, text: str) -> Any:

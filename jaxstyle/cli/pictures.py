@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import itertools
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from jaxstyle._common import files
 from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.printing import say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
 from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, usage_errors
 from jaxstyle.image import io
@@ -64,7 +66,11 @@ def stylize(arguments: Arguments) -> int:
             raise FileNotFoundError(f"{path}: no such file")
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
-    check_folder(output, names, "CONTENT--STYLE.png")
+    blend = ""
+    if len(arguments["styles"]) > 1:
+        other = shlex.quote(f"{arguments['styles'][1]}=0.5")
+        blend = f"; to blend paintings in one picture: --mix {other}"
+    check_folder(output, names, f"CONTENT--STYLE.png for each picture{blend}")
     for option in ("trace", "resume", "animate", "preview"):
         if option in arguments and (len(names) > 1 or option == "preview"):
             raise OptionError("{} is for a single picture; give one content and one style", option)
@@ -73,8 +79,11 @@ def stylize(arguments: Arguments) -> int:
     check_results_are_not_taken(
         [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
     )
+    found = {"photograph": contents, "painting": styles}
+    several = " and ".join(noun for noun, paths in found.items() if len(paths) > 1)
+    intro = f"{len(jobs)} pictures, one for each {several}{blend}" if several else None
     with folder_for_results(output):
-        return run_jobs(jobs, arguments)
+        return run_jobs(jobs, arguments, intro=intro)
 
 
 def _preview_of(job: Job, output: Path) -> Job:
@@ -119,9 +128,7 @@ def check_folder(output: Path, names: list[str], form: str) -> None:
         raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
         remedy = "" if output.exists() else "; make it first if its name has a dot"
-        raise UsageError(
-            f"{output}: OUT should be a folder here, which gets a {form} for each picture{remedy}"
-        )
+        raise UsageError(f"{output}: OUT should be a folder here, which gets a {form}{remedy}")
 
 
 @contextlib.contextmanager
@@ -144,7 +151,9 @@ def options_among(command: str, arguments: Arguments) -> Arguments:
     return {name: arguments[name] for name in picture_options(command) if name in arguments}
 
 
-def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) -> int:
+def run_jobs(
+    jobs: list[Job], arguments: Arguments, *, several: bool = False, intro: str | None = None
+) -> int:
     """Makes the pictures of jobs, or says what would be made.
 
     Args:
@@ -152,6 +161,7 @@ def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) ->
       arguments: of the command.
       several: whether more pictures were asked for, of which these are left to do. A picture that
         cannot be made then stops no other.
+      intro: what is said of the jobs, once they are known to be right.
 
     Returns:
       The exit status.
@@ -172,6 +182,8 @@ def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) ->
             program, members, studio.width(program, members, arguments.get("width"))
         )
     ]
+    if intro is not None and not {"json", "quiet"} & arguments.keys():
+        say(intro)
     if "dry-run" in arguments:
         status = print_plan(studio.plan(batches), "json" in arguments)
         return max(status, report_unmade(unmade))

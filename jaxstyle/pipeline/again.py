@@ -71,7 +71,8 @@ def _given(settings: Mapping[str, Any], path: str) -> list[tuple[str, str]]:
             values = relocated(
                 command, parse_options(command, {name: text}), lambda file: found_beside(file, path)
             )
-            found.append((name, picture_options(command)[name].kind.text(values[name])))
+            kind = picture_options(command)[name].kind
+            found += [(name, each) for each in kind.texts(values[name])]
         except OptionError:  # of another release, or how the picture was written
             found.append((name, text))
     return found

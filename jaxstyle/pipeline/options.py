@@ -157,8 +157,8 @@ def _rows() -> tuple[Option, ...]:
                "its first"),
         Option("painting", FileName(role="style"), "paint like this painting, or polish after it",
                "style", apply, "FILE"),
-        Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", apply,
-               "FILE=X;…"),
+        Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
+               "given several times", "style", apply, "FILE=X"),
         Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
@@ -170,8 +170,8 @@ def _rows() -> tuple[Option, ...]:
                "with it", "style", stylize, "X", "1"),
         Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
                "style", styled, "NAME", "gram"),
-        Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", stylize,
-               "FILE=X;…"),
+        Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
+               "given several times", "style", stylize, "FILE=X"),
         Option("mix-by", Choice(("losses", "targets")), "mix by summing losses or by averaging "
                "targets", "style", stylize, "HOW", "losses"),
         Option("fine-style", FileName(role="style"), "take fine scales, blocks 1 and 2, from this "

@@ -46,6 +46,28 @@ def test_photographs_of_several_sizes_in_wide_batches(cli):
         assert np.abs(first.astype(int) - second).max() <= 1
 
 
+def test_several_paintings_make_several_pictures_and_that_is_said(cli, monkeypatch):
+    monkeypatch.setattr("jaxstyle.cli.pictures.print_plan", lambda *_: 0)
+    monkeypatch.setattr("jaxstyle.cli.pictures.Studio.plan", lambda *_: [])
+    write_picture("c.png", 5)
+    os.mkdir("photos")
+    write_picture("photos/d.png", 6)
+    write_picture("photos/e.png", 7)
+    blend = "; to blend paintings in one picture: --mix c.png=0.5"
+    for words, says in (
+        ("content.png style.png c.png", f"2 pictures, one for each painting{blend}\n"),
+        ("photos style.png", "2 pictures, one for each photograph\n"),
+        ("photos style.png c.png", f"4 pictures, one for each photograph and painting{blend}\n"),
+        ("content.png photos", "2 pictures, one for each painting\n"),
+    ):
+        assert done(cli(f"stylize {words} -o made", dry_run=True)).out == says
+    assert done(cli("stylize photos style.png -o made", dry_run=True, quiet=True)).out == ""
+    ran = cli("stylize content.png style.png c.png -o out.png")
+    assert (ran.status, ran.out) == (2, "")
+    form = "a CONTENT--STYLE.png for each picture"
+    assert f"out.png: OUT should be a folder here, which gets {form}{blend}" in ran.err
+
+
 def test_a_folder_with_one_photograph_is_a_grid_of_one(cli):
     Path("photos").mkdir()
     write_picture("photos/a.png", 3)

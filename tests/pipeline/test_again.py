@@ -25,6 +25,8 @@ def settings(command="stylize", options=(), **others):
          "stylize a.jpg b.jpg -o out.png --steps 5"),
         (settings(options={"steps": "9", "scales": "8,16"}, given=["scales"], step=14),
          "stylize a.jpg b.jpg -o out.png --scales 8,16"),
+        (settings(options={"mix": 'c d.jpg=0.3;"e;f.jpg"=0.2'}),
+         "stylize a.jpg b.jpg -o out.png --mix 'c d.jpg=0.3' --mix '\"e;f.jpg\"=0.2'"),
         (settings("apply", encoding={"quality": 90, "bit_depth": 8}),
          "apply a.jpg -o out.png --quality 90 --bit-depth 8"),
     ],
