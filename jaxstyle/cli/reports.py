@@ -6,6 +6,7 @@ import jax
 
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import spelled
+from jaxstyle.networks.catalogue import titled
 from jaxstyle.pipeline.job import Batch, Job
 from jaxstyle.pipeline.nearness import describe
 from jaxstyle.pipeline.run import Outcome
@@ -82,7 +83,8 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
         }
         say_json(summary)
     elif "quiet" not in arguments:
-        network = studio.suited(job)[1].name
+        found = studio.suited(job)[1]
+        network = titled(found.name, found.path)
         if track.judged:
             made = f"{track.good_steps} steps in {outcome.seconds:.0f} s with {network}"
             near = describe(track)

@@ -28,7 +28,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxstyle.cli import main
 from jaxstyle.image.io import read_settings, save_image
-from jaxstyle.networks import catalogue, download
+from jaxstyle.networks import catalogue, download, layouts
 from jaxstyle.optimization import descent
 from jaxstyle.optimization.presets import PRESETS
 from jaxstyle.pipeline import traces
@@ -517,7 +517,9 @@ def test_weights_list(cli, tmp_path):
 def test_weights_convert_and_verify(cli, refused):
     network_files.write_keras(Path("keras.h5"), network_files.random_params())
     ran = done(cli("weights convert keras.h5 -o plain.safetensors"))
-    assert ran.out == "plain.safetensors: custom, layout keras\n"
+    assert ran.out == (
+        "plain.safetensors: custom, layout keras\nuse it with --network plain.safetensors\n"
+    )
     network_files.write_canonical(Path("expected.safetensors"), network_files.random_params())
     expected = load_file("expected.safetensors")
     for key, value in load_file("plain.safetensors").items():
@@ -548,6 +550,28 @@ def test_weights_convert_and_verify(cli, refused):
     known = {layout for layout, _ in network_files.WRITERS.values()}
     refused(f"{convert} net.safetensors --layout nosuch", "--layout", *known)
     refused("weights", "ACTION")
+
+
+def test_weights_convert_says_what_to_do_next(cli, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        layouts.NETWORKS, "vgg19", {layer: 4 + i for i, layer in enumerate(network_files.LAYERS)}
+    )
+    network_files.write_keras(Path("keras.h5"), network_files.random_params())
+    cache = tmp_path / "cache"
+
+    def said(output):
+        return done(cli(f"weights convert keras.h5 -o {output}")).out.splitlines()[1]
+
+    assert said("my.safetensors") == (
+        f"use it with --network my.safetensors; or put it into {cache}, or set "
+        f"JAXSTYLE_PARAMS={Path('my.safetensors').absolute()}, and --network auto finds it"
+    )
+    cache.mkdir()
+    there = cache / "mine.safetensors"
+    assert said(there) == "--network auto finds it there"
+    assert said("b.safetensors") == f"use it with --network b.safetensors; auto takes {there}"
+    monkeypatch.setenv("JAXSTYLE_PARAMS", "nowhere")
+    assert said("c.safetensors").startswith("use it with --network c.safetensors; or put it into")
 
 
 def test_weights_fetch_from_nowhere(refused, monkeypatch, tmp_path):
