@@ -16,11 +16,12 @@ from jaxstyle._common import files
 from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
-from jaxstyle.cli.printing import say
+from jaxstyle.cli.printing import complain, say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
 from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, usage_errors
 from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
+from jaxstyle.pipeline import sheets
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import picture_options
@@ -76,14 +77,30 @@ def stylize(arguments: Arguments) -> int:
             raise OptionError("{} is for a single picture; give one content and one style", option)
     make = functools.partial(make_job, "stylize", options=options)
     jobs = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
-    check_results_are_not_taken(
-        [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
-    )
+    results = [*(job.output for job in jobs), *sheets.sheet_files(output)]
+    check_results_are_not_taken([*given, *arguments["styles"]], Path(), results)
+    check_outputs([Output("output", path) for path in results], [*contents, *styles])
     found = {"photograph": contents, "painting": styles}
     several = " and ".join(noun for noun, paths in found.items() if len(paths) > 1)
     intro = f"{len(jobs)} pictures, one for each {several}{blend}" if several else None
     with folder_for_results(output):
-        return run_jobs(jobs, arguments, intro=intro)
+        status = run_jobs(jobs, arguments, intro=intro)
+        if several and "dry-run" not in arguments:
+            _write_sheets(output, contents, styles, arguments)
+    return status
+
+
+def _write_sheets(
+    folder: Path, contents: Sequence[Path], styles: Sequence[Path], arguments: Arguments
+) -> None:
+    """Puts all pictures of a folder on a page; a page that cannot be written is a warning."""
+    try:
+        sheets.write_sheets(folder, sheets.read_folder(folder, contents, styles))
+    except OSError as error:
+        complain(f"warning: {error}; the pictures are there")
+    else:
+        if not {"json", "quiet"} & arguments.keys():
+            say(f"look at {folder / sheets.NAME}")
 
 
 def _preview_of(job: Job, output: Path) -> Job:

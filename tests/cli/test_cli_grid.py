@@ -29,9 +29,11 @@ def test_folders_and_patterns_make_a_grid(cli):
     done(cli("stylize photos/b.png paintings/y.png -o alone.png"))
     assert (pixels("alone.png") == pixels("made/b--y.png")).all()
     done(cli("stylize photos/a.png paintings/x.png --content photos/b.png -o more"))
-    assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png"]
-    done(cli("stylize photos/a.png paintings/x.png -o more"))
-    assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png"]
+    assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png", "contact_sheet.png"]
+    done(cli("stylize photos/a.png paintings/y.png -o more"))
+    assert len(os.listdir("more")) == 4
+    with Image.open("made/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 3 * 200  # the photographs, and two paintings
 
 
 @pytest.mark.slow
@@ -101,9 +103,8 @@ def test_broken_pictures_are_told_at_the_end_and_the_others_are_made(cli, holida
     assert len(lines) == len(BROKEN)
     for line, says in zip(lines, BROKEN, strict=True):
         assert line.startswith(f"jaxstyle: error: {holiday}/{says}")
-    assert sorted(os.listdir("made")) == [
-        f"{c}--{s}.png" for c in "az" for s in ("content", "style")
-    ]
+    made = [f"{c}--{s}.png" for c in "az" for s in ("content", "style")]
+    assert sorted(os.listdir("made")) == sorted([*made, "contact_sheet.png"])
 
 
 def test_a_plan_without_a_run(cli):

@@ -297,6 +297,17 @@ def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, mon
     assert len(table_of("out/summary.csv")) == 2
 
 
+def test_another_sweep_into_the_same_folder_adds_to_what_people_look_at(describe, folder):
+    run_sweep(describe(options={"seed": [0, 1], "init": "noise"}), "out", quiet=True)
+    with Image.open("out/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 2 * 200
+    more = describe(options={"seed": [1, 2, 3], "init": "noise"})
+    assert run_sweep(more, "out", quiet=True) == (3, 0, 0, 2)
+    assert [row["seed"] for row in table_of("out/summary.csv")] == ["0", "1", "2", "3"]
+    with Image.open("out/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 4 * 200
+
+
 @pytest.mark.slow
 def test_what_people_look_at(describe, folder):
     description = describe(
