@@ -20,7 +20,7 @@ from jaxstyle.cli.printing import complain, say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
 from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, usage_errors
 from jaxstyle.image import io
-from jaxstyle.image.animation import check_animation_path
+from jaxstyle.image.animation import SIZE, Animation, check_animation_path
 from jaxstyle.pipeline import sheets
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
@@ -310,8 +310,9 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     for option in ("split-rows", "animate", "scales"):
         if option in arguments and "resume" in arguments:
             raise exclusive("resume", option)
-    if "animate-every" in arguments and "animate" not in arguments:
-        raise OptionError("{} needs {} beside it", "animate-every", "animate")
+    for option in ("animate-every", "animate-size"):
+        if option in arguments and "animate" not in arguments:
+            raise OptionError("{} needs {} beside it", option, "animate")
     with usage_errors():
         for job in jobs:
             io.check_output_path(job.output, encoding_of(arguments).get("bit_depth", 8))
@@ -355,7 +356,8 @@ def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence
         sinks.append(TraceFile(Path(arguments["trace"])))
     if "animate" in arguments:
         often = arguments.get("animate-every", max(1, round(job.recipe.num_steps / 50)))
-        sinks.append(Film(studio, Path(arguments["animate"]), often))
+        film = Animation(arguments.get("animate-size", SIZE))
+        sinks.append(Film(studio, Path(arguments["animate"]), often, film))
     if "resume" in arguments:
         often = arguments.get("snapshot-every", 50)
         made_by = functools.partial(_made_by, studio, job)

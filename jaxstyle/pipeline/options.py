@@ -265,8 +265,9 @@ def _rows() -> tuple[Option, ...]:
         run("save-every", count, "write the picture every N steps too", "output", every, "N"),
         run("trace", FileName(), "write the loss terms of every step", "output", every,
             "FILE.csv"),
-        run("animate", FileName(), "write a film of the optimisation: .gif, .webp or a folder",
-            "output", every, "FILE"),
+        run("animate", FileName(), "write a film of the optimisation: .gif, .webp, .mp4 or a "
+            "folder", "output", every, "FILE"),
+        run("animate-size", size, "set the longer side of the film", "output", every, "N", "320"),
         run("animate-every", count, "put every N-th step into the film", "output", every, "N",
             "about 50 pictures"),
         run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", made, "N",

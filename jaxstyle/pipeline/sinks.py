@@ -140,14 +140,21 @@ class WhenDone:
 
 
 class Film:
-    """Keeps pictures on the way, and writes them as a film at the end."""
+    """Keeps pictures on the way, and writes them as a film at the end.
+
+    Args:
+      studio: finishes the pictures.
+      path: the film's file or folder.
+      every: steps between pictures.
+      animation: keeps them.
+    """
 
     needed = False
 
-    def __init__(self, studio: Studio, path: Path, every: int):
+    def __init__(self, studio: Studio, path: Path, every: int, animation: Animation):
         self.every: int | None = every
         self._studio, self._path, self._often = studio, path, every
-        self._animation = Animation()
+        self._animation = animation
 
     def report(self, track: Track) -> None:
         """Keeps the picture if it is due."""
