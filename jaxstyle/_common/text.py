@@ -1,8 +1,10 @@
 """Makes text from elsewhere fit to print: names of files, and what files and servers say."""
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 # Control characters (C0, DEL, C1), line separators, what turns the direction of writing around, and
 # the stand-ins for bytes of a file name that are not UTF-8.
@@ -28,6 +30,23 @@ def printable(text: str) -> str:
       a\x1b[31m.png
     """
     return _UNPRINTABLE.sub(_escape, text)
+
+
+def brief_repr(instance: Any, always: Sequence[str] = ()) -> str:
+    """Returns a dataclass as code that makes it, without what is as it is by default.
+
+    Args:
+      instance: of a dataclass.
+      always: the fields that are there in any case.
+    """
+    shown = []
+    for field in dataclasses.fields(instance):
+        value, default = getattr(instance, field.name), field.default
+        # Arrays, which may be traced, are not compared: they are no defaults.
+        same = value is default or (type(value) is type(default) and value == default)
+        if field.name in always or not same:
+            shown.append(f"{field.name}={value!r}")
+    return f"{type(instance).__name__}({', '.join(shown)})"
 
 
 def nearest(word: str, valid: Iterable[str]) -> str | None:
