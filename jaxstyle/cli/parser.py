@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     def add_commands(self, metavar: str) -> Any:
         """Lets the parser have commands, and returns argparse's action that adds them."""
         action = self.add_subparsers(metavar=metavar, required=True)
-        self.commands = action.choices  # type: ignore[assignment]  # it grows with each command
+        self.commands = action.choices  # it grows with each command
         return action
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -5,7 +5,7 @@ no other has, and which are static: so a choice by them works under `jax.jit`.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jaxstyle import solvers
 from jaxstyle.losses.spec import LossWeights
@@ -50,5 +50,4 @@ def as_it_suits(params: Any, options: Options) -> Options:
     if not is_compact(params):
         return options
     given = {name: value for name, value in options.items() if value is not None}
-    chosen: Any = {"weights": WEIGHTS, "solver": recipe_solver()} | given
-    return chosen
+    return cast(Options, {"weights": WEIGHTS, "solver": recipe_solver()} | given)

@@ -157,8 +157,8 @@ def stylize_grid(
     check_spec(spec)
     check_choice("combine", combine, get_args(Combine))
     (content_names, contents), (style_names, styles) = _named(contents), _named(styles)
-    suited = as_it_suits(params, {"weights": weights, "solver": solver})
-    weights, solver = suited["weights"], suited["solver"]
+    given: dict[str, Any] = {"weights": weights, "solver": solver}
+    weights, solver = (as_it_suits(params, given)[name] for name in given)
     weights = LossWeights() if weights is None else weights
     if not contents or not styles:
         raise ValueError("a grid needs at least one content image and one style image")
@@ -208,11 +208,11 @@ def stylize_grid(
     image, info = jax.tree.map(
         lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), (jnp.concatenate(images), info)
     )
-    given = tuple(
+    known = tuple(
         {name: value for name, value in setting._asdict().items() if value is not None}
         for setting in settings
     )
-    return Grid(image, info, given, content_names, style_names)
+    return Grid(image, info, known, content_names, style_names)
 
 
 class _Setting(NamedTuple):

@@ -197,11 +197,12 @@ def _draw(table: _Table) -> Image.Image:
         ]
         headings = ["", *headings]
     elif not alone:
-        labels = [label(_first(row).settings, table.down) for row in table.rows]
+        firsts = [next((item for item in row if item is not None), None) for row in table.rows]
+        labels = [label(first.settings, table.down) if first else "" for first in firsts]
     if table.across in ("content", "style"):
         columns = list(zip(*table.rows, strict=True))
         edge = [_source(column, table.across, ()) for column in columns]
-        rows = [[None] * (len(headings) - len(edge)) + edge, *rows]
+        rows = [[*[None] * (len(headings) - len(edge)), *edge], *rows]
         labels = ["", *labels]
     elif table.across is not None:
         values = [f"{table.across} {_short(table.across, value)}" for value in table.columns]
@@ -209,16 +210,11 @@ def _draw(table: _Table) -> Image.Image:
     return draw_page(headings, labels, rows, _CELL)
 
 
-def _first(items: Iterable[Item | None]) -> Item:
-    return next(item for item in items if item is not None)
-
-
 def _source(items: Iterable[Item | None], kind: str, others: Sequence[str]) -> Cell | None:
     """Returns the photograph or the painting of a row or column, with its name under it."""
-    items = [item for item in items if item is not None]
-    if not items:  # of a page's part of a table
+    first = next((item for item in items if item is not None), None)
+    if first is None:  # of a page's part of a table
         return None
-    first = items[0]
     lines = [
         _short(kind, first.settings[kind]),
         *(label(first.settings, [name]) for name in others),

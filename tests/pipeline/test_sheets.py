@@ -125,6 +125,16 @@ def test_a_sheet_of_a_folder(pictures):
     sheets.write_sheets(pictures / "made", others)
 
 
+@pytest.mark.parametrize("down", ["seed", "content"])
+def test_a_row_may_be_empty_on_one_of_its_pages(tmp_path, down):
+    items = [item(style=str(i), **{down: "a"}) for i in range(10)]
+    items += [item(style=str(i), **{down: "b"}) for i in range(8, 12)]
+    assert arranged(*items)[0] == "style"
+    sheets.write_sheets(tmp_path, items)
+    assert len(sheets.sheet_files(tmp_path)) == 2
+    sheets.write_sheets(tmp_path, [])
+
+
 def test_further_pages_go_and_other_files_stay(pictures):
     folder = pictures / "made"
     for name in ("contact_sheet-2.png", "contact_sheet-holiday.png"):
