@@ -38,8 +38,8 @@ from jaxstyle.networks.rescaling import normalize_params
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import features, init_params
 from jaxstyle.optimization import presets
-from jaxstyle.optimization.batch import Grid, stylize_grid
 from jaxstyle.optimization.descent import Result, descend, optimize
+from jaxstyle.optimization.grid import Grid, stylize_grid
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.multiscale import make_scales, stylize_coarse_to_fine
 from jaxstyle.optimization.transfer import (

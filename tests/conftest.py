@@ -35,7 +35,7 @@ _SLOW_EXAMPLES = {
     "jaxstyle.networks.vgg.features",
     "jaxstyle.networks.vgg.init_params",
     "jaxstyle.networks.vgg.network_widths",
-    "jaxstyle.optimization.batch.stylize_grid",
+    "jaxstyle.optimization.grid.stylize_grid",
     "jaxstyle.optimization.descent.descend",
     "jaxstyle.optimization.memory.plan_memory",
     "jaxstyle.optimization.multiscale.stylize_coarse_to_fine",

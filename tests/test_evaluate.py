@@ -151,6 +151,21 @@ def test_the_content_image_and_the_style_image_are_the_ends_of_the_scales():
         assert all(float(x) < 1e-3 for x in nothing.values())
 
 
+def test_one_number_ranks_pictures():
+    fractions = {"a": jnp.float32(0.01), "b": jnp.float32(0.09)}
+    scores = evaluate.Scores({}, {}, {}, fractions, {"c": jnp.float32(0.03)}, jnp.float32(0.5))
+    assert scores.overall == pytest.approx(0.03 / 0.5)  # the cube root of 0.01 · 0.09 · 0.03
+    assert scores._replace(similarity=jnp.float32(-0.2)).overall == pytest.approx(3.0)
+    only = scores._replace(sliced_left={})
+    assert only.overall == pytest.approx(0.03 / 0.5)
+    assert repr(scores) == "Scores(overall 0.06, style_left 0.05, sliced_left 0.03, similarity 0.5)"
+    assert repr(only) == "Scores(overall 0.06, style_left 0.05, sliced_left nan, similarity 0.5)"
+    photograph = score(PARAMS, CONTENT, REFERENCE, spec=SPEC)
+    assert photograph.overall == pytest.approx(1, abs=1e-4)
+    rank = jax.jit(lambda picture: score(PARAMS, picture, REFERENCE, spec=SPEC).overall)
+    assert rank(PICTURE) == pytest.approx(score(PARAMS, PICTURE, REFERENCE, spec=SPEC).overall)
+
+
 def test_many_pictures_in_one_program_score_as_one_by_one():
     pictures = jnp.stack([CONTENT, PICTURE])
     together = jax.vmap(lambda x: score(PARAMS, x, REFERENCE, spec=SPEC))(pictures)

@@ -36,7 +36,7 @@ def grid(params, content, style):
     key = jax.device_put(np.uint32([0, 7]))  # as jax.random.PRNGKey(7) makes it
     weights = [LossWeights(), LossWeights(style=2.0)]
     return jaxstyle.stylize_grid(
-        params, [content], [style], weights, spec=SPEC, noise=0.1, keys=key, num_steps=1
+        params, [content], [style], weights, spec=SPEC, noise=0.1, key=key, num_steps=1
     )
 
 
@@ -194,7 +194,7 @@ def test_keys_of_both_kinds_draw_the_same_grid():
     images = [
         jaxstyle.stylize_grid(
             inputs[0], [inputs[1]], [inputs[2]], spec=spec, noise=0.1, num_steps=1, width=1,
-            keys=jax.random.split(key), solver=solvers.adam(),
+            key=jax.random.split(key), solver=solvers.adam(),
         ).image
         for key in (jax.random.key(3), jax.random.PRNGKey(3))
     ]  # fmt: skip

@@ -35,3 +35,15 @@ def is_traced(tree: Any) -> bool:
 def is_tracing() -> bool:
     """Tells whether the caller is inside `jit`, even if none of its arrays depends on that."""
     return isinstance(jax.device_put(np.float32(0)), jax.core.Tracer)
+
+
+def numeral(value: Any) -> str:
+    """Returns a number for people, or the shape of more or less than one that is known.
+
+    Example:
+      >>> numeral(jnp.float32(1234.5)), numeral(jnp.zeros((2, 3)))
+      ('1.23e+03', '[2, 3]')
+    """
+    if is_traced(value) or np.ndim(value):
+        return str(list(np.shape(value)))
+    return f"{float(jax.device_get(value)):.3g}"

@@ -28,6 +28,8 @@ _USAGE = (
     NotADirectoryError,
     PermissionError,
 )
+# Commands that compute little: starting again, for huge pages, takes most of a second.
+_LIGHT = ("weights", "show", "plot")
 
 
 def command() -> int:
@@ -72,7 +74,7 @@ def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli import apply, demo, networks, pictures, sweeps, train
+    from jaxstyle.cli import apply, demo, networks, pictures, plot, show, sweeps, train
     from jaxstyle.cli.parser import build_parser
 
     handler = logging.StreamHandler()
@@ -90,6 +92,8 @@ def _run(argv: list[str], own_process: bool) -> int:
         "train": train.train,
         "export": networks.export,
         "sweep": sweeps.sweep,
+        "show": show.show,
+        "plot": plot.plot,
         "weights list": networks.list_networks,
         "weights fetch": networks.fetch,
         "weights convert": networks.convert,
@@ -106,7 +110,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
 
-        if not command.startswith("weights"):  # starting again takes most of a second
+        if command.partition(" ")[0] not in _LIGHT:
             huge_pages.restart_with_huge_pages()
         programs.keep_programs()
     return runs[command](arguments)

@@ -15,7 +15,8 @@ from jaxstyle.cli.printing import say, say_json
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.pipeline.job import Job, make_job
-from jaxstyle.pipeline.options import option_texts
+from jaxstyle.pipeline.metadata import names_alone, read_settings
+from jaxstyle.pipeline.options import parse_options
 from jaxstyle.pipeline.outputs import check_results_are_not_taken
 
 
@@ -30,7 +31,7 @@ def apply(arguments: Arguments) -> int:
         if path in map(Path, given) and not path.exists():
             raise FileNotFoundError(f"{path}: no such file")
     names = [f"{path.stem}.png" for path in photographs]
-    check_folder(output, names, "PHOTO.png")
+    check_folder(output, names, "PHOTO.png for each picture")
     jobs = [
         make_job("apply", path, None, output / name, options)
         for path, name in zip(photographs, names, strict=True)
@@ -66,14 +67,16 @@ def _is_ours(path: Path) -> bool:
 def _is_made(job: Job, encoding: dict[str, int]) -> bool:
     """Tells whether a picture is there to its last step, made like this and of the same files."""
     try:
-        settings = io.read_settings(job.output)
-        sources = job.recipe.method.settings(job)
-    except (OSError, FileFormatError):
+        settings = read_settings(str(job.output))
+        texts = {name: str(value) for name, value in settings["options"].items()}
+        kept = names_alone("apply", parse_options("apply", texts))
+        sources = job.recipe.method.settings(job)  # tell by digests which files they are
+    except (OSError, FileFormatError, UsageError):
         return False
     wanted = {
-        "options": option_texts("apply", job.recipe.options),
         "step": job.recipe.num_steps,
         "encoding": encoding or None,
         **sources,
     }
-    return all(settings.get(name) == value for name, value in wanted.items())
+    same = kept == names_alone("apply", job.recipe.options)
+    return same and all(settings.get(name) == value for name, value in wanted.items())

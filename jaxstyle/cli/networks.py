@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from jaxstyle.feedforward.export import OPSET, export_onnx
 from jaxstyle.feedforward.files import FORMAT, FastNetwork, Style, load_network, save_network
 from jaxstyle.feedforward.layouts import layout_of, read_published
 from jaxstyle.feedforward.network import count_styles
-from jaxstyle.networks import load, rescaling
-from jaxstyle.networks.catalogue import find_fast_network
+from jaxstyle.networks import catalogue, load, rescaling
 from jaxstyle.networks.formats.containers import open_container
 from jaxstyle.networks.layouts import convert as convert_file
 from jaxstyle.pipeline.outputs import Output, check_outputs
@@ -88,12 +88,35 @@ def convert(arguments: dict[str, Any]) -> int:
         metadata |= {"normalized": "true", "normalized_over": f"{len(pictures)} pictures"}
     load.save_params(output, params, metadata)
     say(f"{output}: {metadata['network']}, layout {metadata['layout']}")
+    say(_next_steps(output))
     return 0
+
+
+def _next_steps(output: Path) -> str:
+    """Returns what to do with a converted network: how to name it, or where it is found."""
+    name, file = catalogue.name_by_content(output), shlex.quote(str(output))
+    named = f"use it with --network {file}"
+    if name is None:
+        return named
+    asked = "auto" if name == catalogue.VGG19 else name
+    try:
+        found = catalogue.find_params(name)
+    except FileNotFoundError:  # JAXSTYLE_PARAMS names nothing that exists
+        found = None
+    if found is not None:
+        here = found.samefile(output)
+        return f"--network {asked} finds it there" if here else f"{named}; {asked} takes {found}"
+    cache = catalogue.cache()
+    places = [] if cache is None else [f"put it into {shlex.quote(str(cache))}"]
+    # A single file stands for VGG-19, and for nothing else.
+    place = output.absolute() if asked == "auto" else output.absolute().parent
+    places.append(f"set JAXSTYLE_PARAMS={shlex.quote(str(place))}")
+    return f"{named}; or {', or '.join(places)}, and --network {asked} finds it"
 
 
 def export(arguments: dict[str, Any]) -> int:
     """Writes a network that paints in one pass as an ONNX model, and prints where it is."""
-    output, path = Path(arguments["output"]), find_fast_network(arguments["network"])
+    output, path = Path(arguments["output"]), catalogue.find_fast_network(arguments["network"])
     if output.suffix != ".onnx":
         raise UsageError(f"{output}: the file to write should end in .onnx")
     files.check_writable(output)
@@ -135,6 +158,7 @@ def _convert_fast(arguments: dict[str, Any], output: Path) -> int:
     save_network(output, network, dtype="float32")
     noun = "style" if count == 1 else "styles"
     say(f"{output}: paints in one pass, {count} {noun}, from {layout.description}")
+    say(f"use it with jaxstyle apply and --fast-network {shlex.quote(str(output))}")
     return 0
 
 

@@ -3,35 +3,85 @@
 import argparse
 import functools
 import importlib.metadata
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple, NoReturn, get_args
 
+from jaxstyle._common.text import nearest
 from jaxstyle.errors import UsageError
 from jaxstyle.networks.catalogue import FAST_FILES
 from jaxstyle.pipeline.kinds import Flag, Kind
-from jaxstyle.pipeline.options import FETCHABLE, Group, Option, options_of
+from jaxstyle.pipeline.options import FETCHABLE, OPTIONS, Group, Option, options_of
 
 _WIDTH = 80
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises where argparse would print the usage and exit; takes no abbreviated options."""
+    """Raises where argparse would print the usage and exit; takes no abbreviated options.
+
+    Attributes:
+      commands: where it has commands, the parser of each by name.
+    """
 
     def __init__(self, **options: Any):
         formatter = functools.partial(
             argparse.RawDescriptionHelpFormatter, width=_WIDTH, max_help_position=27
         )
         super().__init__(allow_abbrev=False, formatter_class=formatter, **options)
+        self.commands: dict[str, Parser] = {}
+
+    def add_commands(self, metavar: str) -> Any:
+        """Lets the parser have commands, and returns argparse's action that adds them."""
+        action = self.add_subparsers(metavar=metavar, required=True)
+        self.commands = action.choices  # it grows with each command
+        return action
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Raises `UsageError` for unknown arguments, here where the command is known."""
+        own = list(args or ())
+        if self.commands:
+            place = next((i for i, word in enumerate(own) if not word.startswith("-")), len(own))
+            if own[place:] and own[place] not in self.commands:
+                self.error(self._no_command(own[place]))
+            del own[place:]
+        # Before argparse, which would say that the option that was meant is missing.
+        self._refuse(_options_among(own, self._option_string_actions))
         known, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unknown arguments: {' '.join(unknown)}")
+        self._refuse(unknown)
         return known, unknown
 
     def error(self, message: str) -> NoReturn:
         """Raises `UsageError`."""
-        raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+        mark = "" if message.endswith("?") else ";"
+        raise UsageError(f"{message.removeprefix('argument ')}{mark} see {self.prog} --help")
+
+    def _refuse(self, unknown: Sequence[str]) -> None:
+        """Raises `UsageError` that names unknown arguments, and what may have been meant."""
+        if not unknown:
+            return
+        noun = "argument" if len(unknown) == 1 else "arguments"
+        parts, meant = [f"unknown {noun} {' '.join(unknown)}"], []
+        for word in unknown:
+            others = [c for each in OPTIONS if word == f"--{each.name}" for c in each.commands]
+            near = nearest(word, self._option_string_actions) if word.startswith("-") else None
+            if others:
+                parts.append(f"{word} is for {', '.join(dict.fromkeys(others))}")
+            elif near:
+                meant.append(near)
+        self.error("; ".join(parts + ([f"did you mean {', '.join(meant)}?"] if meant else [])))
+
+    def _no_command(self, word: str) -> str:
+        group = self.prog.partition(" ")[2]
+        meant = nearest(word, self.commands)
+        shown = [name for name, parser in self.commands.items() if parser.prog.endswith(f" {name}")]
+        right = f"did you mean {meant}?" if meant else f"use {', '.join(shown)}"
+        return f"unknown command {f'{group} {word}'.strip()}; {right}"
+
+
+def _options_among(words: Sequence[str], known: Container[str]) -> list[str]:
+    """Returns the options that are not known; as for argparse, no option has a space."""
+    end = words.index("--") if "--" in words else len(words)
+    flags = [word.partition("=")[0] for word in words[:end] if word.startswith("--")]
+    return [flag for flag in flags if flag not in known and " " not in flag]
 
 
 class _Command(NamedTuple):
@@ -137,6 +187,20 @@ _COMMANDS = (
         ),
         (("spec", "SPEC.toml", None, "what to vary"),),
     ),
+    _Command(
+        "show",
+        "Show how a picture was made, and the line that makes it again.",
+        "PICTURE [options]",
+        ("jaxstyle show out.png",),
+        (("picture", "PICTURE", None, "a picture that jaxstyle wrote"),),
+    ),
+    _Command(
+        "plot",
+        "Draw the curves of a trace.",
+        "TRACE.csv -o OUT [options]",
+        ("jaxstyle plot trace.csv -o curves.png",),
+        (("trace", "TRACE.csv", None, "a file that --trace wrote"),),
+    ),
     _Command("weights list", "List the networks, and where they are.", "[options]"),
     _Command(
         "weights fetch",
@@ -163,6 +227,7 @@ _COMMANDS = (
         (("file", "FILE", None, "a network in any layout"),),
     ),
 )
+_OTHER_SPELLINGS = {"stylise": "stylize"}
 _REQUIRED = ("output", "photos")  # wherever a command has it without a default
 
 
@@ -181,7 +246,7 @@ def build_parser() -> argparse.ArgumentParser:
     except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
         version = "of this checkout"
     parser.add_argument("--version", action="version", version=f"jaxstyle {version}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_commands("COMMAND")
     actions: Any = None
     for command in _COMMANDS:
         place, _, action = command.name.partition(" ")
@@ -191,8 +256,10 @@ def build_parser() -> argparse.ArgumentParser:
         if actions is None:
             summary = "Find, download, convert and check networks."
             networks = commands.add_parser(place, help=summary, description=summary)
-            actions = networks.add_subparsers(metavar="ACTION", required=True)
+            actions = networks.add_commands("ACTION")
         _add(actions, command)
+    for other, name in _OTHER_SPELLINGS.items():
+        commands.choices[other] = commands.choices[name]  # not in the help
     return parser
 
 
@@ -239,6 +306,12 @@ def _add_option(group: Any, option: Option) -> None:
     if isinstance(option.kind, Flag):
         group.add_argument(*flags, action="store_true", dest=option.name, help=text)
         return
+    if option.kind.repeats:
+        group.add_argument(
+            *flags, action=_Gathered, dest=option.name, kind=option.kind, metavar=option.metavar,
+            help=text,
+        )  # fmt: skip
+        return
     group.add_argument(
         *flags,
         dest=option.name,
@@ -247,6 +320,21 @@ def _add_option(group: Any, option: Option) -> None:
         required=option.name in _REQUIRED and not option.default,
         help=text.replace("%", "%%"),
     )
+
+
+class _Gathered(argparse.Action):
+    """An option that may be given several times, and whose texts make one value."""
+
+    def __init__(self, kind: Kind, **options: Any):
+        super().__init__(**options)
+        self._kind, self._texts = kind, list[str]()  # a parser reads one command line
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        self._texts.append(values)
+        try:
+            setattr(namespace, self.dest, self._kind.parse_all(self._texts))
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
 
 
 def _parse(kind: Kind, text: str) -> Any:

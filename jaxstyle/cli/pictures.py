@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import itertools
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,12 @@ from jaxstyle._common import files
 from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import progress_bar
 from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.printing import complain, say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
 from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, usage_errors
 from jaxstyle.image import io
-from jaxstyle.image.animation import check_animation_path
+from jaxstyle.image.animation import SIZE, Animation, check_animation_path
+from jaxstyle.pipeline import sheets
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import picture_options
@@ -66,17 +69,40 @@ def stylize(arguments: Arguments) -> int:
             raise FileNotFoundError(f"{path}: no such file")
     pairs = [(content, style) for content in contents for style in styles]
     names = [f"{content.stem}--{style.stem}.png" for content, style in pairs]
-    check_folder(output, names, "CONTENT--STYLE.png")
+    blend = ""
+    if len(arguments["styles"]) > 1:
+        other = shlex.quote(f"{arguments['styles'][1]}=0.5")
+        blend = f"; to blend paintings in one picture: --mix {other}"
+    check_folder(output, names, f"CONTENT--STYLE.png for each picture{blend}")
     for option in ("trace", "resume", "animate", "preview"):
         if option in arguments and (len(names) > 1 or option == "preview"):
             raise OptionError("{} is for a single picture; give one content and one style", option)
     make = functools.partial(make_job, "stylize", options=options)
     jobs = [make(*pair, output / name) for pair, name in zip(pairs, names, strict=True)]
-    check_results_are_not_taken(
-        [*given, *arguments["styles"]], Path(), [job.output for job in jobs]
-    )
+    results = [*(job.output for job in jobs), *sheets.sheet_files(output)]
+    check_results_are_not_taken([*given, *arguments["styles"]], Path(), results)
+    check_outputs([Output("output", path) for path in results], [*contents, *styles])
+    found = {"photograph": contents, "painting": styles}
+    several = " and ".join(noun for noun, paths in found.items() if len(paths) > 1)
+    intro = f"{len(jobs)} pictures, one for each {several}{blend}" if several else None
     with folder_for_results(output):
-        return run_jobs(jobs, arguments)
+        status = run_jobs(jobs, arguments, intro=intro)
+        if several and "dry-run" not in arguments:
+            _write_sheets(output, contents, styles, arguments)
+    return status
+
+
+def _write_sheets(
+    folder: Path, contents: Sequence[Path], styles: Sequence[Path], arguments: Arguments
+) -> None:
+    """Puts all pictures of a folder on a page; a page that cannot be written is a warning."""
+    try:
+        sheets.write_sheets(folder, sheets.read_folder(folder, contents, styles))
+    except OSError as error:
+        complain(f"warning: {error}; the pictures are there")
+    else:
+        if not {"json", "quiet"} & arguments.keys():
+            say(f"look at {folder / sheets.NAME}")
 
 
 def _preview_of(job: Job, output: Path) -> Job:
@@ -124,9 +150,7 @@ def check_folder(output: Path, names: list[str], form: str) -> None:
         raise UsageError(f"two pictures would both be written to {double}; rename one of the files")
     if output.is_file() or (output.suffix and not output.is_dir()):
         remedy = "" if output.exists() else "; make it first if its name has a dot"
-        raise UsageError(
-            f"{output}: OUT should be a folder here, which gets a {form} for each picture{remedy}"
-        )
+        raise UsageError(f"{output}: OUT should be a folder here, which gets a {form}{remedy}")
 
 
 @contextlib.contextmanager
@@ -149,7 +173,9 @@ def options_among(command: str, arguments: Arguments) -> Arguments:
     return {name: arguments[name] for name in picture_options(command) if name in arguments}
 
 
-def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) -> int:
+def run_jobs(
+    jobs: list[Job], arguments: Arguments, *, several: bool = False, intro: str | None = None
+) -> int:
     """Makes the pictures of jobs, or says what would be made.
 
     Args:
@@ -157,6 +183,7 @@ def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) ->
       arguments: of the command.
       several: whether more pictures were asked for, of which these are left to do. A picture that
         cannot be made then stops no other.
+      intro: what is said of the jobs, once they are known to be right.
 
     Returns:
       The exit status.
@@ -177,6 +204,8 @@ def run_jobs(jobs: list[Job], arguments: Arguments, *, several: bool = False) ->
             program, members, studio.width(program, members, arguments.get("width"))
         )
     ]
+    if intro is not None and not {"json", "quiet"} & arguments.keys():
+        say(intro)
     if "dry-run" in arguments:
         status = print_plan(studio.plan(batches), "json" in arguments)
         return max(status, report_unmade(unmade))
@@ -286,8 +315,9 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     for option in ("split-rows", "animate", "scales"):
         if option in arguments and "resume" in arguments:
             raise exclusive("resume", option)
-    if "animate-every" in arguments and "animate" not in arguments:
-        raise OptionError("{} needs {} beside it", "animate-every", "animate")
+    for option in ("animate-every", "animate-size"):
+        if option in arguments and "animate" not in arguments:
+            raise OptionError("{} needs {} beside it", option, "animate")
     with usage_errors():
         for job in jobs:
             io.check_output_path(job.output, encoding_of(arguments).get("bit_depth", 8))
@@ -331,7 +361,8 @@ def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence
         sinks.append(TraceFile(Path(arguments["trace"])))
     if "animate" in arguments:
         often = arguments.get("animate-every", max(1, round(job.recipe.num_steps / 50)))
-        sinks.append(Film(studio, Path(arguments["animate"]), often))
+        film = Animation(arguments.get("animate-size", SIZE))
+        sinks.append(Film(studio, Path(arguments["animate"]), often, film))
     if "resume" in arguments:
         often = arguments.get("snapshot-every", 50)
         made_by = functools.partial(_made_by, studio, job)

@@ -6,10 +6,11 @@ import jax
 
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import spelled
+from jaxstyle.networks.catalogue import titled
 from jaxstyle.pipeline.job import Batch, Job
+from jaxstyle.pipeline.nearness import describe
 from jaxstyle.pipeline.run import Outcome
 from jaxstyle.pipeline.studio import Studio
-from jaxstyle.pipeline.track import describe
 
 Arguments = dict[str, Any]
 
@@ -82,10 +83,12 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
         }
         say_json(summary)
     elif "quiet" not in arguments:
-        network = studio.suited(job)[1].name
+        found = studio.suited(job)[1]
+        network = titled(found.name, found.path)
         if track.judged:
             made = f"{track.good_steps} steps in {outcome.seconds:.0f} s with {network}"
-            made += f", {describe(track.summary())}{'' if track.better else _START}"
+            near = describe(track)
+            made += f"{near and ', '}{near}{'' if track.better else _START}"
         else:
             made = f"painted in {outcome.seconds:.1f} s with {network}"
         say(f"{job.output}: {width}×{height} pixels, {made}")

@@ -1,6 +1,7 @@
 """Makes a film of the optimisation: keeps pictures on the way and writes them at the end."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,21 @@ from jaxstyle._common import files
 from jaxstyle._common.checks import check_image
 from jaxstyle._common.files import StrPath
 from jaxstyle.image import pixels
+from jaxstyle.image.gif import hold, in_palette
+from jaxstyle.image.video import can_write_video, write_video
 
-_KINDS = {".gif": "GIF", ".webp": "WEBP"}
+SIZE = 320
+"""The longer side of a film's frames, in pixels, where nothing else is asked for."""
+_KINDS = {".gif": "GIF", ".webp": "WEBP", ".mp4": "MP4"}
 _PAUSE = 1500  # milliseconds for which the last picture is shown
+# The qualities of a film, the best first: the change of a pixel that is not shown, and the colours;
+# for WebP a number to 100.
+_QUALITIES: dict[str, tuple[Any, ...]] = {
+    "GIF": ((10, 255), (14, 160), (20, 96), (28, 48)),
+    "WEBP": (85, 70, 50),
+}
+_MOST = 1_000_000  # bytes of a film, as far as a quality can do it
+_MOST_PER_PIXEL = 0.25  # larger and longer films may have more
 
 
 class Animation:
@@ -41,7 +54,7 @@ class Animation:
       ['0000.png', '0001.png', '0002.png']
     """
 
-    def __init__(self, size: int = 512):
+    def __init__(self, size: int = SIZE):
         if size < 1:
             raise ValueError(f"size should be at least 1, got {size}")
         self.frames: list[NDArray[np.uint8]] = []
@@ -70,7 +83,8 @@ class Animation:
         """Writes the pictures, all in the size of the last one; a file appears once complete.
 
         Args:
-          path: a .gif or .webp file, or a new or empty folder for numbered PNGs.
+          path: a .gif, .webp or .mp4 file, or a new or empty folder for numbered PNGs. MP4
+            needs PyAV, the extra `video`.
           milliseconds: how long each picture of a file is shown; the last is shown longer.
 
         Raises:
@@ -86,19 +100,38 @@ class Animation:
         check_animation_path(path)
         pictures = [Image.fromarray(frame) for frame in self.frames]
         size = pictures[-1].size
-        pictures = [p if p.size == size else p.resize(size) for p in pictures]
+        frames = [np.asarray(p if p.size == size else p.resize(size)) for p in pictures]
         kind = _kind(path)
         if kind is None:
             with files.atomic_folder(path) as folder:
-                for i, picture in enumerate(pictures):
-                    (folder / f"{i:04d}.png").write_bytes(encode(picture, "PNG"))
-            return
-        durations = [milliseconds] * (len(pictures) - 1) + [_PAUSE]
-        film = encode(
-            pictures[0], kind, save_all=True, append_images=pictures[1:], duration=durations,
-            loop=0, **({"quality": 90} if kind == "WEBP" else {}),
-        )  # fmt: skip
-        files.write_bytes(path, film)
+                for i, frame in enumerate(frames):
+                    (folder / f"{i:04d}.png").write_bytes(encode(Image.fromarray(frame), "PNG"))
+        elif kind == "MP4":
+            write_video(path, frames, milliseconds, _PAUSE)
+        else:
+            durations = [milliseconds] * (len(frames) - 1) + [_PAUSE]
+            files.write_bytes(path, _encode(frames, kind, duration=durations, loop=0))
+
+
+def _encode(frames: Sequence[NDArray[np.uint8]], kind: str, **options: Any) -> bytes:
+    """Returns a film in the best quality that is not too long, or the least one."""
+    from PIL import Image
+
+    from jaxstyle.image.io.writing import encode
+
+    most = max(_MOST, _MOST_PER_PIXEL * len(frames) * frames[0][..., 0].size)
+    film = b""
+    for quality in _QUALITIES[kind]:
+        if kind == "GIF":
+            change, colours = quality
+            first, *rest = in_palette(hold(frames, change), colours)
+        else:
+            first, *rest = map(Image.fromarray, frames)
+            options["quality"] = quality
+        film = encode(first, kind, save_all=True, append_images=rest, **options)
+        if len(film) <= most:
+            break
+    return film
 
 
 def check_animation_path(path: StrPath) -> None:
@@ -108,13 +141,16 @@ def check_animation_path(path: StrPath) -> None:
       path: the file or folder for the animation.
 
     Raises:
-      ValueError: if it is neither .gif nor .webp nor a folder.
+      ValueError: if it is neither .gif nor .webp nor .mp4 nor a folder, or PyAV is missing for MP4.
       OSError: if it cannot be written, or is a folder with files in it.
     """
-    if _kind(path) is None:
+    kind = _kind(path)
+    if kind is None:
         files.check_new_folder(path)
-    else:
-        files.check_writable(path)
+        return
+    if kind == "MP4" and not can_write_video():
+        raise ValueError(f"{path}: an .mp4 needs PyAV; pip install 'jaxstyle[video]'")
+    files.check_writable(path)
 
 
 def _kind(path: StrPath) -> str | None:
@@ -123,5 +159,7 @@ def _kind(path: StrPath) -> str | None:
     if not extension or os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path):
         return None
     if extension not in _KINDS:
-        raise ValueError(f"{path}: an animation is a .gif, a .webp or a folder, not {extension}")
+        raise ValueError(
+            f"{path}: an animation is a .gif, a .webp, an .mp4 or a folder, not {extension}"
+        )
     return _KINDS[extension]

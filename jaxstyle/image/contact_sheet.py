@@ -1,7 +1,7 @@
 """Draws pictures with labels on one page, and writes pages."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,11 +17,13 @@ class Cell(NamedTuple):
 
     Attributes:
       picture: the picture, no wider than a column; None where making it failed.
-      lines: the text under it.
+      lines: the text under it, cut where it is wider than a column.
+      missing: what stands in place of a picture that there is not.
     """
 
     picture: Image.Image | None
     lines: Sequence[str] = ()
+    missing: str = "failed"
 
 
 def draw_page(
@@ -49,7 +51,7 @@ def draw_page(
     font = ImageFont.load_default(_TEXT)
     line = _TEXT + 6
     headings = line if any(columns) else 0
-    under = line * max((len(cell.lines) for row in cells for cell in row if cell), default=0)
+    unders = [line * max((len(cell.lines) for cell in row if cell), default=0) for row in cells]
     heights = [
         max((cell.picture.height for cell in row if cell and cell.picture), default=width // 2)
         for row in cells
@@ -59,16 +61,16 @@ def draw_page(
         _GAP + len(columns) * (width + _GAP),
         _GAP
         + headings
-        + sum(label + tall + under + _GAP for label, tall in zip(labels, heights, strict=True)),
+        + sum(map(sum, zip(labels, heights, unders, [_GAP] * len(labels), strict=True))),
     )
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)
     top = _GAP
     if headings:
         for i, heading in enumerate(columns):
-            draw.text((_GAP + i * (width + _GAP), top), heading, "black", font)
+            draw.text((_GAP + i * (width + _GAP), top), _cut(heading, width, font), "black", font)
         top += line
-    for label, row, tall in zip(rows, cells, heights, strict=True):
+    for label, row, tall, under in zip(rows, cells, heights, unders, strict=True):
         if label:
             draw.text((_GAP, top), label, "black", font)
             top += line
@@ -79,11 +81,19 @@ def draw_page(
             if cell.picture is not None:
                 page.paste(cell.picture, (left, top))
             else:
-                draw.text((left, top), "failed", "red", font)
+                draw.text((left, top), cell.missing, "red", font)
             for j, text in enumerate(cell.lines):
-                draw.text((left, top + tall + j * line), text, "black", font)
+                draw.text((left, top + tall + j * line), _cut(text, width, font), "black", font)
         top += tall + under + _GAP
     return page
+
+
+def _cut(text: str, width: int, font: Any) -> str:
+    """Returns as much of a text as fits into a width."""
+    if font.getlength(text) <= width:
+        return text
+    end = next(n for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= width)
+    return f"{text[:end]}…"
 
 
 def save_page(path: StrPath, page: Image.Image, quality: int = 90) -> None:

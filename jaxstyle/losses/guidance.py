@@ -70,7 +70,7 @@ def guided_targets(
       content: `[H, W, 3]` in [0, 1]; None if `spec` has no content layers.
       regions: at least one; they may overlap, and need not cover the picture.
       spec: what is compared.
-      mode: how masks reach the layers; see `propagate`.
+      mode: how masks reach the layers; see `jaxstyle.losses.guidance.propagate`.
       key: for the statistic "sliced"; see `jaxstyle.compute_targets`.
 
     Returns:
@@ -138,7 +138,7 @@ def mix_regions(
       params: the network's parameters.
       spec: which layers are compared.
       weights: for each region, how much it counts relative to its size.
-      mode: see `propagate`.
+      mode: see `jaxstyle.losses.guidance.propagate`.
       names: for each region, its name in messages.
 
     Returns:
@@ -174,7 +174,7 @@ def region_masses(
       mask: `[H, W]` in [0, 1].
       params: the network's parameters, for its architecture.
       spec: which style layers are compared.
-      mode: see `propagate`.
+      mode: see `jaxstyle.losses.guidance.propagate`.
       name: the region's name, for the message.
 
     Returns:

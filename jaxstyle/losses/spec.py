@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_amount, check_choice, check_kind, check_names
+from jaxstyle._common.text import brief_repr
 from jaxstyle.losses.statistics import StatisticName, get_statistic
 from jaxstyle.networks.spec import VGGSpec
 
@@ -112,6 +113,10 @@ class LossSpec:
                 f"got {self.network!r}"
             )
 
+    def __repr__(self) -> str:
+        """Returns the layers, and whatever else is not as it is by default."""
+        return brief_repr(self, always=("content_layers", "style_layers"))
+
     @property
     def layers(self) -> tuple[str, ...]:
         """Every layer that the objective reads, each once."""
@@ -163,6 +168,10 @@ class LossWeights:
     total_variation: ArrayLike = 0.0
     out_of_range: ArrayLike = 1000.0
     own: LayerWeights | None = None
+
+    def __repr__(self) -> str:
+        """Returns the weights that are not as they are by default."""
+        return brief_repr(self)
 
     def resolve(self, spec: LossSpec) -> "LossWeights":
         """Returns the same weights as float32 arrays of one form: `[num_layers]` and scalars.

@@ -3,12 +3,15 @@
 A name is looked for in three places, in this order: the one that the environment variable
 JAXSTYLE_PARAMS names (a folder, or a single file, which then stands for "vgg19"), the package's own
 `params`, and the user's cache. In each of them the file may be in our own format or a published
-one.
+one. Where none has a name that is known, a file under any name will do whose header proves what it
+holds.
 """
 
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+from jaxstyle.networks.recognition import Recognised, find_by_content, recognise
 
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
 VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
@@ -52,6 +55,14 @@ FILES = {
     ),
     VGG16_TORCHVISION: ("vgg16-torchvision.safetensors", "vgg16-397923af.pth"),
     COMPACT: ("compact.safetensors",),
+}
+# What a file under another name has to be.
+_CONTENTS = {
+    VGG19: Recognised(VGG19, "oxford"),
+    NORMALIZED: Recognised(VGG19, "oxford", normalized=True),
+    TORCHVISION: Recognised(VGG19, "torchvision"),
+    VGG16: Recognised(VGG16, "oxford"),
+    VGG16_TORCHVISION: Recognised(VGG16, "torchvision"),
 }
 # Networks that paint in one pass.
 FAST_FILES = {PAINTBOX: "paintbox.safetensors", EASEL: "easel.safetensors"}
@@ -148,6 +159,7 @@ def find_params(name: str) -> Path | None:
 
     Returns:
       The first file found in JAXSTYLE_PARAMS, the package's `params` and the user's cache, or None.
+      A name that is known counts before a file whose content is, and of these the first by name.
 
     Raises:
       ValueError: if no network has that name.
@@ -167,10 +179,35 @@ def find_params(name: str) -> Path | None:
         if place.is_file() and base(name) == VGG19:
             return place
         places.insert(0, place)
-    files = FILES[name] if name == base(name) else FILES[name] + FILES[base(name)]
+    names = list(dict.fromkeys((name, base(name))))
+    files = [file for each in names for file in FILES[each]]
     candidates = (place / file for place in places for file in files)
     # Unlike the method of `Path`, this says no where a folder may not even be looked into.
-    return next((path for path in candidates if os.path.isfile(path)), None)
+    named = next((path for path in candidates if os.path.isfile(path)), None)
+    wanted = [_CONTENTS[each] for each in names if each in _CONTENTS]
+    found = (path for each in wanted for place in places for path in find_by_content(place, each))
+    return named or next(found, None)
+
+
+def name_by_content(path: Path) -> str | None:
+    """Returns the name that asks for what a file holds, as far as its header proves it."""
+    found = recognise(path)
+    return next((name for name, content in _CONTENTS.items() if content == found), None)
+
+
+def titled(name: str, path: Path) -> str:
+    """Returns how a network is called in a report: with its file, if that has another name.
+
+    Args:
+      name: the network's name, or the stem of a file given by path.
+      path: its file.
+
+    Example:
+      >>> titled("vgg19", Path("vgg19.safetensors")), titled("vgg19", Path("from-caffe.h5"))
+      ('vgg19', 'vgg19 (from-caffe.h5)')
+    """
+    known = (*FILES.get(name, ()), *FILES.get(base(name), ()))
+    return name if path.stem == name or path.name in known else f"{name} ({path.name})"
 
 
 def find_fast_network(name: str) -> Path:

@@ -128,6 +128,25 @@ def collect(name: str | Path, arrays: Mapping[str, Stored], layout: str, spec: L
     return params
 
 
+def published_network(arrays: Mapping[str, Stored], spec: Layout) -> str | None:
+    """Returns the published network whose layers and widths a file's arrays have, by shapes alone.
+
+    Args:
+      arrays: what the file holds.
+      spec: its layout.
+    """
+    network, names = _nearest(arrays, spec)
+    place = spec.axes.index("o")
+    for layer, (kernel, bias) in names.items():
+        width = NETWORKS[network][layer]
+        shapes = [arrays[key].shape for key in (kernel, bias) if key in arrays]
+        if [len(shape) for shape in shapes] != [4, 1]:
+            return None
+        if (shapes[0][place], *shapes[1]) != (width, width):
+            return None
+    return network
+
+
 def _nearest(arrays: Mapping[str, Stored], spec: Layout) -> tuple[str, dict[str, tuple[str, str]]]:
     """Returns the network of which most arrays are there, and its names of kernels and biases."""
 

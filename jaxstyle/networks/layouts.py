@@ -45,7 +45,7 @@ from jaxstyle._common.reading import sha256
 from jaxstyle.errors import FileFormatError
 from jaxstyle.networks import vgg
 from jaxstyle.networks.collect import NETWORKS, Layout, Params, check_finite, collect
-from jaxstyle.networks.formats.containers import open_container
+from jaxstyle.networks.formats.containers import Contents, open_container
 from jaxstyle.networks.formats.stored import Stored, in_memory, shown
 
 Metadata = dict[str, str]
@@ -183,12 +183,30 @@ def convert_any(path: str | Path, layout: str = "auto") -> tuple[Params, Metadat
     return params, metadata | (notes if own else {}), layout
 
 
-def _guess(path: Path, kind: str, arrays: Mapping[str, Stored], digest: str) -> str:
+def layout_by_names(contents: Contents) -> Layout | None:
+    """Returns the layout of a file if its kind and the names of its arrays leave no other.
+
+    Args:
+      contents: of the file.
+    """
+    name = _by_names(contents.kind, contents.arrays)
+    return None if name is None else _LAYOUTS[name]
+
+
+def _by_names(kind: str, arrays: Mapping[str, Stored]) -> str | None:
     by_kind = {"HDF5": "keras", "MATLAB": "matconvnet", "Caffe": "caffe"}
     if kind in by_kind:
         return by_kind[kind]
-    if any(re.fullmatch(r"conv\d_\d\.(weight|bias)", key) for key in arrays):
-        return "gatys"
+    if "conv1_1.kernel" in arrays:
+        return "jaxstyle"
+    gatys = any(re.fullmatch(r"conv\d_\d\.(weight|bias)", key) for key in arrays)
+    return "gatys" if gatys else None
+
+
+def _guess(path: Path, kind: str, arrays: Mapping[str, Stored], digest: str) -> str:
+    known = _by_names(kind, arrays)
+    if known is not None:
+        return known
     caffe = _CAFFE_TRAINED.search(path.name) or digest.startswith(_CAFFE_TRAINED_SHA256)
     return "neural-style-pt" if caffe else "torchvision"
 

@@ -13,6 +13,7 @@ from jax import Array
 
 from jaxstyle._common.checks import check_choice
 from jaxstyle._common.sharding import splits_rows
+from jaxstyle._common.text import brief_repr
 from jaxstyle.networks import bands, vgg
 from jaxstyle.networks.bands import Bands
 from jaxstyle.networks.convolution import Convolution, Padding
@@ -63,6 +64,10 @@ class VGGSpec:
         check_choice("precision", self.precision, get_args(Precision))
         if self.precision == "bfloat16" and self.convolution == "winograd":
             raise ValueError("convolution='winograd' needs precision='float32'")
+
+    def __repr__(self) -> str:
+        """Returns what is not as it is by default."""
+        return brief_repr(self)
 
     def settle(self, image: Array | None) -> "VGGSpec":
         """Returns the spec with "auto" settled for an image whose rows lie on several devices.

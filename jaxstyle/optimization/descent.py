@@ -40,13 +40,18 @@ class Result(NamedTuple):
     Attributes:
       image: `[H, W, 3]` float32, the one with the least loss; in [0, 1] within rounding where the
         weights keep the range, otherwise to be clipped.
-      info: `Info` of the start and of every step: each leaf is `[num_steps + 1]`. Loss and terms
-        are those of the best image so far, so `info.loss[-1]` is the loss of `image`. Where a loss
-        was not finite, `info.finite` is False from that step on, and nothing changes any more.
+      info: `jaxstyle.solvers.Info` of the start and of every step: each leaf is `[num_steps + 1]`.
+        Loss and terms are those of the best image so far, so `info.loss[-1]` is the loss of
+        `image`. Where a loss was not finite, `info.finite` is False from that step on, and nothing
+        changes any more.
     """
 
     image: Array
     info: Info
+
+    def __repr__(self) -> str:
+        """Returns the size of the image, the steps and the loss, and no arrays."""
+        return f"Result(image {list(self.image.shape)}, {brief_info(self.info)})"
 
 
 class Progress(NamedTuple):
@@ -58,13 +63,29 @@ class Progress(NamedTuple):
       step: steps done.
       state: the best image so far, and in `inner` the solver's state. For lanes, every leaf has a
         leading axis.
-      info: `Info` of the steps since the last report, the first time also that of the start:
-        leaves `[n]`, for lanes `[n, lanes]`.
+      info: `jaxstyle.solvers.Info` of the steps since the last report, the first time also that of
+        the start: leaves `[n]`, for lanes `[n, lanes]`.
     """
 
     step: int
     state: State
     info: Info
+
+    def __repr__(self) -> str:
+        """Returns the steps, the size of the image and the loss, and no arrays."""
+        image = list(self.state.image.shape)
+        return f"Progress(step {self.step}, image {image}, {brief_info(self.info)})"
+
+
+def brief_info(info: Info) -> str:
+    """Returns how the loss went: "300 steps, loss 1.2e+06 to 8.7e+03" for a single picture."""
+    shape = list(info.loss.shape)
+    known = isinstance(info.loss, Array | np.ndarray) and not is_traced(info)
+    if not known or len(shape) != 1 or not getattr(info.loss, "is_fully_addressable", True):
+        return f"loss {shape}"
+    loss, finite = jax.device_get((info.loss, info.finite))
+    ends = f"loss {loss[0]:.3g} to {loss[-1]:.3g}"
+    return f"{len(loss) - 1} steps, {ends}{'' if finite[-1] else ', which ceased to be finite'}"
 
 
 @on_any_mesh
@@ -92,14 +113,14 @@ def optimize(
       targets: from `compute_targets` with the same `spec`.
       spec: what is compared; static.
       weights: how much each part of the objective counts.
-      solver: from `jaxstyle.solvers`, a solver's name, or an optax transformation; `lbfgs()` by
-        default.
+      solver: from `jaxstyle.solvers`, a solver's name, or an optax transformation;
+        `jaxstyle.solvers.lbfgs()` by default.
       learning_rate: replaces the solver's own, for solvers that have one. It is an array, so
         another value compiles nothing.
       num_steps: steps of the solver, at least one; static.
-      callback: is called with the number of steps done, the best image and the `Info` of the steps
-        since the last call (the first time also that of the start). It may raise to stop early.
-        It cannot be used inside `jit` or `vmap`.
+      callback: is called with the number of steps done, the best image and the
+        `jaxstyle.solvers.Info` of the steps since the last call (the first time also that of the
+        start). It may raise to stop early. It cannot be used inside `jit` or `vmap`.
       callback_every: steps between calls.
 
     Returns:
@@ -166,8 +187,8 @@ def descend(
       targets: from `compute_targets`; for lanes, with a leading axis on every leaf.
       spec: what is compared; static.
       weights: as for `optimize`; for lanes, resolved and with a leading axis on every leaf.
-      solver: from `jaxstyle.solvers`, a solver's name, or an optax transformation; `lbfgs()` by
-        default.
+      solver: from `jaxstyle.solvers`, a solver's name, or an optax transformation;
+        `jaxstyle.solvers.lbfgs()` by default.
       learning_rate: a scalar, for lanes `[N]`; see `optimize`.
       num_steps: steps of the solver, at least one; static.
       every: steps between reports, at least one.
@@ -175,7 +196,7 @@ def descend(
         from it. On the same device it ends with the same bits as one that was never interrupted.
 
     Yields:
-      `Progress` after every `every` steps and after the last one.
+      `jaxstyle.optimization.descent.Progress` after every `every` steps and after the last one.
 
     Raises:
       ValueError: if `num_steps` or `every` is less than one, or the solver has no learning rate.

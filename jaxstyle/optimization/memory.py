@@ -46,7 +46,7 @@ def plan_memory(
       params: the network's parameters.
       shape: height and width of the pictures.
       spec: what is compared.
-      solver: from `jaxstyle.solvers`; `lbfgs()` by default.
+      solver: from `jaxstyle.solvers`; `jaxstyle.solvers.lbfgs()` by default.
 
     Returns:
       A `MemoryPlan`.

@@ -22,6 +22,7 @@ from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
+from jaxstyle.optimization.compact import as_it_suits
 from jaxstyle.optimization.descent import Progress, Result, check_callback
 from jaxstyle.optimization.transfer import Init, OptimizeOptions
 from jaxstyle.solvers import SolverLike
@@ -202,7 +203,7 @@ def stylize_coarse_to_fine(
     check_spec(spec)
     check_picture(content, "content")
     check_picture(style, "style")
-    rest: dict[str, Any] = dict(options)
+    rest: dict[str, Any] = dict(as_it_suits(params, options))
     weights = resolve_weights(rest.pop("weights", LossWeights()), spec)
     callback, callback_every = rest.pop("callback", None), rest.pop("callback_every", 10)
     rate = rest.pop("learning_rate", None)

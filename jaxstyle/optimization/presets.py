@@ -18,6 +18,7 @@ from jaxstyle import solvers
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params, features
+from jaxstyle.optimization import compact
 from jaxstyle.optimization.transfer import Init, StylizeOptions
 from jaxstyle.solvers import Solver
 
@@ -71,6 +72,14 @@ class Preset:
     noise: float | None = None
     solver: Callable[[], Solver] = lambda: solvers.lbfgs(preconditioning=0)
     num_steps: int = 500
+
+    def __repr__(self) -> str:
+        """Returns what the recipe is, in a line."""
+        network = f"{self.network}, normalised" if self.normalized else self.network
+        return (
+            f"<preset {self.name}: {self.description}; {self.num_steps} steps from {self.init}, "
+            f"for {network}>"
+        )
 
     def weights(
         self, params: Params, shape: Sequence[int], spec: LossSpec | None = None
@@ -212,19 +221,17 @@ _ALL = (
         name="compact",
         description="the default recipe with total variation, for the compact network",
         spec=LossSpec(),
-        weigh=lambda sizes: LossWeights(total_variation=40.0),
+        weigh=lambda sizes: compact.WEIGHTS,
         network="compact",
         normalized=True,
-        # This network sees less of the finest noise than VGG-19 does, so it needs more
-        # preconditioning.
-        solver=lambda: solvers.lbfgs(preconditioning=0.5),
+        solver=compact.recipe_solver,
         num_steps=300,
     ),
     Preset(
         name="quick",
         description="a first picture in ten steps, from the photograph in the painting's colours",
         spec=LossSpec(),
-        weigh=lambda sizes: LossWeights(total_variation=40.0),
+        weigh=lambda sizes: compact.WEIGHTS,
         network="compact",
         normalized=True,
         init="matched",

@@ -31,6 +31,7 @@ from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks import vgg
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params
+from jaxstyle.optimization.compact import as_it_suits
 from jaxstyle.optimization.descent import Callback, Result, optimize
 from jaxstyle.solvers import SolverLike
 
@@ -77,13 +78,16 @@ def stylize(
 ) -> Result:
     """A photograph in the style of a painting.
 
+    `weights` and `solver` that are left out are those of `optimize`, and with the compact network
+    those of its own recipe, which it is known for by its layers and widths.
+
     Args:
       params: the network's parameters.
       content: `[H, W, 3]` in [0, 1].
       style: `[H', W', 3]` in [0, 1]; its scale decides the size of the strokes.
       spec: the layers compared, and how the network pools and pads.
       init: where to start: "content", "matched", "noise", "white-noise", "style", or an image
-        `[H, W, 3]`; see `initial_image`.
+        `[H, W, 3]`; see `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
@@ -111,7 +115,7 @@ def stylize(
     check_pictures(params, spec, content=content, style=style)
     start = start_image(init, params, content, style, noise=noise, key=key)
     targets = compute_targets(params, content, style, spec)
-    return optimize(start, params, targets, spec=spec, **options)
+    return optimize(start, params, targets, spec=spec, **as_it_suits(params, options))
 
 
 @on_any_mesh
@@ -128,14 +132,16 @@ def reconstruct_content(
 ) -> Result:
     """An image with the features of a photograph at one layer, by default from noise.
 
-    It shows what the layer keeps of its input.
+    It shows what the layer keeps of its input. The compact network has weights and a solver of its
+    own; see `stylize`.
 
     Args:
       params: the network's parameters.
       content: `[H, W, 3]` in [0, 1].
       layer: the layer whose features are matched; it replaces the layers of `spec`.
       spec: how the network pools and pads.
-      init: "noise", "white-noise", "content" or an image `[H, W, 3]`; see `initial_image`.
+      init: "noise", "white-noise", "content" or an image `[H, W, 3]`; see
+        `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
@@ -154,7 +160,7 @@ def reconstruct_content(
     check_pictures(params, spec, content=content)
     start = start_image(init, params, content, None, noise=noise, key=key)
     targets = compute_targets(params, content, None, spec)
-    return optimize(start, params, targets, spec=spec, **options)
+    return optimize(start, params, targets, spec=spec, **as_it_suits(params, options))
 
 
 @on_any_mesh
@@ -172,13 +178,16 @@ def synthesize_texture(
 ) -> Result:
     """A texture with the style of a painting, by default from noise.
 
+    The compact network has weights and a solver of its own; see `stylize`.
+
     Args:
       params: the network's parameters.
       style: `[H, W, 3]` in [0, 1].
       layers: the layers whose statistics are matched; the style layers of `spec` by default.
       shape: height and width of the texture; those of the style image by default.
       spec: how the network pools and pads.
-      init: "noise", "white-noise", "style" or an image `[*shape, 3]`; see `initial_image`.
+      init: "noise", "white-noise", "style" or an image `[*shape, 3]`; see
+        `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
@@ -199,7 +208,7 @@ def synthesize_texture(
     shape = _height_and_width(style) if shape is None else check_shape(shape, "shape")
     start = initial_image(init, shape, params, style=style, noise=noise, key=key)
     targets = compute_targets(params, None, style, spec)
-    return optimize(start, params, targets, spec=spec, **options)
+    return optimize(start, params, targets, spec=spec, **as_it_suits(params, options))
 
 
 def start_image(

@@ -1,16 +1,18 @@
 """The options that name further pictures: mixtures of paintings, and regions of the photograph.
 
-Files are named as the user names them. What they hold is read elsewhere. A name with a mark in it
-that parts a list stands in double quotes: `"a;b.jpg"=0.5`. A quote in such a name is doubled.
+Files are named as the user names them. What they hold is read elsewhere. In a list, a name with a
+mark in it that parts the list stands in double quotes: `"sky;1.png";rest`. A quote in such a name
+is doubled.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 from jaxstyle.errors import OptionError
-from jaxstyle.pipeline.kinds import Kind, NamedFile, brief, not_empty, short
+from jaxstyle.pipeline.kinds import Kind, NamedFile, Number, brief, not_empty, short
 
 REST = "rest"
 """Stands in place of a mask's file for what the other regions leave."""
@@ -61,35 +63,42 @@ class Structure(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Mix(Kind):
-    """Other paintings and their shares: "wave.jpg=0.25; scream.jpg=0.25".
+    """Other paintings and their shares: "wave.jpg=0.25", once for each painting.
 
-    The value is a tuple of `Share`s. The first is what is left for the job's own painting.
+    The last "=" parts file and share, so a file may have any name. The paintings without a share,
+    the job's own among them, have equal parts of what the others leave. In one text several
+    paintings are parted by ";".
+
+    The value is a tuple of `Share`s, of which the first is that of the job's own painting.
 
     Example:
-      >>> Mix().parse("wave.jpg=0.25; scream.jpg=0.25")[0]
+      >>> Mix().parse_all(["wave.jpg=0.25", "scream.jpg=0.25"])[0]
       Share(style=None, weight=0.5)
+      >>> Mix().parse("wave.jpg=0.25; scream.jpg=0.25")[1]
+      Share(style='wave.jpg', weight=0.25)
+      >>> Mix().parse("wave.jpg")
+      (Share(style=None, weight=0.5), Share(style='wave.jpg', weight=0.5))
     """
 
+    repeats: ClassVar[bool] = True
+
     def parse(self, text: str) -> tuple[Share, ...]:
-        shares = []
-        for part in _split(text, ";"):
-            name, _, number = part.strip().rpartition("=")
-            name, weight = _unquoted(name), _number(number)
-            if not name or not 0 <= weight <= 1:
-                raise ValueError(
-                    f"should be like wave.jpg=0.5, a share from 0 to 1, got {brief(part.strip())}"
-                )
-            shares.append(Share(name, weight))
-        total = sum(share.weight for share in shares)
-        if total > 1 + 1e-6:
-            raise ValueError(f"should have shares that sum to at most 1, got {total:g}")
-        return (Share(None, max(0.0, 1 - total)), *shares)
+        return self.parse_all([text])
+
+    def parse_all(self, texts: Sequence[str]) -> tuple[Share, ...]:
+        return _shared([part for text in texts for part in _parse_mix(text)])
+
+    def check(self, value: Any) -> tuple[Share, ...]:
+        if not isinstance(value, Mapping):
+            return self.parse(value) if isinstance(value, str) else super().check(value)
+        return _shared([(not_empty(str(k)), Number(most=1).check(v)) for k, v in value.items()])
 
     def text(self, value: tuple[Share, ...]) -> str:
-        named = [share for share in value if share.style is not None]
-        return ";".join(
-            f"{_quoted(str(share.style), ';')}={short(share.weight)}" for share in named
-        )
+        return ";".join(self.texts(value))
+
+    def texts(self, value: tuple[Share, ...]) -> list[str]:
+        named = [(share.style, share.weight) for share in value if share.style is not None]
+        return [f"{_quoted(name, ';')}={short(weight)}" for name, weight in named]
 
     def files(self, value: tuple[Share, ...]) -> Iterator[NamedFile]:
         for share in value:
@@ -164,9 +173,12 @@ class StyleRegions(Regions):
             yield file._replace(role="other") if file.role == "style" else file
 
     def relocate(self, value: tuple[RegionOption, ...], found: Callable[[str], str]) -> Any:
+        def found_if_file(name: str) -> str:  # what has no folder may be a style of the network
+            return found(name) if Path(name).name != name else name
+
         moved = super().relocate(value, found)
         return tuple(
-            dataclasses.replace(there, style=here.style)
+            dataclasses.replace(there, style=here.style and found_if_file(here.style))
             for there, here in zip(moved, value, strict=True)
         )
 
@@ -200,6 +212,42 @@ def check_together(options: Mapping[str, Any]) -> None:
 def exclusive(first: str, second: str) -> OptionError:
     """Returns the error of two options that cannot be given together."""
     return OptionError("{} and {} exclude each other; give one of them", first, second)
+
+
+def _parse_mix(text: str) -> list[tuple[str, float | None]]:
+    """Returns the paintings of a text and their shares, None where a share is left out."""
+    one = [_parse_share(not_empty(text))]
+    several = []
+    if text.count('"') % 2 == 0:
+        several = [_parse_share(part.strip()) for part in _split(text, ";")]
+    if len(several) > 1 and all(part and part[1] is not None for part in several):
+        return list(filter(None, several))
+    for parts in (one, several):  # a file may be called "a;b.jpg"
+        if parts and None not in parts:
+            return list(filter(None, parts))
+    raise ValueError(f"should be like wave.jpg=0.5, a share from 0 to 1, got {brief(text)}")
+
+
+def _parse_share(text: str) -> tuple[str, float | None] | None:
+    """Returns a painting and its share, or None if the text is not of that form."""
+    before, equals, after = text.rpartition("=")
+    name, share = (_unquoted(before), _number(after)) if equals else (_unquoted(after), None)
+    right = name and (share is None or 0 <= share <= 1)
+    return (name, share) if right else None
+
+
+def _shared(parts: Sequence[tuple[str, float | None]]) -> tuple[Share, ...]:
+    """Returns the shares of paintings, the job's own first."""
+    total = sum(share or 0 for _, share in parts)
+    if total > 1 + 1e-6:
+        raise ValueError(f"should have shares that sum to at most 1, got {total:g}")
+    open_shares = [name for name, share in parts if share is None]
+    if open_shares and total >= 1:
+        raise ValueError(f"leaves no share for {brief(open_shares[0])}; give smaller shares")
+    equal = (1 - total) / (len(open_shares) + 1)
+    named = [Share(name, equal if share is None else share) for name, share in parts]
+    # Not the equal part: it is to be the same when the shares are read from a text.
+    return (Share(None, max(0.0, 1 - sum(share.weight for share in named))), *named)
 
 
 def _parse_region(text: str) -> RegionOption:

@@ -11,7 +11,7 @@ import math
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from jaxstyle.networks import vgg
 
@@ -37,6 +37,8 @@ class Kind:
     """
 
     choices: tuple[str, ...] | None = None
+    repeats: ClassVar[bool] = False
+    """Whether a command line may give the option several times; see `parse_all`."""
 
     def parse(self, text: str) -> Any:
         """Returns the value that a text stands for.
@@ -45,6 +47,18 @@ class Kind:
           ValueError: if it stands for none.
         """
         return not_empty(text)
+
+    def parse_all(self, texts: Sequence[str]) -> Any:
+        """Returns the value that the texts of a command line stand for together.
+
+        Raises:
+          ValueError: if they stand for none.
+        """
+        return self.parse(texts[-1])
+
+    def texts(self, value: Any) -> list[str]:
+        """Returns a value as the texts of a command line, from which `parse_all` reads it."""
+        return [self.text(value)]
 
     def check(self, value: Any) -> Any:
         """Returns the value that something from a sweep's file or a program stands for.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from jaxstyle import solvers
+from jaxstyle._common.text import nearest
 from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.architecture import ARCHITECTURES
 from jaxstyle.losses.guidance import GuideMode
@@ -51,6 +52,7 @@ PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
 _LISTED = (*_MADE, "apply", "train", "sweep")
+_WEIGHTS = ("weights list", "weights fetch", "weights convert", "weights verify")
 # What each command may start from, besides a picture's file.
 _STARTS = {
     "stylize": ("content", "matched", "fast", "noise", "white-noise", "style"),
@@ -155,8 +157,8 @@ def _rows() -> tuple[Option, ...]:
                "its first"),
         Option("painting", FileName(role="style"), "paint like this painting, or polish after it",
                "style", apply, "FILE"),
-        Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", apply,
-               "FILE=X;…"),
+        Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
+               "given several times", "style", apply, "FILE=X"),
         Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
@@ -168,8 +170,8 @@ def _rows() -> tuple[Option, ...]:
                "with it", "style", stylize, "X", "1"),
         Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
                "style", styled, "NAME", "gram"),
-        Option("mix", Mix(), "give other paintings a share of the style, 0 to 1", "style", stylize,
-               "FILE=X;…"),
+        Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
+               "given several times", "style", stylize, "FILE=X"),
         Option("mix-by", Choice(("losses", "targets")), "mix by summing losses or by averaging "
                "targets", "style", stylize, "HOW", "losses"),
         Option("fine-style", FileName(role="style"), "take fine scales, blocks 1 and 2, from this "
@@ -263,8 +265,9 @@ def _rows() -> tuple[Option, ...]:
         run("save-every", count, "write the picture every N steps too", "output", every, "N"),
         run("trace", FileName(), "write the loss terms of every step", "output", every,
             "FILE.csv"),
-        run("animate", FileName(), "write a film of the optimisation: .gif, .webp or a folder",
-            "output", every, "FILE"),
+        run("animate", FileName(), "write a film of the optimisation: .gif, .webp, .mp4 or a "
+            "folder", "output", every, "FILE"),
+        run("animate-size", size, "set the longer side of the film", "output", every, "N", "320"),
         run("animate-every", count, "put every N-th step into the film", "output", every, "N",
             "about 50 pictures"),
         run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", made, "N",
@@ -280,10 +283,13 @@ def _rows() -> tuple[Option, ...]:
             (*made, "sweep")),
         run("json", Flag(), "print a machine-readable summary", "output",
             (*_LISTED, "export", "weights list", "weights verify")),
+        run("json", Flag(), "print the settings as JSON", "output", ("show",)),
         run("quiet", Flag(), "print no progress and no summary", "output", _LISTED),
         run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
             "OUT"),
         run("output", FileName(), "write this .onnx file", "output", ("export",), "OUT"),
+        run("output", FileName(), "draw into this .png, .svg or .pdf file", "output", ("plot",),
+            "OUT"),
         run("style-names", Names(), "name the styles of a network that paints in one pass",
             "output", ("weights convert",), "NAME,…", "style1 and so on"),
         run("layout", Choice(("auto", *LAYOUTS)), "read the file in this layout", "output",
@@ -313,7 +319,7 @@ def _rows() -> tuple[Option, ...]:
         run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
             ("weights fetch",), "SECONDS", "30"),
         run("debug", Flag(), "show a traceback with an error", "machine",
-            (*_LISTED, *(f"weights {each}" for each in ("list", "fetch", "convert", "verify")))),
+            (*_LISTED, "export", "show", "plot", *_WEIGHTS)),
     )  # fmt: skip
 
 
@@ -381,9 +387,9 @@ def _read(
     known, values = picture_options(command), {}
     for name, value in options.items():
         if name not in known:
-            raise OptionError(
-                "unknown option {name!r}; valid: {valid}", name=name, valid=", ".join(sorted(known))
-            )
+            meant = nearest(name, known)
+            right = f"did you mean {meant}?" if meant else f"valid: {', '.join(sorted(known))}"
+            raise OptionError("unknown option {name!r}; {right}", name=name, right=right)
         try:
             values[name] = read(known[name].kind, value)
         except ValueError as error:

@@ -129,9 +129,9 @@ class Painting:
         files: dict[str, Path | None] = {"content": job.content}
         for i, (path, _) in enumerate(self._seen(options), 1):
             files["painting" if i == 1 else f"painting {i}"] = path
-        for region in self.regions or ():
+        for i, region in enumerate(self.regions or (), 1):
             if region.mask != REST:
-                files[f"mask {region.mask}"] = Path(region.mask)
+                files[f"mask {i}"] = Path(region.mask)
         files["network"] = file_of(self.way, options)
         return {
             "sources": {

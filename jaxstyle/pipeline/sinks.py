@@ -14,6 +14,7 @@ from jaxstyle._common import interrupts
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.method import Forms
+from jaxstyle.pipeline.nearness import in_percent, shares_gone
 from jaxstyle.pipeline.outputs import picture_on_the_way
 from jaxstyle.pipeline.snapshot import load_snapshot, save_snapshot
 from jaxstyle.pipeline.studio import Studio
@@ -48,10 +49,9 @@ class ProgressBar:
         self._bar, self._shown = bar, 0
 
     def report(self, track: Track) -> None:
-        """Moves the bar on, and shows the loss."""
+        """Moves the bar on, and shows how far the picture is."""
         if track.rows and track.judged:
-            summary = {name: f"{value:.3g}" for name, value in track.summary().items()}
-            self._bar.set_postfix(summary, refresh=False)
+            self._bar.set_postfix_str(in_percent(shares_gone(track)), refresh=False)
         self._bar.update(track.step - self._shown)
         self._shown = track.step
 
@@ -140,14 +140,21 @@ class WhenDone:
 
 
 class Film:
-    """Keeps pictures on the way, and writes them as a film at the end."""
+    """Keeps pictures on the way, and writes them as a film at the end.
+
+    Args:
+      studio: finishes the pictures.
+      path: the film's file or folder.
+      every: steps between pictures.
+      animation: keeps them.
+    """
 
     needed = False
 
-    def __init__(self, studio: Studio, path: Path, every: int):
+    def __init__(self, studio: Studio, path: Path, every: int, animation: Animation):
         self.every: int | None = every
         self._studio, self._path, self._often = studio, path, every
-        self._animation = Animation()
+        self._animation = animation
 
     def report(self, track: Track) -> None:
         """Keeps the picture if it is due."""

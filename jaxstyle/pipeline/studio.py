@@ -91,10 +91,10 @@ class Studio:
                 return self.suited(job)[0].options
         return job.recipe.options
 
-    def settings(self, job: Job) -> dict[str, Any]:
-        """Returns the settings that are kept inside the job's picture."""
+    def settings(self, job: Job, folder: Path | None = None) -> dict[str, Any]:
+        """Returns the settings of the job's picture, as a picture in a folder keeps them."""
         recipe, network = self.suited(job)
-        return settings_of(recipe, job.content, job.style, network)
+        return settings_of(recipe, job.content, job.style, network, folder)
 
     def finish(self, job: Job, image: Array) -> Array:
         """Returns the picture to show of an image that the method has made.
@@ -125,7 +125,7 @@ class Studio:
             path,
             self.finish(job, image),
             alpha=content and content.alpha,
-            settings=self.settings(job) | end,
+            settings=self.settings(job, path.parent) | end,
             **encoding,
         )
 

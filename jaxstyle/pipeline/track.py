@@ -73,15 +73,6 @@ class Track:
         """Whether any step has lowered the loss."""
         return self.rows[self.good_steps]["loss"] < self.rows[0]["loss"]
 
-    def summary(self) -> dict[str, float]:
-        """Returns the last good loss and its parts, summed over layers, without parts of zero."""
-        parts: dict[str, float] = {"loss": 0.0}
-        for name, value in self.rows[self.good_steps].items():
-            if name not in ("step", "evaluations"):
-                part = name.partition("/")[0]
-                parts[part] = parts.get(part, 0.0) + value
-        return {part: value for part, value in parts.items() if value or part == "loss"}
-
     def terms(self) -> dict[str, float]:
         """Returns the loss terms of the last good image."""
         last = self.rows[self.good_steps]
@@ -96,9 +87,3 @@ class Track:
             writer = csv.DictWriter(file, self.rows[0].keys())
             writer.writeheader()
             writer.writerows(self.rows[: self.good_steps + 1])
-
-
-def describe(summary: dict[str, float]) -> str:
-    """Returns the loss and its parts in a few words."""
-    loss, *parts = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in summary.items())
-    return f"{loss} ({', '.join(parts)})" if parts else loss

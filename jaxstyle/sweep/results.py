@@ -1,34 +1,16 @@
 """The files of a job that ended: where they are, and whether they are whole."""
 
-import csv
-import io
 from pathlib import Path
 
 from PIL import Image
 
+from jaxstyle.pipeline.traces import read_trace
 from jaxstyle.sweep.manifest import Entry
 
 
 def trace_of(entry: Entry, output: Path) -> Path:
     """Returns the file with the loss terms of a job, given its line and the sweep's folder."""
     return output / "traces" / f"{entry['id']}.csv"
-
-
-def read_trace(path: Path) -> tuple[list[float], list[float]]:
-    """Returns the steps and the losses of a file of loss terms.
-
-    Raises:
-      ValueError: if it is no such file.
-      OSError: if it cannot be read.
-    """
-    try:
-        text = path.read_bytes().decode()
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        if not text.endswith("\n"):  # cut, perhaps within a number
-            raise ValueError
-        return [float(row["step"]) for row in rows], [float(row["loss"]) for row in rows]
-    except (KeyError, TypeError, ValueError, csv.Error):
-        raise ValueError(f"{path}: no loss terms of every step") from None
 
 
 def bad_file(entry: Entry, output: Path) -> Path | None:
@@ -47,7 +29,7 @@ def bad_file(entry: Entry, output: Path) -> Path | None:
     except (OSError, ValueError, SyntaxError):  # the last is how Pillow calls a broken PNG
         return picture
     try:
-        whole = len(read_trace(trace)[0]) == entry["steps"] + 1
+        whole = len(read_trace(trace)["step"]) == entry["steps"] + 1
     except (OSError, ValueError):
         whole = False
     return None if whole else trace

@@ -183,13 +183,18 @@ def _todo(planned: dict[str, Planned], output: Path, retry_failed: bool) -> set[
 
 
 def _report(output: Path, planned: dict[str, Planned]) -> list[Entry]:
-    """Writes what people look at; returns the entries of the jobs that ended, in their order."""
+    """Writes what people look at; returns the entries of the jobs that ended, in their order.
+
+    The pictures of other runs into the same folder, with other settings, stand before them.
+    """
     with (output / ".lock-report").open("a+b") as file, locks.locked(file):
         entries = manifest.read(output / "manifest.jsonl")
-        ended = [entries[name] for name in planned if name in entries]
         # What is damaged is another process's to make again.
-        mine = [entry for entry in ended if results.bad_file(entry, output) is None]
-        report.write(output, mine)
+        whole = {
+            n: entry for n, entry in entries.items() if results.bad_file(entry, output) is None
+        }
+        mine = [whole[name] for name in planned if name in whole]
+        report.write(output, [*(whole[n] for n in whole if n not in planned), *mine])
     return mine
 
 

@@ -36,7 +36,7 @@ WAVE, KANDINSKY = PAINTINGS
 PAGES: dict[str, list[list[str]]] = {
     "weights": [["--content-weight 0.1", "", "--content-weight 10"]],
     "style-scale": [["--style-scale 0.5", "", "--style-scale 2"]],
-    "mix": [["", *(f"--mix '{WAVE}={share}'" for share in (0.25, 0.5, 0.75, 1))]],
+    "mix": [["", *(f"--mix {WAVE}={share}" for share in (0.25, 0.5, 0.75, 1))]],
     "fine-style": [["", f"--fine-style {WAVE}", f"--fine-style {KANDINSKY}"]],
     "regions": [[
         f"--regions 'sky.png;rest,style={KANDINSKY}'",

@@ -352,7 +352,7 @@ def test_published_networks_are_converted_and_verified(cli):
     ran = done(cli("weights convert published.safetensors -o a.safetensors --style-names candy"))
     assert ran.out == (
         "a.safetensors: paints in one pass, 1 style, from lengstrom's fast-style-transfer, also "
-        "ml5's\n"
+        "ml5's\nuse it with jaxstyle apply and --fast-network a.safetensors\n"
     )
     assert load_network("a.safetensors").styles == (Style("candy"),)
     assert load_file("a.safetensors")["expand1.kernel"].shape == (3, 3, 128, 64)

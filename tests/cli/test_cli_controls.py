@@ -9,6 +9,8 @@ import pytest
 from helpers.command_line import STYLIZE, done, pixels, rows, start, write_picture
 from PIL import Image
 
+from jaxstyle.cli import main
+from jaxstyle.cli.parser import build_parser
 from jaxstyle.image.io import load_image, read_settings
 from jaxstyle.pipeline.job import Batch, group, make_job
 from jaxstyle.pipeline.options import check_options
@@ -38,6 +40,17 @@ def test_a_mixture_lies_between_its_paintings(cli):
     losses = [style_loss(cli, mix=f"paint.png={share}") for share in (0, 0.5, 1)]
     np.testing.assert_allclose(losses, [own, (own + other) / 2, other], rtol=1e-4)
     assert style_loss(cli, mix="paint.png=1", mix_by="targets") == pytest.approx(other, rel=1e-5)
+
+
+def test_paintings_are_mixed_by_an_option_each(capsys):
+    line = ["stylize", "a.jpg", "b.jpg", "-o", "c.jpg", "--mix", "d;e.jpg=0.3", "--mix=f.jpg"]
+    mix = vars(build_parser().parse_args(line))["mix"]
+    assert dict(mix) == pytest.approx({None: 0.35, "d;e.jpg": 0.3, "f.jpg": 0.35})
+    assert main([*line, "--mix", "g.jpg=0.8"]) == 2
+    says = "--mix: should have shares that sum to at most 1, got 1.1; see jaxstyle stylize --help"
+    assert capsys.readouterr().err == f"jaxstyle: error: {says}\n"
+    applied = ["apply", "a.jpg", "-o", "c.jpg", "--painting", "b.jpg", *line[5:]]
+    assert vars(build_parser().parse_args(applied))["mix"] == mix
 
 
 def test_fine_scales_come_from_another_painting(cli):
@@ -155,7 +168,10 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"mix": "paint.png"}, r"--mix: should be like wave.jpg=0.5, .*, got 'paint.png'"),
+        (
+            {"mix": "paint.png=2"},
+            r"--mix: should be like wave.jpg=0.5, .*, got 'paint.png=2'; see ",
+        ),
         ({"mix": "paint.png=0.7;style.png=0.7"}, "--mix: should have shares that sum to at most 1"),
         ({"mix": "lost.png=0.5"}, "lost.png"),
         ({"mix": "paint.png=0.5", "fine_style": "paint.png"}, "--mix and --fine-style exclude"),

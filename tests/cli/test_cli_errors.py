@@ -28,9 +28,10 @@ from safetensors.numpy import load_file, save_file
 
 from jaxstyle.cli import main
 from jaxstyle.image.io import read_settings, save_image
-from jaxstyle.networks import catalogue, download
+from jaxstyle.networks import catalogue, download, layouts
 from jaxstyle.optimization import descent
 from jaxstyle.optimization.presets import PRESETS
+from jaxstyle.pipeline import traces
 from jaxstyle.solvers import SOLVERS
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -183,7 +184,7 @@ def test_usage(refused):
     refused("paint a b", "paint", "stylize", "texture", "reconstruct", "weights")
     refused("stylize content.png", "STYLE", "-o/--output")
     for line, prog in ((STYLIZE, "jaxstyle stylize"), ("weights list", "jaxstyle weights list")):
-        refused(f"{line} --nosuch", "unknown arguments: --nosuch", f"see {prog} --help")
+        refused(f"{line} --nosuch", "unknown argument --nosuch; see", f"see {prog} --help")
     refused("--nosuch weights list", "--nosuch", "see jaxstyle --help")
     refused(f"{TEXTURE} --content-weight 1", "--content-weight")
     refused(f"{STYLIZE} --layer relu1_1", "--layer")
@@ -198,6 +199,41 @@ def test_usage(refused):
     refused(f"{line} -o new.png", "new.png", "folder")
     refused(f"{line} -o folder --trace trace.csv", "--trace")
     refused("stylize content.png style.png ./style.png -o folder", "content--style.png", "rename")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"{STYLIZE} --style-wieght 10",
+         "unknown argument --style-wieght; did you mean --style-weight? see jaxstyle stylize"),
+        ("stylize content.png style.png --ouptut=new.png",
+         "unknown argument --ouptut; did you mean --output? see jaxstyle stylize --help"),
+        (f"{STYLIZE} --step 9 --nosuch --colour=style",
+         "unknown arguments --step --nosuch --colour; did you mean --steps, --color? see"),
+        (f"{TEXTURE} --content-weight 9",  # another command's
+         "unknown argument --content-weight; --content-weight is for train, stylize; see jaxstyle"),
+        ("--versoin", "unknown argument --versoin; did you mean --version? see jaxstyle --help"),
+        ("styleize a b", "unknown command styleize; did you mean stylize? see jaxstyle --help"),
+        ("paint a b", "unknown command paint; use demo, stylize, texture, reconstruct, apply, "),
+        ("weights fecth", "unknown command weights fecth; did you mean fetch? see jaxstyle weig"),
+        ("weights nosuch", "unknown command weights nosuch; use list, fetch, convert, verify; s"),
+        ("show a b", "unknown argument b; see jaxstyle show --help"),
+    ],
+)  # fmt: skip
+def test_what_is_unknown_suggests_the_nearest(refused, line, says):
+    refused(line, f"jaxstyle: error: {says}")
+
+
+def test_what_begins_like_an_option_may_be_a_file_or_a_value(cli):
+    ran = cli("stylize -o new.png --init=--nosuch -- --content.png style.png")
+    assert "--content.png: no such file" in ran.err
+    assert main(["stylize", "--not an option", "style.png", "-o", "new.png"]) == 2
+
+
+def test_the_british_spelling_is_taken_and_not_listed(cli):
+    assert "see jaxstyle stylize --help" in cli("stylise content.png").err
+    assert "stylise" not in cli("--help").out
+    assert done(cli("stylise --help")) == done(cli("stylize --help"))
 
 
 @pytest.mark.parametrize(
@@ -375,6 +411,17 @@ def test_settings_that_cannot_be_used(refused, cli):
         refused(STYLIZE, "odd.png", says, status=1, settings_from="odd.png")
 
 
+def test_traces_that_cannot_be_drawn(refused, monkeypatch):
+    refused("plot trace.csv -o curves.gif", "curves.gif: curves are written as .png, .svg, .pdf")
+    monkeypatch.setattr(traces, "can_draw", lambda: False)
+    refused("plot trace.csv -o curves.png", "needs matplotlib; pip install 'jaxstyle[plot]'")
+    monkeypatch.setattr(traces, "can_draw", lambda: True)
+    refused("plot trace.csv -o curves.png", "trace.csv: no loss terms of every step", status=1)
+    refused("plot lost.csv -o curves.png", "lost.csv: no such file")
+    os.link("content.png", "curves.png")
+    refused("plot content.png -o curves.png", "--output curves.png: would overwrite content.png")
+
+
 # ---- Runs that fail on the way -----------------------------------------------------------------
 def test_loss_that_is_never_finite(refused):
     path = write_network(Path("wild.safetensors"), scale=1e12)
@@ -470,7 +517,9 @@ def test_weights_list(cli, tmp_path):
 def test_weights_convert_and_verify(cli, refused):
     network_files.write_keras(Path("keras.h5"), network_files.random_params())
     ran = done(cli("weights convert keras.h5 -o plain.safetensors"))
-    assert ran.out == "plain.safetensors: custom, layout keras\n"
+    assert ran.out == (
+        "plain.safetensors: custom, layout keras\nuse it with --network plain.safetensors\n"
+    )
     network_files.write_canonical(Path("expected.safetensors"), network_files.random_params())
     expected = load_file("expected.safetensors")
     for key, value in load_file("plain.safetensors").items():
@@ -501,6 +550,28 @@ def test_weights_convert_and_verify(cli, refused):
     known = {layout for layout, _ in network_files.WRITERS.values()}
     refused(f"{convert} net.safetensors --layout nosuch", "--layout", *known)
     refused("weights", "ACTION")
+
+
+def test_weights_convert_says_what_to_do_next(cli, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        layouts.NETWORKS, "vgg19", {layer: 4 + i for i, layer in enumerate(network_files.LAYERS)}
+    )
+    network_files.write_keras(Path("keras.h5"), network_files.random_params())
+    cache = tmp_path / "cache"
+
+    def said(output):
+        return done(cli(f"weights convert keras.h5 -o {output}")).out.splitlines()[1]
+
+    assert said("my.safetensors") == (
+        f"use it with --network my.safetensors; or put it into {cache}, or set "
+        f"JAXSTYLE_PARAMS={Path('my.safetensors').absolute()}, and --network auto finds it"
+    )
+    cache.mkdir()
+    there = cache / "mine.safetensors"
+    assert said(there) == "--network auto finds it there"
+    assert said("b.safetensors") == f"use it with --network b.safetensors; auto takes {there}"
+    monkeypatch.setenv("JAXSTYLE_PARAMS", "nowhere")
+    assert said("c.safetensors").startswith("use it with --network c.safetensors; or put it into")
 
 
 def test_weights_fetch_from_nowhere(refused, monkeypatch, tmp_path):

@@ -29,9 +29,11 @@ def test_folders_and_patterns_make_a_grid(cli):
     done(cli("stylize photos/b.png paintings/y.png -o alone.png"))
     assert (pixels("alone.png") == pixels("made/b--y.png")).all()
     done(cli("stylize photos/a.png paintings/x.png --content photos/b.png -o more"))
-    assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png"]
-    done(cli("stylize photos/a.png paintings/x.png -o more"))
-    assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png"]
+    assert sorted(os.listdir("more")) == ["a--x.png", "b--x.png", "contact_sheet.png"]
+    done(cli("stylize photos/a.png paintings/y.png -o more"))
+    assert len(os.listdir("more")) == 4
+    with Image.open("made/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 3 * 200  # the photographs, and two paintings
 
 
 @pytest.mark.slow
@@ -44,6 +46,28 @@ def test_photographs_of_several_sizes_in_wide_batches(cli):
     for i in range(3):
         first, second = (pixels(f"{folder}/photo{i}--style.png") for folder in ("one", "two"))
         assert np.abs(first.astype(int) - second).max() <= 1
+
+
+def test_several_paintings_make_several_pictures_and_that_is_said(cli, monkeypatch):
+    monkeypatch.setattr("jaxstyle.cli.pictures.print_plan", lambda *_: 0)
+    monkeypatch.setattr("jaxstyle.cli.pictures.Studio.plan", lambda *_: [])
+    write_picture("c.png", 5)
+    os.mkdir("photos")
+    write_picture("photos/d.png", 6)
+    write_picture("photos/e.png", 7)
+    blend = "; to blend paintings in one picture: --mix c.png=0.5"
+    for words, says in (
+        ("content.png style.png c.png", f"2 pictures, one for each painting{blend}\n"),
+        ("photos style.png", "2 pictures, one for each photograph\n"),
+        ("photos style.png c.png", f"4 pictures, one for each photograph and painting{blend}\n"),
+        ("content.png photos", "2 pictures, one for each painting\n"),
+    ):
+        assert done(cli(f"stylize {words} -o made", dry_run=True)).out == says
+    assert done(cli("stylize photos style.png -o made", dry_run=True, quiet=True)).out == ""
+    ran = cli("stylize content.png style.png c.png -o out.png")
+    assert (ran.status, ran.out) == (2, "")
+    form = "a CONTENT--STYLE.png for each picture"
+    assert f"out.png: OUT should be a folder here, which gets {form}{blend}" in ran.err
 
 
 def test_a_folder_with_one_photograph_is_a_grid_of_one(cli):
@@ -79,9 +103,8 @@ def test_broken_pictures_are_told_at_the_end_and_the_others_are_made(cli, holida
     assert len(lines) == len(BROKEN)
     for line, says in zip(lines, BROKEN, strict=True):
         assert line.startswith(f"jaxstyle: error: {holiday}/{says}")
-    assert sorted(os.listdir("made")) == [
-        f"{c}--{s}.png" for c in "az" for s in ("content", "style")
-    ]
+    made = [f"{c}--{s}.png" for c in "az" for s in ("content", "style")]
+    assert sorted(os.listdir("made")) == sorted([*made, "contact_sheet.png"])
 
 
 def test_a_plan_without_a_run(cli):

@@ -104,7 +104,7 @@ def test_progress_bar_in_a_terminal(cli, monkeypatch):
     os.close(terminal)
     last = shown.decode().split("\r")[-2]
     assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
-    assert re.search(r"loss=\S+, content=\S+, .*style=", last)
+    assert re.search(r"step/s, style \d+(\.\d)? %\]", last)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from jaxstyle._common.text import printable
+from jaxstyle._common.text import nearest, printable
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(raw, shown):
 )
 def test_every_other_text_stays_as_it_is(text):
     assert printable(text) == text
+
+
+def test_a_word_that_is_not_near_is_not_suggested():
+    options = ["--style-weight", "--style-size", "--steps"]
+    assert nearest("--style-wieght", options) == "--style-weight"
+    assert nearest("--step", options) == "--steps"
+    assert nearest("--nosuch", options) is None
+    assert nearest("paint", ["train", "stylize"]) is None
+    assert nearest("x", []) is None

@@ -9,6 +9,7 @@ import pytest
 from helpers.command_line import STYLIZE, done, pixels
 from PIL import Image, ImageSequence
 
+from jaxstyle.image import gif, video
 from jaxstyle.image.animation import Animation
 from jaxstyle.image.io import load_picture
 from jaxstyle.optimization import descent
@@ -84,7 +85,7 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="size should be at least 1, got 0"):
         Animation(size=0)
     with pytest.raises(ValueError, match="or a folder, not"):
-        filmed().write(tmp_path / "film.mp4")
+        filmed().write(tmp_path / "film.avi")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes").touch()
     with pytest.raises(FileExistsError, match="full: is a folder with files in it"):
@@ -92,6 +93,94 @@ def test_what_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="file: is a file; name a folder"):
         filmed().write(tmp_path / "file")
+
+
+def settling(count=51, shape=(240, 320)):
+    """Pictures as an optimisation makes them: strokes that change much at first, then little."""
+    rng = np.random.default_rng(0)
+    small = rng.random((3, 12, 16, 3))
+    start, strokes, end = (
+        np.asarray(Image.fromarray(np.uint8(255 * each)).resize(shape[::-1])) / 255
+        for each in small
+    )
+    grain = rng.normal(0, 0.03, (*shape, 3))
+    animation = Animation()
+    for i in range(count):
+        rest = np.exp(-i / 8)
+        picture = rest * start + (1 - rest) * (0.3 * strokes + 0.7 * end + grain)
+        animation.frames.append(np.uint8(255 * picture.clip(0, 1)))
+    return animation
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "mp4"])
+def test_a_film_of_the_usual_length_and_size_stays_below_a_megabyte(tmp_path, kind):
+    if kind == "mp4":
+        pytest.importorskip("av")
+    animation = settling()
+    animation.write(tmp_path / f"film.{kind}")
+    assert 10_000 < os.path.getsize(tmp_path / f"film.{kind}") < 1_000_000
+
+
+def test_a_pixel_of_a_gif_changes_when_it_shows_and_the_last_picture_is_as_it_was():
+    frames = [np.full((2, 2, 3), level, np.uint8) for level in (100, 105, 111, 115, 250, 255)]
+    assert [int(frame[0, 0, 0]) for frame in gif.hold(frames, 10)] == [100, 100, 111, 111, 250, 255]
+    pictures = gif.in_palette(frames, 4)
+    colours = [picture.convert("RGB").getpixel((0, 0))[0] for picture in pictures]
+    assert np.abs(np.subtract(colours, [100, 105, 111, 115, 250, 255])).max() <= 8
+    assert {len(picture.getcolors()) for picture in pictures} == {1}
+
+
+def test_small_areas_of_a_strong_colour_stay():
+    frame = np.full((100, 100, 3), 90, np.uint8)
+    frame[..., 0] = np.random.default_rng(0).integers(60, 120, (100, 100))
+    frame[:3, :3] = (250, 220, 20)
+    [picture] = gif.in_palette([frame], 64)
+    assert np.abs(np.subtract(picture.convert("RGB").getpixel((1, 1)), (250, 220, 20))).max() <= 8
+
+
+def test_a_video_plays_everywhere_and_its_colours_are_those_of_the_pictures(tmp_path):
+    av = pytest.importorskip("av")
+    animation = Animation()
+    colours = [(0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.1, 0.2, 0.9)]
+    for step, colour in enumerate(colours):
+        animation(step, jnp.broadcast_to(jnp.array(colour), (31, 47, 3)))
+    animation.write(tmp_path / "film.mp4")
+    data = (tmp_path / "film.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # plays while it loads
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        codec = film.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt, codec.width, codec.height) == (
+            "h264", "yuv420p", 48, 32,
+        )  # fmt: skip
+        assert (codec.color_primaries, codec.color_trc, codec.colorspace) == (1, 1, 1)
+        assert codec.color_range == 1
+        decoded = [
+            frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
+            for frame in film.decode(video=0)
+        ]
+    assert len(decoded) == 2 + 1500 // 80
+    for frame, colour in zip(decoded, colours, strict=False):
+        assert np.abs(frame - 255 * np.array(colour)).max() <= 6
+    assert os.listdir(tmp_path) == ["film.mp4"]
+
+
+def test_a_video_without_pyav_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxstyle.image.animation.can_write_video", lambda: False)
+    with pytest.raises(
+        ValueError, match=r"film.mp4: .* needs PyAV; pip install 'jaxstyle\[video\]'"
+    ):
+        filmed().write(tmp_path / "film.mp4")
+    assert os.listdir(tmp_path) == []
+
+
+def test_odd_sides_are_made_even_by_their_last_row_and_column():
+    frame = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
+    even = video._even(frame)
+    assert even.shape == (4, 6, 3)
+    np.testing.assert_array_equal(even[:3, :5], frame)
+    np.testing.assert_array_equal(even[3, :5], frame[2])
+    np.testing.assert_array_equal(even[:3, 5], frame[:, 4])
+    np.testing.assert_array_equal(video._even(even), even)
 
 
 # ---- jaxstyle --animate ------------------------------------------------------------------------
@@ -109,6 +198,11 @@ def test_the_first_picture_is_the_start_and_there_are_about_fifty(cli):
     assert len(os.listdir("frames")) == 51
 
 
+def test_the_size_of_a_film(cli):
+    done(cli(STYLIZE, animate="frames", animate_size=20, steps=1))
+    assert pixels("frames/0001.png").shape == (13, 20, 3)
+
+
 def test_an_interrupt_keeps_the_film_so_far(cli, monkeypatch):
     descend = descent.descend_resolved
 
@@ -120,15 +214,19 @@ def test_an_interrupt_keeps_the_film_so_far(cli, monkeypatch):
 
     monkeypatch.setattr(descent, "descend_resolved", interrupted)
     # Small steps, so that every one gives a better picture.
-    assert cli(STYLIZE, animate="film.gif", solver="adam", learning_rate=0.002).status == 130
-    assert len(shown("film.gif")) == 3
+    assert cli(STYLIZE, animate="film", solver="adam", learning_rate=0.002).status == 130
+    assert len(os.listdir("film")) == 3
 
 
 def test_films_that_are_refused(cli):
     Path("full").mkdir()
     Path("full/notes").touch()
     for line, says in (
-        (f"{STYLIZE} --animate film.mp4", "film.mp4: an animation is a .gif, a .webp or a folder"),
+        (
+            f"{STYLIZE} --animate film.avi",
+            "film.avi: an animation is a .gif, a .webp, an .mp4 or a",
+        ),
+        (f"{STYLIZE} --animate-size 64", "--animate-size needs --animate beside it"),
         (f"{STYLIZE} --animate full", "full: is a folder with files in it; name a new"),
         (f"{STYLIZE} --animate absent/film.gif", "cannot write in absent"),
         (f"{STYLIZE} --animate absent/film/", "cannot write in absent"),

@@ -20,8 +20,8 @@ from jaxstyle import (
 )
 from jaxstyle.losses.targets import blend_styles, mix_styles
 from jaxstyle.networks import vgg
-from jaxstyle.optimization.batch import stylize_grid
 from jaxstyle.optimization.descent import optimize
+from jaxstyle.optimization.grid import stylize_grid
 from jaxstyle.optimization.transfer import stylize
 
 PARAMS = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))

@@ -16,7 +16,7 @@ from helpers.network_files import LAYERS, VGG16_LAYERS
 from safetensors.numpy import load_file, save_file
 
 from jaxstyle.errors import DownloadError, FileFormatError
-from jaxstyle.networks import catalogue, download, layouts, load
+from jaxstyle.networks import catalogue, download, layouts, load, recognition
 from jaxstyle.networks.load import (
     find_params,
     load_network,
@@ -168,6 +168,57 @@ def test_places_are_searched_in_order(params, places, monkeypatch, tmp_path):
     assert find_params("compact") is None
     monkeypatch.setenv("JAXSTYLE_PARAMS", "")
     assert find_params("vgg19").parent == places.shipped
+
+
+def test_a_network_is_found_under_any_name_by_what_it_holds(params, places, vgg16, monkeypatch):
+    oxford = {"network": "vgg19", "weights": "oxford"}
+    save_params(places.cache / "z.safetensors", params, oxford)
+    assert find_params("vgg19") == find_params("vgg19-normalized") == places.cache / "z.safetensors"
+    assert load_network("vgg19", download=False).path == places.cache / "z.safetensors"
+    network_files.write_keras(places.cache / "b.h5", params)
+    network_files.write_caffe(places.cache / "a.caffemodel", params)
+    assert find_params("vgg19") == places.cache / "a.caffemodel"  # the first by name
+    save_params(places.environment / "unit.safetensors", params, oxford | {"normalized": "true"})
+    assert find_params("vgg19") == places.cache / "a.caffemodel"
+    assert find_params("vgg19-normalized") == places.environment / "unit.safetensors"
+    network_files.write_keras(places.environment / "mine.h5", params)
+    assert find_params("vgg19") == places.environment / "mine.h5"
+    save_params(places.cache / "vgg19.safetensors", params)  # a known name counts first
+    assert find_params("vgg19") == places.cache / "vgg19.safetensors"
+    save_params(
+        places.cache / "other.safetensors", vgg16, {"network": "vgg16", "weights": "oxford"}
+    )
+    assert find_params("vgg16") == places.cache / "other.safetensors"
+    assert find_params("vgg16-torchvision") is find_params("vgg19-torchvision") is None
+    # A single file stands for VGG-19 alone.
+    monkeypatch.setenv("JAXSTYLE_PARAMS", str(places.environment / "mine.h5"))
+    assert find_params("vgg16") == places.cache / "other.safetensors"
+
+
+def test_what_its_header_does_not_prove_is_no_network(params, places):
+    save_params(places.cache / "a.safetensors", params, {"network": "mine", "weights": "unknown"})
+    # Torchvision's names are those of networks trained in Caffe too.
+    network_files.write("zip.pth", places.cache / "b.pth", params)
+    network_files.write_matconvnet(places.cache / "c.h5", params)
+    (places.cache / "d.safetensors").write_text("no network", encoding="utf-8")
+    (places.cache / "e.h5").mkdir()
+    (places.cache / "f.h5").symlink_to("nowhere.h5")
+    network_files.write_keras(places.cache / "g.txt", params)
+    wider = network_files.random_params(seed=1)
+    wider["conv5_4"] = {"kernel": np.zeros((3, 3, 18, 7)), "bias": np.zeros(7)}
+    save_params(places.cache / "h.safetensors", wider, {"network": "vgg19", "weights": "oxford"})
+    assert find_params("vgg19") is None
+    assert recognition.recognise(places.cache / "h.safetensors") is None
+
+
+def test_no_value_is_read_to_recognise_a_network(params, places, monkeypatch):
+    save_params(places.cache / "a.safetensors", params, {"network": "vgg19", "weights": "oxford"})
+    size = (places.cache / "a.safetensors").stat().st_size
+    network_files.write_keras(places.cache / "b.h5", params)
+    monkeypatch.setattr(np, "asarray", None)
+    assert recognition.recognise(places.cache / "a.safetensors") == ("vgg19", "oxford", False)
+    assert recognition.recognise(places.cache / "b.h5") == ("vgg19", "oxford", False)
+    assert size > 10**4
 
 
 def test_environment_that_points_nowhere_is_an_error(monkeypatch, tmp_path):

@@ -14,7 +14,9 @@ import pytest
 import jaxstyle
 from jaxstyle import LossSpec, LossWeights, solvers
 from jaxstyle.optimization import batch, step
-from jaxstyle.optimization.batch import Lane, descend_lanes, split, stylize_grid
+from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes, split
+from jaxstyle.optimization.grid import stylize_grid
+from jaxstyle.solvers import Info
 
 SPEC = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
 WEIGHTS = [LossWeights(style=10.0), LossWeights(style={"relu1_1": 1.0, "relu2_1": 30.0})]
@@ -52,7 +54,7 @@ def alone(params, content, style, weights=WEIGHTS[0], **options):
 @pytest.mark.slow
 def test_a_grid_of_width_one_is_the_single_runs_bit_for_bit(params, contents, styles, grid):
     keys = jax.random.split(jax.random.key(5), 2)
-    made = grid(WEIGHTS, init="noise", keys=keys, width=1)
+    made = grid(WEIGHTS, init="noise", key=keys, width=1)
     assert made.image.shape == (2, 3, 2, 16, 20, 3)
     assert made.info.loss.shape == (2, 3, 2, STEPS + 1)
     for c, s, k in itertools.product(range(2), range(3), range(2)):
@@ -111,7 +113,7 @@ def test_a_lane_that_is_not_finite_freezes_and_says_so(params, contents, styles,
 
 @pytest.mark.slow
 def test_learning_rates_and_noise_are_settings_too(params, contents, styles, grid):
-    made = grid(solver=solvers.adam(), learning_rates=[0.01, 0.1], noise=[0.0, 0.2], width=2)
+    made = grid(solver=solvers.adam(), learning_rate=[0.01, 0.1], noise=[0.0, 0.2], width=2)
     for k, (rate, noise) in enumerate([(0.01, 0.0), (0.1, 0.2)]):
         solver = solvers.adam(rate)
         one = alone(params, contents[1], styles[2], LossWeights(), solver=solver, noise=noise)
@@ -143,6 +145,54 @@ def test_inside_jit_all_lanes_run_at_once(monkeypatch, params, contents, styles,
     assert widths == [12]
 
 
+def fake_descent(monkeypatch):
+    """Lanes that end where they start, so that nothing is compiled."""
+
+    def descend(params, lanes, *, num_steps, **_):
+        image = jnp.stack([lane.image for lane in lanes])
+        zeros = jnp.zeros((num_steps + 1, len(lanes)))
+        info = Info(zeros, {}, zeros.astype(int), zeros == 0)
+        yield BatchProgress(num_steps, image, info, None)
+
+    monkeypatch.setattr(batch, "descend_lanes", descend)
+
+
+def test_every_picture_has_what_belongs_to_it_by_name(monkeypatch, params, contents, styles):
+    fake_descent(monkeypatch)
+    keys = jax.random.split(jax.random.key(0), 2)
+    named = dict(zip(("lake", "hill"), contents, strict=True))
+    made = stylize_grid(
+        params, named, styles[:2], WEIGHTS, spec=SPEC, key=keys, learning_rate=0.1, num_steps=1
+    )
+    assert (made.contents, made.styles) == (("lake", "hill"), ("0", "1"))
+    cells = list(made.cells())
+    names = [(cell.content, cell.style) for cell in cells]
+    assert names == [(c, s) for c in ("lake", "hill") for s in "01" for _ in range(2)]
+    for i, cell in enumerate(cells):
+        np.testing.assert_array_equal(cell.image, named[cell.content])
+        assert cell.info.loss.shape == (2,)
+        assert set(cell.settings) == {"weights", "key", "learning_rate"}
+        assert cell.settings["weights"] is WEIGHTS[i % 2]
+        assert (cell.settings["key"] == keys[i % 2]).all()
+        assert cell.settings["learning_rate"] == pytest.approx(0.1)
+    shown = "Grid(contents lake, hill; styles 0, 1; 2 settings; image [2, 2, 2, 16, 20, 3])"
+    assert repr(made) == shown
+    assert repr(cells[0]).startswith("Cell(lake in 0, weights LossWeights(style=10.0), key ")
+    leaves, tree = jax.tree.flatten(made)  # as it comes out of jit
+    assert repr(jax.tree.unflatten(tree, leaves)) == shown
+
+
+def test_settings_form_a_product(monkeypatch, params, contents, styles):
+    fake_descent(monkeypatch)
+    made = stylize_grid(
+        params, contents[:1], styles[:1], WEIGHTS, spec=SPEC, noise=[0.0, 0.1, 0.2],
+        combine="grid", num_steps=1,
+    )  # fmt: skip
+    found = [(each["weights"], float(each["noise"])) for each in made.settings]
+    assert found == [(w, pytest.approx(n)) for w in WEIGHTS for n in (0.0, 0.1, 0.2)]
+    assert made.image.shape == (1, 1, 6, 16, 20, 3)
+
+
 @pytest.fixture(scope="module")
 def compilations():
     """The names of the programs that XLA compiles."""
@@ -166,12 +216,12 @@ def test_64_lanes_compile_once_and_cost_64_evaluations_a_step(
     run = functools.partial(run, init="noise", num_steps=3)
     jax.clear_caches()
     del compilations[:]
-    made = run(weights, keys=keys)
+    made = run(weights, key=keys)
     np.testing.assert_array_equal(made.info.evaluations[0, 0], np.tile([1, 2, 3, 4], (64, 1)))
     steps = [name for name in compilations if "advance" in name or "_start" in name]
     assert len(steps) == 1, compilations  # the start is evaluated by it too
     del compilations[:]
-    run([LossWeights(style=3.0 * k) for k in range(64)], keys=keys[::-1])
+    run([LossWeights(style=3.0 * k) for k in range(64)], key=keys[::-1])
     assert not [name for name in compilations if "advance" in name or "_start" in name]
 
 
@@ -202,10 +252,12 @@ def test_split(count, most, devices, width, last):
         ({"contents": []}, "at least one content image"),
         ({"contents": [jnp.ones((16, 16, 3)), jnp.ones((16, 20, 3))]}, "one size, got"),
         ({"styles": [jnp.ones((16, 16))]}, "style should have shape"),
-        ({"weights": WEIGHTS, "keys": jax.random.split(jax.random.key(0), 3)}, "2 weights"),
+        ({"weights": WEIGHTS, "key": jax.random.split(jax.random.key(0), 3)}, "2 weights"),
+        ({"weights": WEIGHTS, "noise": [0.0, 0.1, 0.2]}, 'combine="grid" makes their product'),
+        ({"combine": "product"}, "unknown combine 'product'; valid: zip, grid"),
         ({"weights": []}, "0 weights"),
         ({"noise": jnp.ones((2, 2))}, r"noise should be a scalar or \[K\]"),
-        ({"learning_rates": 0.1}, "no learning rate"),
+        ({"learning_rate": 0.1}, "no learning rate"),
         ({"width": 0}, "width of a batch should be at least 1"),
         ({"num_steps": 0}, "num_steps should be at least 1"),
     ],
@@ -226,7 +278,8 @@ DEVICES = """
 import dataclasses, sys, jax, numpy as np, jaxstyle
 from jaxstyle import LossSpec
 from jaxstyle._common import sharding
-from jaxstyle.optimization.batch import Lane, stylize_grid
+from jaxstyle.optimization.batch import Lane
+from jaxstyle.optimization.grid import stylize_grid
 from jaxstyle.losses.features import settle
 assert jax.device_count() == 8
 params = jaxstyle.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 6)))

@@ -62,6 +62,40 @@ def test_text_becomes_a_value_and_text_again(kind, text, value, written):
     assert kind.parse(kind.text(value)) == value
 
 
+@pytest.mark.parametrize(
+    ("texts", "shares"),
+    [
+        (["a.jpg=0.3"], {None: 0.7, "a.jpg": 0.3}),
+        (["a.jpg=0.3", "b.jpg=0.2"], {None: 0.5, "a.jpg": 0.3, "b.jpg": 0.2}),
+        (["a.jpg"], {None: 0.5, "a.jpg": 0.5}),
+        (["a.jpg", "b.jpg", "c.jpg"], dict.fromkeys((None, "a.jpg", "b.jpg", "c.jpg"), 0.25)),
+        (["a.jpg=0.5", "b.jpg"], {None: 0.25, "a.jpg": 0.5, "b.jpg": 0.25}),
+        # A name needs no quotes, whatever is in it.
+        (["a;b.jpg=0.5"], {None: 0.5, "a;b.jpg": 0.5}),
+        (["a;b.jpg"], {None: 0.5, "a;b.jpg": 0.5}),
+        (['12" wide, 3=4.jpg=0.5'], {None: 0.5, '12" wide, 3=4.jpg': 0.5}),
+        ([" a .jpg=0.25", "a;b=0.25"], {None: 0.5, " a .jpg": 0.25, "a;b": 0.25}),
+        # The form of one text.
+        (["a.jpg=0.3; b.jpg=0.2"], {None: 0.5, "a.jpg": 0.3, "b.jpg": 0.2}),
+        (["a.jpg=0.5;b.jpg"], {None: 0.25, "a.jpg": 0.5, "b.jpg": 0.25}),
+        (['"a;b.jpg"=0.5'], {None: 0.5, "a;b.jpg": 0.5}),
+        (['"a=0.1;b"=0.5'], {None: 0.5, "a=0.1;b": 0.5}),
+    ],
+)
+def test_paintings_are_mixed_by_names_that_need_no_quotes(texts, shares):
+    mix = file_options.Mix()
+    value = mix.parse_all(texts)
+    assert dict(value) == pytest.approx(shares)
+    assert mix.parse(mix.text(value)) == value
+    assert mix.parse_all(mix.texts(value)) == value
+
+
+def test_shares_of_a_table():
+    assert file_options.Mix().check({"a;b.jpg": 0.25, "c=d": 0}) == (
+        Share(None, 0.75), Share("a;b.jpg", 0.25), Share("c=d", 0.0),
+    )  # fmt: skip
+
+
 def test_every_name_of_a_file_survives_being_stored():
     mix, regions = file_options.Mix(), file_options.Regions()
     for length in (1, 2, 3, 4):
@@ -101,7 +135,17 @@ def test_values_of_toml(kind, given, value):
         (kinds.FileName(), "a\0b", "should hold no NUL"),
         (file_options.Mix(), "", "should not be empty"),
         (file_options.Mix(), '""=0.5', "should be like wave.jpg=0.5"),
-        (file_options.Mix(), '12".jpg=0.5', "a double quote without its partner"),
+        (
+            file_options.Mix(),
+            "wave.jpg=much",
+            "should be like wave.jpg=0.5, .* got 'wave.jpg=much'",
+        ),
+        (file_options.Mix(), "a=0.5;", "should be like wave.jpg=0.5"),
+        (file_options.Mix(), "a=0.5;b=2", "should be like wave.jpg=0.5"),
+        (file_options.Mix(), "a=0.6;b=0.6", "should have shares that sum to at most 1, got 1.2"),
+        (file_options.Mix(), "a=1;b", "leaves no share for 'b'; give smaller shares"),
+        (file_options.Mix(), {"a.jpg": 2}, "should be a number from 0 to 1, got 2"),
+        (file_options.Mix(), {"a.jpg": 0.6, "b.jpg": 0.6}, "sum to at most 1, got 1.2"),
         (file_options.Regions(), '"";rest', "should begin each region with its mask's file"),
         (kinds.Choice(("a", "b")), "c" * 10**6, r"should be one of a, b, got 'c+\.\.\.c+'$"),
         (WHOLE, functools.reduce(lambda inside, _: [inside], range(10**4)), r"got \[\[\["),

@@ -1,12 +1,21 @@
 """The settings inside pictures: read beside typed options, trusted with no file and download."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from jaxstyle import save_image
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.networks.load import Network
-from jaxstyle.pipeline.metadata import add_options_of, settings_of
+from jaxstyle.pipeline.metadata import (
+    add_options_of,
+    names_alone,
+    published,
+    read_options,
+    read_settings,
+    settings_of,
+)
 from jaxstyle.pipeline.options import check_options
 from jaxstyle.pipeline.recipe import make_recipe
 
@@ -95,6 +104,65 @@ def test_names_that_are_no_files_are_taken(picture):
     assert beside(picture(init="noise", network="vgg16")) == {"init": "noise", "network": "vgg16"}
 
 
+def test_a_picture_names_no_folder_of_its_authors_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    home = "/home/ann"
+    given = {
+        "network": f"{home}/nets/mine.h5",
+        "init": f"{tmp_path}/made/first.png",
+        "mix": f"{home}/a.jpg=0.3;made/deep/b.jpg=0.2",
+    }
+    recipe = make_recipe("stylize", check_options("stylize", given))
+    reason = f"put its file into {home}/.cache"
+    network = Network({}, "mine", tmp_path, {"weights": "oxford", "fallback_reason": reason})
+    pictures = Path(home, "lake.jpg"), Path("made/night.jpg")
+    kept = settings_of(recipe, *pictures, network, Path("made"))
+    assert home not in str(kept)
+    assert str(tmp_path) not in str(kept)
+    assert (kept["content"], kept["style"]) == ("lake.jpg", "night.jpg")
+    options = {name: kept["options"][name] for name in given}
+    mix = "a.jpg=0.3;deep/b.jpg=0.2"
+    assert options == {"network": "mine.h5", "init": "first.png", "mix": mix}
+    assert kept["network"] == {"name": "mine", "weights": "oxford"}
+    assert settings_of(recipe, *pictures, network)["content"] == f"{home}/lake.jpg"
+
+
+def test_regions_of_a_networks_styles_keep_the_names_of_styles():
+    regions = "/home/ann/sky.png,style=waves;rest,style=/home/ann/night.jpg"
+    options = check_options("apply", {"regions": regions})
+    assert names_alone("apply", options)["regions"] == "sky.png,style=waves;rest,style=night.jpg"
+
+
+def test_a_name_is_relative_to_the_pictures_folder_or_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, folder, expected in (
+        ("a.jpg", "", "a.jpg"),
+        ("photos/a.jpg", "", "photos/a.jpg"),
+        ("photos/a.jpg", "made", "a.jpg"),
+        ("made/../made/x/a.jpg", "made", "x/a.jpg"),
+        ("made2/a.jpg", "made", "a.jpg"),
+        ("../a.jpg", "", "a.jpg"),
+    ):
+        assert published(name, Path(folder)) == expected
+
+
+def test_a_file_to_type_is_looked_for_beside_the_picture(picture, tmp_path):
+    path = picture(keep="mask.png")
+    (tmp_path / "mask.png").touch()
+    with pytest.raises(OptionError, match=f"type keep {tmp_path}/mask.png"):
+        beside(path)
+
+
+def test_pictures_of_older_releases_are_read(tmp_path):
+    """They name files as they were typed, and may not tell what was given."""
+    path = str(tmp_path / "out.png")
+    options = {"seed": "3", "network": "/home/ann/net.h5"}
+    old = {"command": "stylize", "options": options, "content": "/home/ann/lake.jpg"}
+    save_image(path, np.zeros((2, 2, 3)), settings=old)
+    assert read_options(path, "stylize") == {"seed": 3, "network": "/home/ann/net.h5"}
+    assert read_settings(path) == old | {"given": ["seed", "network"]}
+
+
 def test_settings_of_another_command_are_refused(tmp_path):
     path = str(tmp_path / "out.png")
     for given, says in ((["steps"], "do not name"), ("seed", "do not name"), ([3], "do not name")):
@@ -102,5 +170,6 @@ def test_settings_of_another_command_are_refused(tmp_path):
         save_image(path, np.zeros((2, 2, 3)), settings=settings)
         with pytest.raises(FileFormatError, match=says):
             add_options_of(path, "texture", {})
+    save_image(path, np.zeros((2, 2, 3)), settings=settings | {"given": []})
     with pytest.raises(UsageError, match="was made by jaxstyle texture"):
         add_options_of(path, "stylize", {})

@@ -45,7 +45,8 @@ def test_a_sweep_is_made_once_and_then_only_what_is_missing(describe, folder):
     for entry in entries.values():
         assert entry["status"] == "done"
         assert entry["evaluations"] == 4
-        assert read_settings(folder / "out" / entry["file"])["options"] == entry["options"]
+        kept = read_settings(folder / "out" / entry["file"])["options"]
+        assert kept == entry["options"] | {"network": "net.safetensors"}  # without its folder
     assert run_sweep(description, "out", quiet=True) == (8, 0, 0, 0)
     assert files_of(folder / "out") == first
     victim = next(iter(entries))
@@ -294,6 +295,17 @@ def test_an_interrupted_sweep_says_so_and_keeps_its_report(describe, folder, mon
     with pytest.raises(KeyboardInterrupt, match="2 of 4 jobs of out have ended; the same command"):
         run_sweep(description, "out", quiet=True, width=1)
     assert len(table_of("out/summary.csv")) == 2
+
+
+def test_another_sweep_into_the_same_folder_adds_to_what_people_look_at(describe, folder):
+    run_sweep(describe(options={"seed": [0, 1], "init": "noise"}), "out", quiet=True)
+    with Image.open("out/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 2 * 200
+    more = describe(options={"seed": [1, 2, 3], "init": "noise"})
+    assert run_sweep(more, "out", quiet=True) == (3, 0, 0, 2)
+    assert [row["seed"] for row in table_of("out/summary.csv")] == ["0", "1", "2", "3"]
+    with Image.open("out/contact_sheet.png") as sheet:
+        assert sheet.size[0] == 8 + 4 * 200
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ NESTED = functools.reduce(lambda inside, _: {"a": inside}, range(10**5), 1)
         ({"seed": -1}, "seed should be"),
         (
             {"options": {"style-wait": 1}},
-            "unknown option 'style-wait'; valid: color, content-layers",
+            "unknown option 'style-wait'; did you mean style-weight?",
         ),
         ({"options": {"steps": [10, 0]}}, "steps: should be a whole number"),
         ({"options": {"steps": []}}, "steps has no values"),

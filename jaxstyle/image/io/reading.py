@@ -159,7 +159,7 @@ def load_image(
 
     Args:
       path: the file.
-      size: the length of the longer side in pixels; see `load_picture`.
+      size: the length of the longer side in pixels; see `jaxstyle.image.io.load_picture`.
       shape: instead of `size`, the exact `(H, W)`.
       max_pixels: the most pixels that the file, or the resized picture, may have.
 
@@ -167,7 +167,7 @@ def load_image(
       `[H, W, 3]` float32 RGB in [0, 1].
 
     Raises:
-      OSError, FileFormatError, ValueError: as `load_picture` does.
+      OSError, FileFormatError, ValueError: as `jaxstyle.image.io.load_picture` does.
     """
     return jnp.asarray(load_picture(path, size=size, shape=shape, max_pixels=max_pixels).image)
 

@@ -44,7 +44,8 @@ def save_image(
       path: the file: .png, .jpg, .jpeg, .webp, .tif or .tiff.
       image: `[H, W, 3]` float RGB. It is clipped to [0, 1] and rounded; halves go to even.
       alpha: `[H, W]` float opacity in [0, 1].
-      settings: what made the picture, kept inside the file as JSON for `read_settings`.
+      settings: what made the picture, kept inside the file as JSON for
+        `jaxstyle.image.io.read_settings`.
       quality: 1 to 100, for JPEG and WebP; at 100 WebP is lossless.
       bit_depth: bits per channel: 8, or 16 for PNG and TIFF.
 
@@ -52,7 +53,8 @@ def save_image(
       ValueError: for an unknown extension, a wrong shape, NaN, a quality out of range, or more
         bits, pixels or settings than the format holds.
       TypeError: if the arrays are not floating point or the settings do not fit into JSON.
-      OSError: if the file cannot be written; see `check_output_path`.
+      OSError: if the file cannot be written; see
+        `jaxstyle.image.io.check_output_path`.
 
     Example:
       >>> import tempfile
