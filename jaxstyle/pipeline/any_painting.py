@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 
 from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.architecture import Architecture
-from jaxstyle.feedforward.files import FastNetwork, load_network
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.prediction import measure_condition, predict_styles
-from jaxstyle.image.io import load_image, scaled
-from jaxstyle.image.pixels import resize
-from jaxstyle.networks.catalogue import EASEL, find_fast_network
+from jaxstyle.image.io import load_image
 from jaxstyle.networks.load import Network
 from jaxstyle.pipeline.file_options import RegionOption
 from jaxstyle.pipeline.first import Painted, Rows, rows_of_paintings
-from jaxstyle.pipeline.one_pass import paint_into, plan_pass, round_up
+from jaxstyle.pipeline.one_pass import paint_into, plan_pass
 from jaxstyle.pipeline.polish import large_enough, polisher
 
 SIDE = 256
@@ -75,30 +72,6 @@ class AnyPainting:
         return paint_into(program, params, photograph, like.weights, self.architecture)
 
 
-def paint_like(photograph: Array, paintings: Sequence[Array], shares: Sequence[float]) -> Array:
-    """Returns what `easel` makes of a photograph in one pass.
-
-    Args:
-      photograph: `[H, W, 3]` in [0, 1].
-      paintings: each `[H, W, 3]` in [0, 1].
-      shares: how much each of them counts.
-
-    Returns:
-      `[H, W, 3]`, clipped.
-    """
-    network = _easel()
-    seen = [
-        large_enough(resize(each, scaled((each.shape[0], each.shape[1]), SIDE)))
-        for each in paintings
-    ]
-    conditions = jnp.stack([_measure(polisher().network.params, each) for each in seen])
-    colors = jax.tree.map(lambda *rows: jnp.stack(rows), *map(measure_colors, seen))
-    pixels, height, width = np.asarray(photograph), *photograph.shape[:2]
-    weights = np.asarray(shares, np.float32)
-    known = _predict(network.params, conditions, colors)
-    return paint_into(round_up((height, width)), known, pixels, weights, network.architecture)
-
-
 def tell(params: Mapping[str, Any], paintings: Sequence[Path], side: int) -> dict[str, Any]:
     """Returns parameters of a network whose styles are some paintings.
 
@@ -144,8 +117,3 @@ def _seen(path: Path, side: int, changed: int) -> tuple[Array, dict[str, Array]]
 
 
 _measure = jax.jit(measure_condition)
-
-
-@functools.lru_cache(maxsize=1)
-def _easel() -> FastNetwork:
-    return load_network(find_fast_network(EASEL))

@@ -153,12 +153,26 @@ class Colors:
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
     ) -> Array:
         """Returns the picture, clipped."""
-        parts = [
-            share * _in_colors_of(like.load(path, like.side), photograph)
-            for path, share in zip(like.paths, like.weights, strict=True)
-        ]
-        first: Array = sum(parts[1:], start=parts[0])
-        return first
+        paintings = [like.load(path, like.side) for path in like.paths]
+        return in_colors_of(paintings, like.weights.tolist(), photograph)
+
+
+def in_colors_of(
+    paintings: Sequence[Array], shares: Sequence[float], photograph: ArrayLike
+) -> Array:
+    """Returns a photograph `[H, W, 3]` in the colours of paintings, clipped.
+
+    Args:
+      paintings: each `[H, W, 3]`.
+      shares: how much the colours of each of them count.
+      photograph: `[H, W, 3]`.
+    """
+    parts = [
+        share * _in_colors_of(painting, photograph)
+        for painting, share in zip(paintings, shares, strict=True)
+    ]
+    colored: Array = sum(parts[1:], start=parts[0])
+    return colored
 
 
 @jax.jit

@@ -16,7 +16,7 @@ from jaxstyle.feedforward.architecture import ARCHITECTURES
 from jaxstyle.losses.guidance import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
-from jaxstyle.networks.catalogue import EASEL, FAST_FILES, FILES, PAINTBOX, SOURCES
+from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX, SOURCES
 from jaxstyle.networks.convolution import Convolution, Padding
 from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
@@ -221,7 +221,7 @@ def _rows() -> tuple[Option, ...]:
             f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
         Option("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "
                f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method", apply,
-               "NAME", f"{PAINTBOX}, {EASEL} with a painting"),
+               "NAME", PAINTBOX),
         Option("method", Choice(get_args(Way)), "paint with a network; quick: in the painting's "
                "colours, and polished; or by features and a decoder", "method", apply, "HOW",
                "quick with a painting"),

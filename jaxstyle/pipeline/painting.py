@@ -29,7 +29,7 @@ from jaxstyle.pipeline.first import First, Painted, Way, paintings_of
 from jaxstyle.pipeline.firsts import file_of, find_network, make_first
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
-from jaxstyle.pipeline.polish import measure_painting, plan_polish, polish
+from jaxstyle.pipeline.polish import measure_mixture, mix_statistics, plan_polish, polish
 from jaxstyle.solvers import Info
 
 if TYPE_CHECKING:
@@ -228,19 +228,11 @@ class Painting:
     def _style(self, studio: "Studio", job: "Job", shape: Sequence[int]) -> dict[str, Any]:
         """Returns the statistics that the picture is polished after."""
         weighed = paintings_of(job.recipe.options)
-        if weighed:
-            side = job.style_size or max(shape[:2])
-            read = [studio.sources.load(path, side).image for path, _ in weighed]
-            rows = [measure_painting(jnp.asarray(image)) for image in read]
-            weights = np.array([share for _, share in weighed], np.float32)
-            known: Mapping[str, Any] = jax.tree.map(lambda *each: jnp.stack(each), *rows)
-        else:
-            known = _statistics_of(studio.suited(job)[1].path)
-            weights = np.asarray(self.weights[0], np.float32)
-        return {
-            layer: jnp.tensordot(weights, each, 1, precision="highest")
-            for layer, each in known.items()
-        }
+        if not weighed:
+            return mix_statistics(_statistics_of(studio.suited(job)[1].path), self.weights[0])
+        side = job.style_size or max(shape[:2])
+        read = [jnp.asarray(studio.sources.load(path, side).image) for path, _ in weighed]
+        return measure_mixture(read, [share for _, share in weighed])
 
     def _side(self, job: "Job", shape: tuple[int, int]) -> int:
         """Returns the longer side that paintings are seen at for the first picture."""

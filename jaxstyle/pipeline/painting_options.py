@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxstyle.errors import OptionError
-from jaxstyle.networks.catalogue import EASEL, PAINTBOX
+from jaxstyle.networks.catalogue import PAINTBOX
 from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.painting import Painting
 
@@ -40,7 +40,7 @@ def make_painting(
     if way == "network":
         known = painting is None or bool({"style", "blend"} & set(of_styles))
         _check_network(given, known)
-        defaults: dict[str, Any] = {"fast-network": PAINTBOX if known else EASEL, "polish": 0}
+        defaults: dict[str, Any] = {"fast-network": PAINTBOX, "polish": 0}
     elif way == "quick":
         defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     else:
@@ -67,6 +67,11 @@ def _check_network(given: Mapping[str, Any], known: bool) -> None:
         raise OptionError(
             "{} tells a network's picture what to be polished after; give {} N too, or {} quick",
             "painting", "polish", "method",
+        )  # fmt: skip
+    if not known and "fast-network" not in given:
+        raise OptionError(
+            "{} needs {} FILE for that, a network that paints like any painting; or leave {} and "
+            "{} out", "painting", "fast-network", "method", "regions",
         )  # fmt: skip
     for name in _OF_FEATURES:
         if name in given:

@@ -5,7 +5,7 @@ sides that are multiples of 32, so that a few programs serve all sizes.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +74,30 @@ def measure_painting(painting: Array) -> dict[str, Any]:
     judge, painting = polisher(), large_enough(painting)
     found: dict[str, Any] = measure_style(judge.network.params, painting, spec=judge.spec)
     return found
+
+
+def measure_paintings(images: Sequence[Array]) -> dict[str, Any]:
+    """Returns the statistics of paintings after which pictures are polished, `[N, C, C]` each."""
+    measured = [measure_painting(image) for image in images]
+    return {layer: np.stack([each[layer] for each in measured]) for layer in measured[0]}
+
+
+def measure_mixture(paintings: Sequence[Array], shares: Sequence[float]) -> dict[str, Any]:
+    """Returns the statistics of a mixture of paintings.
+
+    Args:
+      paintings: each `[H, W, 3]`.
+      shares: how much each of them counts.
+    """
+    return mix_statistics(measure_paintings(paintings), shares)
+
+
+def mix_statistics(known: Mapping[str, Any], shares: Sequence[float]) -> dict[str, Any]:
+    """Returns weighted sums of the statistics `{layer: [N, C, C]}` of N paintings."""
+    weights = np.asarray(shares, np.float32)
+    return {
+        layer: jnp.tensordot(weights, each, 1, precision="highest") for layer, each in known.items()
+    }
 
 
 def large_enough(painting: Array) -> Array:

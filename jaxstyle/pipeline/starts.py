@@ -1,13 +1,15 @@
 """What the picture of a job starts from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from jax import Array
 
 from jaxstyle.optimization.transfer import Init
-from jaxstyle.pipeline.any_painting import paint_like
 from jaxstyle.pipeline.file_options import Share
+from jaxstyle.pipeline.firsts import in_colors_of
+from jaxstyle.pipeline.polish import measure_mixture, polish
 from jaxstyle.pipeline.sources import seen_style
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from jaxstyle.pipeline.studio import Studio
 
 FAST = "fast"
-"""The start that a network paints in one pass."""
+"""The start that some steps with the compact network have made."""
+
+_STEPS = 10  # those of `apply --method quick`
 
 
 def start_of(
@@ -47,4 +51,24 @@ def start_of(
         style if each.style is None else studio.sources.see(seen_style(Path(each.style), job))
         for each in shares
     ]
-    return paint_like(content, cast(list[Array], paintings), [each.weight for each in shares])
+    return begin_fast(content, cast(list[Array], paintings), [each.weight for each in shares])
+
+
+def begin_fast(
+    photograph: Array, paintings: Sequence[Array], shares: Sequence[float] = (1.0,)
+) -> Array:
+    """Returns what ten steps with the compact network make of a photograph in paintings' colours.
+
+    It is the picture of `jaxstyle apply --painting`, before it is saved.
+
+    Args:
+      photograph: `[H, W, 3]` in [0, 1].
+      paintings: each `[H', W', 3]` in [0, 1].
+      shares: how much each of them counts.
+
+    Returns:
+      `[H, W, 3]` in [0, 1].
+    """
+    start = in_colors_of(paintings, shares, photograph)
+    *_, (image, _) = polish(start, photograph, measure_mixture(paintings, shares), _STEPS)
+    return image

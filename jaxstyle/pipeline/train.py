@@ -33,7 +33,8 @@ from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.optimise_options import make_spec, make_weights
-from jaxstyle.pipeline.trained import describe_network, measure_paintings
+from jaxstyle.pipeline.polish import measure_paintings
+from jaxstyle.pipeline.trained import describe_network
 
 _log = logging.getLogger("jaxstyle")
 

@@ -15,7 +15,6 @@ from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style
 from jaxstyle.feedforward.network import paint
 from jaxstyle.image.io import load_image, save_image
-from jaxstyle.pipeline.polish import measure_painting
 
 _THUMBNAIL = (72, 96)
 
@@ -46,12 +45,6 @@ def describe_network(
     return FastNetwork(
         host, form, styles, thumbnails, {**metadata, "versions": versions}, statistics
     )
-
-
-def measure_paintings(images: Sequence[Array]) -> dict[str, Any]:
-    """Returns the statistics of paintings after which pictures are polished, `[N, C, C]` each."""
-    measured = [measure_painting(image) for image in images]
-    return {layer: np.stack([each[layer] for each in measured]) for layer in measured[0]}
 
 
 def paint_sheet(

@@ -22,8 +22,7 @@ from jax import Array
 import jaxstyle
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
-from jaxstyle.pipeline.any_painting import paint_like
-from jaxstyle.pipeline.starts import FAST
+from jaxstyle.pipeline.starts import FAST, begin_fast
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case
 
@@ -49,7 +48,7 @@ def run(network: Any, content: Array, style: Array, init: str, steps: int) -> Co
     """Runs the recipe that suits a network from a start."""
     preset = get_preset("compact" if network.metadata["network"] == "compact" else "default")
     options: Any = preset.options(network.params, content.shape[:2])
-    begun = paint_like(content, [style], [1.0]) if init == FAST else init
+    begun = begin_fast(content, [style]) if init == FAST else init
     options |= {"init": begun, "num_steps": steps}
     info = jax.device_get(jaxstyle.stylize(network.params, content, style, **options).info)
     terms = sum(values for name, values in info.terms.items() if name.startswith("content/"))

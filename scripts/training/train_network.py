@@ -34,8 +34,9 @@ from jaxstyle.feedforward.training import Teacher
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
+from jaxstyle.pipeline.polish import measure_paintings
 from jaxstyle.pipeline.train import teacher_for
-from jaxstyle.pipeline.trained import describe_network, measure_paintings, paint_sheet
+from jaxstyle.pipeline.trained import describe_network, paint_sheet
 from scripts.command_line import add_data_option, make_parser
 from scripts.training.recording import add_recorded_options, run_command, run_recorded
 
