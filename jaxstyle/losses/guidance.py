@@ -22,6 +22,7 @@ from jaxstyle._common.checks import check_choice, check_key, check_picture
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.losses.spec import LossSpec, check_spec
 from jaxstyle.losses.targets import (
+    Kept,
     Mixture,
     Targets,
     content_targets,
@@ -61,24 +62,27 @@ def guided_targets(
     spec: LossSpec = LossSpec(),
     *,
     mode: GuideMode = "simple",
+    keep: Array | None = None,
     key: Array | None = None,
 ) -> Targets:
     """Computes targets for `jaxstyle.optimize` in which regions of a picture take different styles.
 
     Args:
       params: the network's parameters.
-      content: `[H, W, 3]` in [0, 1]; None if `spec` has no content layers.
+      content: `[H, W, 3]` in [0, 1]; None if `spec` has no content layers and nothing is kept.
       regions: at least one; they may overlap, and need not cover the picture.
       spec: what is compared.
       mode: how masks reach the layers; see `propagate`.
+      keep: `[H, W]` from 0 where the picture is free to 1 where the content image stays untouched.
+        Styles are compared with what is free alone.
       key: for the statistic "sliced"; see `jaxstyle.compute_targets`.
 
     Returns:
       The `Targets`.
 
     Raises:
-      ValueError: if there is no region, if a mask does not fit its image, or if nothing of a region
-        is left at a layer.
+      ValueError: if there is no region, if a mask does not fit its image, if everything is kept, or
+        if nothing of a region is left at a layer.
 
     Example:
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4), ("conv2_1", 4)))
@@ -97,6 +101,7 @@ def guided_targets(
     if not regions:
         raise ValueError("regions is empty; name at least one")
     shape = regions[0].mask.shape if content is None else content.shape[:2]
+    kept = None if keep is None else _check_kept(keep, content, shape)
     styles = []
     for i, region in enumerate(regions):
         name = region.name or str(i)
@@ -114,10 +119,25 @@ def guided_targets(
         params,
         spec,
         weights=[region.weight for region in regions],
+        room=None if kept is None else 1 - kept.mask,
         mode=mode,
         names=[region.name or str(i) for i, region in enumerate(regions)],
     )
-    return content_targets(params, content, spec)._replace(style=style, mixture=mixture)
+    return content_targets(params, content, spec)._replace(style=style, mixture=mixture, kept=kept)
+
+
+def _check_kept(keep: Array, content: Array | None, shape: Sequence[int]) -> Kept:
+    """Returns what is left untouched of a content image.
+
+    Raises:
+      ValueError: if there is no content image, or nothing would be left to paint.
+    """
+    if content is None:
+        raise ValueError("keep needs a content image, which is what stays; content is None")
+    _check_mask(keep, shape, "keep")
+    if not isinstance(keep, jax.core.Tracer) and float(jnp.min(keep)) >= 1:
+        raise ValueError("keep is 1 everywhere, so nothing is left to paint; make it 0 somewhere")
+    return Kept(to_device(keep), content)
 
 
 def mix_regions(
@@ -127,6 +147,7 @@ def mix_regions(
     spec: LossSpec,
     *,
     weights: Sequence[ArrayLike],
+    room: Array | None = None,
     mode: GuideMode = "simple",
     names: Sequence[str],
 ) -> tuple[dict[str, Any], Mixture]:
@@ -138,6 +159,9 @@ def mix_regions(
       params: the network's parameters.
       spec: which layers are compared.
       weights: for each region, how much it counts relative to its size.
+      room: `[H, W]` in [0, 1], how much of each pixel a style may change; None for all of it.
+        Statistics see the rest as little as what is outside their region. A region that has no room
+        at all counts for nothing.
       mode: see `propagate`.
       names: for each region, its name in messages.
 
@@ -147,11 +171,16 @@ def mix_regions(
     Raises:
       ValueError: if nothing of a region is left at a layer.
     """
-    masses = [
-        region_masses(mask, params, spec, mode=mode, name=name)
-        for mask, name in zip(masks, names, strict=True)
+    free = list(masks) if room is None else [mask * room for mask in masks]
+    # What counts for nothing still has a mass, because statistics of no position are not finite.
+    seen = [
+        jnp.where(jnp.any(each > 0), each, mask) for each, mask in zip(free, masks, strict=True)
     ]
-    shares = [to_device(w) * jnp.mean(mask) for w, mask in zip(weights, masks, strict=True)]
+    masses = [
+        region_masses(each, params, spec, mode=mode, name=name)
+        for each, name in zip(seen, names, strict=True)
+    ]
+    shares = [to_device(w) * jnp.mean(each) for w, each in zip(weights, free, strict=True)]
     stacked = {layer: jnp.stack([mass[layer] for mass in masses]) for layer in spec.style_layers}
     return mix_styles(styles, shares, stacked)
 

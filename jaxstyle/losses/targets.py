@@ -70,6 +70,8 @@ class Targets(NamedTuple):
       mixture: how several style targets share the image; None for a single one.
       kept: what is left untouched; None for nothing.
       own: `{name: target}` of the spec's own losses.
+      content_weights: `{layer: [h, w]}`, how much each position counts in the content loss; a layer
+        that is not there counts alike everywhere.
     """
 
     content: dict[str, Array]
@@ -77,6 +79,7 @@ class Targets(NamedTuple):
     mixture: Mixture | None = None
     kept: Kept | None = None
     own: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    content_weights: dict[str, Array] = {}  # noqa: RUF012
 
     def seen(self, image: Array) -> Array:
         """Returns the picture that the variable stands for: the image under what is kept."""

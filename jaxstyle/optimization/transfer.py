@@ -26,8 +26,9 @@ from jaxstyle._common.checks import (
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
 from jaxstyle.image.matching import match_distribution
+from jaxstyle.losses.guidance import Region, guided_targets
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
-from jaxstyle.losses.targets import compute_targets
+from jaxstyle.losses.targets import Targets, compute_targets
 from jaxstyle.networks import vgg
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params
@@ -61,6 +62,7 @@ class StylizeOptions(OptimizeOptions, total=False):
     init: Init | Array
     noise: ArrayLike | None
     key: Array | None
+    keep: Array | None
 
 
 @on_any_mesh
@@ -73,6 +75,7 @@ def stylize(
     init: Init | Array = "content",
     noise: ArrayLike | None = None,
     key: Array | None = None,
+    keep: Array | None = None,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
     """A photograph in the style of a painting.
@@ -86,6 +89,8 @@ def stylize(
         `[H, W, 3]`; see `initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
+      keep: `[H, W]`, 1 where the photograph stays untouched, 0 where it is painted, and between for
+        soft edges; None paints everything. `1 - mask` paints only what is in a mask.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
         `callback_every`.
 
@@ -110,8 +115,18 @@ def stylize(
     """
     check_pictures(params, spec, content=content, style=style)
     start = start_image(init, params, content, style, noise=noise, key=key)
-    targets = compute_targets(params, content, style, spec)
+    targets = whole_targets(params, content, style, spec, keep=keep)
     return optimize(start, params, targets, spec=spec, **options)
+
+
+def whole_targets(
+    params: Params, content: Array, style: Array, spec: LossSpec, *, keep: Array | None = None
+) -> Targets:
+    """Returns the targets of `stylize`: one style for all of the picture that is not kept."""
+    if keep is None:
+        return compute_targets(params, content, style, spec)
+    everywhere = Region(jnp.ones(_height_and_width(content)), style)
+    return guided_targets(params, content, [everywhere], spec, keep=keep)
 
 
 @on_any_mesh

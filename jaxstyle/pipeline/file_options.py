@@ -50,7 +50,7 @@ class Structure(NamedTuple):
 
     Attributes:
       num_styles: how many style targets share the picture, or 0 for a single one without weight.
-      guided: whether each style target has a region.
+      guided: whether each style target has a region, or what is not kept.
       kept: whether a part of the picture is left untouched.
     """
 
@@ -174,11 +174,14 @@ class StyleRegions(Regions):
 def structure(options: Mapping[str, Any]) -> Structure:
     """Returns what a job's options contribute to the choice of its program."""
     count = 0
+    kept = "keep" in options or "only" in options
     if "regions" in options:
         count = len(options["regions"])
     elif "mix" in options and options.get("mix-by", "losses") == "losses":
         count = len(options["mix"])
-    return Structure(count, "regions" in options, "keep" in options)
+    elif kept:
+        count = 1
+    return Structure(count, kept or "regions" in options, kept)
 
 
 def check_together(options: Mapping[str, Any]) -> None:
@@ -186,8 +189,9 @@ def check_together(options: Mapping[str, Any]) -> None:
     several = [name for name in ("mix", "regions", "fine-style") if name in options]
     if len(several) > 1:
         raise exclusive(*several[:2])
-    if "style-size" in options and "style-scale" in options:
-        raise exclusive("style-size", "style-scale")
+    for pair in (("style-size", "style-scale"), ("keep", "only")):
+        if set(pair) <= set(options):
+            raise exclusive(*pair)
     for name, needed in (("mix-by", "mix"), ("guides", "regions")):
         if name in options and needed not in options:
             raise OptionError("{} needs {} beside it", name, needed)

@@ -1,14 +1,14 @@
 """The targets of jobs: what their pictures are compared with, from the files that options name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle.errors import usage_errors
+from jaxstyle.errors import OptionError, usage_errors
 from jaxstyle.losses import guidance
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
@@ -59,18 +59,32 @@ class JobTargets:
           UsageError: if a region has no position left at a layer.
           OSError, FileFormatError: if a file cannot be read.
         """
-        options = job.recipe.options
-        style, mixture = self._style(job, spec, shape)
-        kept = None
-        if "keep" in options:
-            photograph = self._sources.see(seen_content(job))
-            assert photograph is not None
-            kept = Kept(self._sources.mask(Path(options["keep"]), shape), photograph)
+        kept = self._kept(job, shape)
+        style, mixture = self._style(job, spec, shape, None if kept is None else 1 - kept.mask)
         targets: Targets = self._content_targets(seen_content(job), spec, job.network_key)
         return targets._replace(style=style, mixture=mixture, kept=kept)
 
+    def _kept(self, job: Job, shape: tuple[int, int]) -> Kept | None:
+        """Returns what of the photograph is left untouched, if anything is."""
+        options = job.recipe.options
+        option = next((name for name in ("keep", "only") if name in options), None)
+        if option is None:
+            return None
+        path = Path(options[option])
+        mask = self._sources.mask(path, shape)
+        mask = mask if option == "keep" else 1 - mask
+        if float(jnp.min(mask)) >= 1:
+            colour = "white" if option == "keep" else "black"
+            raise OptionError(
+                "{} {path}: the mask is {colour} everywhere, so nothing is left to paint", option,
+                path=path, colour=colour,
+            )  # fmt: skip
+        photograph = self._sources.see(seen_content(job))
+        assert photograph is not None
+        return Kept(mask, photograph)
+
     def _style(
-        self, job: Job, spec: LossSpec, shape: tuple[int, int]
+        self, job: Job, spec: LossSpec, shape: tuple[int, int], room: Array | None
     ) -> tuple[dict[str, Any], Mixture | None]:
         options = job.recipe.options
         if job.style is None:
@@ -83,41 +97,67 @@ class JobTargets:
             return self._style_targets(seen, spec, job.network_key, mask, mode)
 
         if "regions" in options:
-            return self._regions(job, spec, shape, measure)
+            return self._regions(job, spec, shape, room, measure)
+        weights = [1.0]
         if "mix" in options:
             styles = [measure(share.style) for share in options["mix"]]
             weights = [share.weight for share in options["mix"]]
             if options.get("mix-by") == "targets":
-                return blend_styles(styles, weights), None
-            return mix_styles(styles, weights)
-        own = measure(job.style)
+                styles, weights = [blend_styles(styles, weights)], [1.0]
+        else:
+            styles = [measure(job.style)]
         if "fine-style" in options:
             fine = measure(options["fine-style"])
-            own = {k: fine[k] if k[4] in _FINE_BLOCKS else own[k] for k in own}
-        return own, None
+            styles = [
+                {k: (fine if k[4] in _FINE_BLOCKS else own)[k] for k in own} for own in styles
+            ]
+        if room is not None:
+            masks = [jnp.ones(shape)] * len(styles)
+            return self._guided(job, spec, styles, masks, weights=weights, room=room)
+        return (styles[0], None) if len(styles) == 1 else mix_styles(styles, weights)
 
     def _regions(
         self,
         job: Job,
         spec: LossSpec,
         shape: tuple[int, int],
+        room: Array | None,
         measure: Callable[..., dict[str, Any]],
-    ) -> tuple[dict[str, Any], Mixture | None]:
+    ) -> tuple[dict[str, Any], Mixture]:
         options = job.recipe.options
         regions: tuple[RegionOption, ...] = options["regions"]
         named = {r.mask: self._sources.mask(Path(r.mask), shape) for r in regions if r.mask != REST}
         rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
         masks = [named.get(region.mask, rest) for region in regions]
         styles = [measure(region.style, region) for region in regions]
-        with usage_errors("regions"):
+        return self._guided(
+            job, spec, styles, masks, room=room,
+            weights=[region.weight for region in regions],
+            names=[region.mask for region in regions],
+        )  # fmt: skip
+
+    def _guided(
+        self,
+        job: Job,
+        spec: LossSpec,
+        styles: Sequence[dict[str, Any]],
+        masks: Sequence[Array],
+        *,
+        weights: Sequence[float],
+        room: Array | None,
+        names: Sequence[str] | None = None,
+    ) -> tuple[dict[str, Any], Mixture]:
+        """Returns styles that share the picture by masks; unnamed ones share all of its room."""
+        with usage_errors("regions" if names else None):
             return guidance.mix_regions(
                 styles,
                 masks,
                 self._params(job.network_key),
                 spec,
-                weights=[region.weight for region in regions],
-                mode=options.get("guides", "simple"),
-                names=[region.mask for region in regions],
+                weights=weights,
+                room=room,
+                mode=job.recipe.options.get("guides", "simple"),
+                names=names or [str(i) for i in range(len(styles))],
             )
 
     def _measure_content(self, seen: Seen | None, spec: LossSpec, key: tuple[Any, ...]) -> Targets:

@@ -189,6 +189,8 @@ def _rows() -> tuple[Option, ...]:
                "regions", stylize, "HOW", "simple"),
         Option("keep", FileName(role="mask"), "leave untouched what is white in this mask",
                "regions", stylize, "MASK"),
+        Option("only", FileName(role="mask"), "paint only what is white in this mask", "regions",
+               stylize, "MASK", "everything"),
         # method
         Option("preset", Choice(tuple(PRESETS)), "follow this recipe; other options change it",
                "method", every, "NAME", "default, or compact with that network"),
