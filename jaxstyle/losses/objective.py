@@ -111,8 +111,10 @@ def objective_of_resolved(
         unweighted, maps = _losses_of_bands(params, image, targets, spec, bands)
     terms: dict[str, Array] = {}
     size = jnp.float32(0.0)
-    for i, layer in enumerate(spec.content_layers):
-        weight = content_weights[i]
+    for i, layer in enumerate(_content_layers(targets, spec)):
+        # Layers that the targets add have no weight of their own.
+        own = i < len(spec.content_layers)
+        weight = content_weights[i] if own else jnp.mean(content_weights)
         terms[f"content/{layer}"] = weight * unweighted[f"content/{layer}"]
         size = size + weight * _content_size(layer, targets)
     for i, layer in enumerate(spec.style_layers):
@@ -207,10 +209,12 @@ _Losses = tuple[dict[str, Array], dict[str, Array]]
 
 def _plain_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -> _Losses:
     """Content and style losses by their names, and the feature maps."""
-    maps = features(params, image, spec, spec.layers) if spec.layers else {}
+    content_layers = _content_layers(targets, spec)
+    layers = tuple(dict.fromkeys((*spec.layers, *content_layers)))
+    maps = features(params, image, spec, layers) if layers else {}
     statistic = get_statistic(spec.statistic)
     found: dict[str, Array] = {}
-    for layer in spec.content_layers:
+    for layer in content_layers:
         _check_content(layer, maps[layer].shape, targets)
         found[f"content/{layer}"] = functional.content_loss(
             maps[layer], targets.content[layer], targets.content_weights.get(layer)
@@ -228,7 +232,7 @@ def _losses_of_bands(
     widths = vgg.network_widths(params) if spec.layers else ()
     readings: dict[str, Reading] = {}
     whole = [layer for own in spec.own_losses for layer in own.layers]
-    for layer in spec.content_layers:
+    for layer in _content_layers(targets, spec):
         _check_content(layer, map_shape(widths, image.shape, layer), targets)
         data = targets.content[layer], targets.content_weights.get(layer)
         readings[f"content/{layer}"] = Reading(layer, _content_sums, data)
@@ -284,6 +288,11 @@ def _check_content(layer: str, shape: tuple[int, ...], targets: Targets) -> None
             f"at {layer} the image has features {list(shape)} and the content "
             f"target {list(target.shape)}: the content image had another size"
         )
+
+
+def _content_layers(targets: Targets, spec: LossSpec) -> tuple[str, ...]:
+    """The spec's content layers, and those that the targets add in some places of the picture."""
+    return tuple(dict.fromkeys((*spec.content_layers, *targets.content_weights)))
 
 
 def _content_size(layer: str, targets: Targets) -> Array:

@@ -6,7 +6,7 @@ rounding of another program.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -89,6 +89,9 @@ def stylize_grid(
     noise: ArrayLike | None = None,
     keys: Array | None = None,
     learning_rates: ArrayLike | None = None,
+    keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
     solver: SolverLike | None = None,
     num_steps: int = 300,
     width: int | None = None,
@@ -112,6 +115,10 @@ def stylize_grid(
       keys: `jax.random.key`s for the noise, a scalar or `[K]`; `key(0)` by default. A key belongs
         to a setting, so a picture does not depend on the rest of the grid.
       learning_rates: in place of the solver's own, a scalar or `[K]`.
+      keep: what stays untouched of the photographs, `[H, W]` for all or `[C, H, W]`; see
+        `jaxstyle.stylize`.
+      protect: what stays recognisable of them, `[H, W]` or `[C, H, W]`.
+      calm: how calm their flat areas stay, from 0 to 1.
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
       num_steps: steps of the solver.
       width: how many lanes run at once; `choose_width` by default, and inside `jit` all.
@@ -147,8 +154,8 @@ def stylize_grid(
         raise ValueError(f"the content images of a grid should have one size, got {shapes}")
     settings = _settings(weights, noise, keys, learning_rates)
     resolved = [resolve_weights(setting.weights, spec) for setting in settings]
-    photographs = [content_targets(params, content, spec) for content in contents]
-    style_statistics = [measure_style(params, style, spec=spec) for style in styles]
+    masks = {"keep": keep, "protect": protect}
+    targets = _pair_targets(params, contents, styles, spec, masks, calm)
     shape = (len(contents), len(styles), len(settings))
     count = math.prod(shape)
     height_and_width = contents[0].shape[0], contents[0].shape[1]
@@ -160,13 +167,12 @@ def stylize_grid(
             init, height_and_width, params, content=contents[c], style=styles[s],
             noise=settings[k].noise, key=settings[k].key,
         )  # fmt: skip
-        targets = photographs[c]._replace(style=style_statistics[s])
-        return Lane(image, targets, resolved[k], settings[k].learning_rate)
+        return Lane(image, targets[c][s], resolved[k], settings[k].learning_rate)
 
     placed = sharding.is_placed((params, contents, styles))
     if devices is None and not placed and len(jax.local_devices()) > 1:
         devices = jax.local_devices()
-    if is_traced((photographs, style_statistics, settings)):
+    if is_traced((targets, settings)):
         # Inside jit, where to lay arrays is the caller's to say.
         width, devices = width or count, None
     elif width is None:
@@ -310,6 +316,48 @@ def choose_width(
     plan = plan_memory(params, shape, spec=spec, solver=solver)
     lanes = plan.max_lanes(int(_SHARE_OF_MEMORY * min(available)))
     return len(devices) * min(max(lanes, 1), WIDEST)
+
+
+def _pair_targets(
+    params: Params,
+    contents: Sequence[Array],
+    styles: Sequence[Array],
+    spec: LossSpec,
+    masks: Mapping[str, Array | None],
+    calm: ArrayLike,
+) -> list[list[Targets]]:
+    """Returns the targets of each photograph with each painting; see `stylize_grid`."""
+    given = {
+        name: _per_content(name, mask, len(contents))
+        for name, mask in masks.items()
+        if mask is not None
+    }
+    if given or not (isinstance(calm, int | float) and calm == 0):
+        return [
+            [
+                transfer.whole_targets(
+                    params, content, style, spec, calm=calm,
+                    **{name: each[c] for name, each in given.items()},
+                )
+                for style in styles
+            ]
+            for c, content in enumerate(contents)
+        ]  # fmt: skip
+    measured = [measure_style(params, style, spec=spec) for style in styles]
+    photographs = [content_targets(params, content, spec) for content in contents]
+    return [[each._replace(style=style) for style in measured] for each in photographs]
+
+
+def _per_content(name: str, mask: Array, count: int) -> list[Array]:
+    """Returns a mask for each of the photographs."""
+    if jnp.ndim(mask) == 2:
+        return [mask] * count
+    if jnp.ndim(mask) != 3 or mask.shape[0] != count:
+        raise ValueError(
+            f"{name} should be [H, W], or [{count}, H, W] with one for each photograph, "
+            f"got {list(jnp.shape(mask))}"
+        )
+    return list(mask)
 
 
 class _Setting(NamedTuple):

@@ -63,6 +63,8 @@ class StylizeOptions(OptimizeOptions, total=False):
     noise: ArrayLike | None
     key: Array | None
     keep: Array | None
+    protect: Array | None
+    calm: ArrayLike
 
 
 @on_any_mesh
@@ -76,6 +78,8 @@ def stylize(
     noise: ArrayLike | None = None,
     key: Array | None = None,
     keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
     """A photograph in the style of a painting.
@@ -91,6 +95,8 @@ def stylize(
       key: a `jax.random.key` for the noise; `key(0)` by default.
       keep: `[H, W]`, 1 where the photograph stays untouched, 0 where it is painted, and between for
         soft edges; None paints everything. `1 - mask` paints only what is in a mask.
+      protect: `[H, W]`, 1 where the photograph stays recognisable, such as a face.
+      calm: from 0 to 1, how calm the photograph's flat areas stay; see `jaxstyle.losses.calm`.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
         `callback_every`.
 
@@ -115,18 +121,28 @@ def stylize(
     """
     check_pictures(params, spec, content=content, style=style)
     start = start_image(init, params, content, style, noise=noise, key=key)
-    targets = whole_targets(params, content, style, spec, keep=keep)
+    targets = whole_targets(params, content, style, spec, keep=keep, protect=protect, calm=calm)
     return optimize(start, params, targets, spec=spec, **options)
 
 
 def whole_targets(
-    params: Params, content: Array, style: Array, spec: LossSpec, *, keep: Array | None = None
+    params: Params,
+    content: Array,
+    style: Array,
+    spec: LossSpec,
+    *,
+    keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
 ) -> Targets:
-    """Returns the targets of `stylize`: one style for all of the picture that is not kept."""
-    if keep is None:
+    """Returns the targets of `stylize`, whose arguments these are."""
+    plain = isinstance(calm, int | float) and calm == 0
+    if keep is None and protect is None and plain:
         return compute_targets(params, content, style, spec)
-    everywhere = Region(jnp.ones(_height_and_width(content)), style)
-    return guided_targets(params, content, [everywhere], spec, keep=keep)
+    everywhere = Region(jnp.ones(_height_and_width(content)), style, name="of the whole picture")
+    return guided_targets(
+        params, content, [everywhere], spec, keep=keep, protect=protect, calm=calm
+    )
 
 
 @on_any_mesh

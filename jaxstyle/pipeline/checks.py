@@ -8,6 +8,7 @@ from jaxstyle.errors import OptionError, naming
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks import vgg
 from jaxstyle.networks.convolution import Padding
+from jaxstyle.pipeline.file_options import FACES
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -47,6 +48,8 @@ def check_pictures(job: "Job", studio: "Studio", spec: LossSpec, padding: Paddin
         if role == "mask":
             with naming(job.option_of(path)):
                 studio.sources.load(path, shape)
+    if job.recipe.options.get("protect") == FACES and job.content is not None:
+        studio.sources.faces(job.content, shape)
 
 
 def _size_option(job: "Job", path: Path) -> str:

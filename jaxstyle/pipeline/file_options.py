@@ -14,6 +14,8 @@ from jaxstyle.pipeline.kinds import Kind, NamedFile, brief, not_empty, short
 
 REST = "rest"
 """Stands in place of a mask's file for what the other regions leave."""
+FACES = "faces"
+"""Stands in place of a mask's file for the faces of the photograph."""
 
 
 class Share(NamedTuple):
@@ -50,13 +52,15 @@ class Structure(NamedTuple):
 
     Attributes:
       num_styles: how many style targets share the picture, or 0 for a single one without weight.
-      guided: whether each style target has a region, or what is not kept.
+      guided: whether each style target has a region, or only a part of each pixel.
       kept: whether a part of the picture is left untouched.
+      protected: whether a part of it is compared with the photograph at further layers.
     """
 
     num_styles: int = 0
     guided: bool = False
     kept: bool = False
+    protected: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,14 +178,16 @@ class StyleRegions(Regions):
 def structure(options: Mapping[str, Any]) -> Structure:
     """Returns what a job's options contribute to the choice of its program."""
     count = 0
-    kept = "keep" in options or "only" in options
+    kept, protected = "keep" in options or "only" in options, "protect" in options
+    parts = 2 if options.get("calm") else 1
+    guided = kept or protected or parts > 1 or "regions" in options
     if "regions" in options:
         count = len(options["regions"])
     elif "mix" in options and options.get("mix-by", "losses") == "losses":
         count = len(options["mix"])
-    elif kept:
+    elif guided:
         count = 1
-    return Structure(count, kept or "regions" in options, kept)
+    return Structure(count * parts, guided, kept, protected)
 
 
 def check_together(options: Mapping[str, Any]) -> None:

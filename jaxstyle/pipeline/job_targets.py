@@ -9,10 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle.errors import OptionError, usage_errors
-from jaxstyle.losses import guidance
+from jaxstyle.losses.calm import part_painting
+from jaxstyle.losses.emphasis import Emphasis
+from jaxstyle.losses.guidance import limit_rooms, mix_regions
+from jaxstyle.losses.guides import region_masses
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
-    Kept,
     Mixture,
     Targets,
     blend_styles,
@@ -21,7 +23,7 @@ from jaxstyle.losses.targets import (
     mix_styles,
 )
 from jaxstyle.networks.vgg import Params
-from jaxstyle.pipeline.file_options import REST, RegionOption
+from jaxstyle.pipeline.file_options import FACES, REST, RegionOption
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.sources import Seen, Sources, seen_content, seen_style
 
@@ -59,13 +61,21 @@ class JobTargets:
           UsageError: if a region has no position left at a layer.
           OSError, FileFormatError: if a file cannot be read.
         """
-        kept = self._kept(job, shape)
-        style, mixture = self._style(job, spec, shape, None if kept is None else 1 - kept.mask)
-        targets: Targets = self._content_targets(seen_content(job), spec, job.network_key)
-        return targets._replace(style=style, mixture=mixture, kept=kept)
+        options, params = job.recipe.options, self._params(job.network_key)
+        seen = seen_content(job)
+        content = self._sources.see(seen)
+        emphasis = Emphasis(self._kept(job, shape), self._protected(job, shape))
+        rooms = [emphasis.room]
+        if calm := options.get("calm"):
+            assert content is not None
+            rooms = limit_rooms(emphasis.room, content, calm)
+        style, mixture = self._style(job, spec, shape, rooms)
+        measured = self._content_targets(seen, emphasis.spec(spec, params), job.network_key)
+        targets = emphasis.place(measured, params, content, spec)
+        return targets._replace(style=style, mixture=mixture)
 
-    def _kept(self, job: Job, shape: tuple[int, int]) -> Kept | None:
-        """Returns what of the photograph is left untouched, if anything is."""
+    def _kept(self, job: Job, shape: tuple[int, int]) -> Array | None:
+        """Returns the mask of what is left untouched, if anything is."""
         options = job.recipe.options
         option = next((name for name in ("keep", "only") if name in options), None)
         if option is None:
@@ -79,60 +89,78 @@ class JobTargets:
                 "{} {path}: the mask is {colour} everywhere, so nothing is left to paint", option,
                 path=path, colour=colour,
             )  # fmt: skip
-        photograph = self._sources.see(seen_content(job))
-        assert photograph is not None
-        return Kept(mask, photograph)
+        return mask
+
+    def _protected(self, job: Job, shape: tuple[int, int]) -> Array | None:
+        """Returns the mask of what stays recognisable, if anything does."""
+        name = job.recipe.options.get("protect")
+        if name is None:
+            return None
+        if name != FACES:
+            return self._sources.mask(Path(name), shape)
+        assert job.content is not None
+        return self._sources.faces(job.content, shape)
 
     def _style(
-        self, job: Job, spec: LossSpec, shape: tuple[int, int], room: Array | None
+        self, job: Job, spec: LossSpec, shape: tuple[int, int], rooms: Sequence[Array | None]
     ) -> tuple[dict[str, Any], Mixture | None]:
+        """Returns the styles of a job, each once for every part of the picture that has a room."""
         options = job.recipe.options
         if job.style is None:
             return {}, None
+        parts = range(len(rooms))
+        calm = options.get("calm", 0.0)
 
-        def measure(name: str | Path | None, region: RegionOption | None = None) -> dict[str, Any]:
+        def measure(name: str | Path | None, mask: str | None = None) -> list[dict[str, Any]]:
             seen = seen_style(Path(name or str(job.style)), job)
-            mask = None if region is None else region.style_mask
             mode = options.get("guides", "simple")
-            return self._style_targets(seen, spec, job.network_key, mask, mode)
+            return [
+                self._style_targets(
+                    seen, spec, job.network_key, mask, mode, (calm, part) if calm else None
+                )
+                for part in parts
+            ]
 
         if "regions" in options:
-            return self._regions(job, spec, shape, room, measure)
+            return self._regions(job, spec, shape, rooms, measure)
         weights = [1.0]
         if "mix" in options:
             styles = [measure(share.style) for share in options["mix"]]
             weights = [share.weight for share in options["mix"]]
             if options.get("mix-by") == "targets":
-                styles, weights = [blend_styles(styles, weights)], [1.0]
+                styles = [[blend_styles([s[part] for s in styles], weights) for part in parts]]
+                weights = [1.0]
         else:
             styles = [measure(job.style)]
         if "fine-style" in options:
             fine = measure(options["fine-style"])
             styles = [
-                {k: (fine if k[4] in _FINE_BLOCKS else own)[k] for k in own} for own in styles
+                [_with_fine_scales(*each) for each in zip(own, fine, strict=True)] for own in styles
             ]
-        if room is not None:
-            masks = [jnp.ones(shape)] * len(styles)
-            return self._guided(job, spec, styles, masks, weights=weights, room=room)
-        return (styles[0], None) if len(styles) == 1 else mix_styles(styles, weights)
+        if rooms == [None]:
+            flat = [own[0] for own in styles]
+            return (flat[0], None) if len(flat) == 1 else mix_styles(flat, weights)
+        masks = [jnp.ones(shape)] * len(styles)
+        return self._guided(job, spec, styles, masks, weights=weights, rooms=rooms)
 
     def _regions(
         self,
         job: Job,
         spec: LossSpec,
         shape: tuple[int, int],
-        room: Array | None,
-        measure: Callable[..., dict[str, Any]],
+        rooms: Sequence[Array | None],
+        measure: Callable[..., list[dict[str, Any]]],
     ) -> tuple[dict[str, Any], Mixture]:
         options = job.recipe.options
         regions: tuple[RegionOption, ...] = options["regions"]
         named = {r.mask: self._sources.mask(Path(r.mask), shape) for r in regions if r.mask != REST}
         rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
-        masks = [named.get(region.mask, rest) for region in regions]
-        styles = [measure(region.style, region) for region in regions]
         return self._guided(
-            job, spec, styles, masks, room=room,
+            job, spec,
+            [measure(region.style, region.style_mask) for region in regions],
+            [named.get(region.mask, rest) for region in regions],
             weights=[region.weight for region in regions],
+            rooms=rooms,
             names=[region.mask for region in regions],
         )  # fmt: skip
 
@@ -140,24 +168,32 @@ class JobTargets:
         self,
         job: Job,
         spec: LossSpec,
-        styles: Sequence[dict[str, Any]],
+        styles: Sequence[Sequence[dict[str, Any]]],
         masks: Sequence[Array],
         *,
         weights: Sequence[float],
-        room: Array | None,
+        rooms: Sequence[Array | None],
         names: Sequence[str] | None = None,
     ) -> tuple[dict[str, Any], Mixture]:
         """Returns styles that share the picture by masks; unnamed ones share all of its room."""
-        with usage_errors("regions" if names else None):
-            return guidance.mix_regions(
-                styles,
-                masks,
+        parts = len(rooms)
+
+        def repeat(values: Sequence[Any]) -> list[Any]:
+            return [value for value in values for _ in range(parts)]
+
+        limits = (
+            each for each in ("keep", "only", "protect", "calm") if each in job.recipe.options
+        )
+        with usage_errors("regions" if names else next(limits)):
+            return mix_regions(
+                [part for style in styles for part in style],
+                repeat(masks),
                 self._params(job.network_key),
                 spec,
-                weights=weights,
-                room=room,
+                weights=repeat(weights),
+                rooms=[*rooms] * len(masks),
                 mode=job.recipe.options.get("guides", "simple"),
-                names=names or [str(i) for i in range(len(styles))],
+                names=repeat(names or ["of the whole picture"] * len(masks)),
             )
 
     def _measure_content(self, seen: Seen | None, spec: LossSpec, key: tuple[Any, ...]) -> Targets:
@@ -167,14 +203,29 @@ class JobTargets:
         return content_targets(self._params(key), image, spec)
 
     def _measure_style(
-        self, seen: Seen, spec: LossSpec, key: tuple[Any, ...], mask: str | None, mode: Any
+        self,
+        seen: Seen,
+        spec: LossSpec,
+        key: tuple[Any, ...],
+        mask: str | None,
+        mode: Any,
+        calm: tuple[float, int] | None,
     ) -> dict[str, Any]:
         image = self._sources.see(seen)
         assert image is not None
+        counts = None if mask is None else self._sources.mask(Path(mask), image.shape[:2])
+        if calm is not None:
+            amount, part = calm
+            counts = part_painting(image, amount, counts)[part]
         mass = None
-        if mask is not None:
-            shaped = self._sources.mask(Path(mask), image.shape[:2])
-            with usage_errors("regions"):
-                mass = guidance.region_masses(shaped, self._params(key), spec, mode=mode, name=mask)
+        if counts is not None:
+            name = mask or str(seen.path)
+            with usage_errors("regions" if mask else "calm"):
+                mass = region_masses(counts, self._params(key), spec, mode=mode, name=name)
         targets: dict[str, Any] = measure_style(self._params(key), image, spec=spec, mass=mass)
         return targets
+
+
+def _with_fine_scales(own: dict[str, Any], fine: dict[str, Any]) -> dict[str, Any]:
+    """Returns a style whose first blocks are those of another painting."""
+    return {k: (fine if k[4] in _FINE_BLOCKS else own)[k] for k in own}

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from jaxstyle import solvers
 from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.architecture import ARCHITECTURES
-from jaxstyle.losses.guidance import GuideMode
+from jaxstyle.losses.guides import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
 from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX, SOURCES
@@ -21,7 +21,7 @@ from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
 from jaxstyle.networks.vgg import Pooling
 from jaxstyle.optimization.presets import PRESETS
-from jaxstyle.pipeline.file_options import Mix, Regions, StyleRegions
+from jaxstyle.pipeline.file_options import FACES, Mix, Regions, StyleRegions
 from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.kinds import (
     NOT_NEGATIVE,
@@ -191,6 +191,10 @@ def _rows() -> tuple[Option, ...]:
                "regions", stylize, "MASK"),
         Option("only", FileName(role="mask"), "paint only what is white in this mask", "regions",
                stylize, "MASK", "everything"),
+        Option("protect", FileName(role="mask", names=(FACES,)), "keep recognisable what is "
+               "white in this mask, or faces", "regions", stylize, "MASK|faces"),
+        Option("calm", Number(most=1), "keep flat areas calm, 0 to 1: they take the painting's "
+               "simplest areas", "regions", stylize, "X", "0"),
         # method
         Option("preset", Choice(tuple(PRESETS)), "follow this recipe; other options change it",
                "method", every, "NAME", "default, or compact with that network"),

@@ -5,6 +5,7 @@ the option `color`; see `jaxstyle.pipeline.options.COLORS`.
 """
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,11 +15,14 @@ from jax import Array
 
 from jaxstyle._common.recent import Recent
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
-from jaxstyle.image import color
+from jaxstyle.image import color, faces
 from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.options import starts
+
+_logger = logging.getLogger(__name__)
+_FACES_SIZE = 640  # the longer side at which faces are looked for, however small the picture is
 
 Size = int | tuple[int, int] | None
 Shape = tuple[int, int]
@@ -65,6 +69,8 @@ class Sources:
         self.see = functools.lru_cache(maxsize=4)(self._see)
         self.shapes = functools.cache(self._shapes)
         self.mask = functools.lru_cache(maxsize=16)(self._mask)
+        self.faces = functools.lru_cache(maxsize=16)(self._faces_mask)
+        self._faces = functools.cache(self._find_faces)
 
     def load(self, path: Path, size: Size) -> Picture:
         """Returns a picture at a longer side, at a height and width, or at the size of its file.
@@ -140,6 +146,26 @@ class Sources:
         picture = self.load(path, shape)
         mask = jnp.mean(jnp.asarray(picture.image), axis=2)
         return mask if picture.alpha is None else mask * picture.alpha
+
+    def _faces_mask(self, path: Path, shape: Shape) -> Array:
+        """Returns a mask `[*shape]` of the faces of a photograph, black if there are none.
+
+        Raises:
+          OptionError: if nothing is installed that finds faces.
+        """
+        return jnp.asarray(faces.face_mask(self._faces(path), shape))
+
+    def _find_faces(self, path: Path) -> list[faces.Face]:
+        try:
+            found = faces.find_faces(self.load(path, _FACES_SIZE).image)
+        except faces.MissingDetector as error:
+            raise OptionError("{} faces {error}", "protect", error=error) from None
+        if not found:
+            _logger.warning(
+                "warning: %s: no face was found, so none is protected; name a mask instead",
+                path,
+            )
+        return found
 
 
 @functools.partial(jax.jit, static_argnames="how")
