@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, NoReturn, get_args
 from jaxstyle.errors import UsageError
 from jaxstyle.networks.catalogue import FAST_FILES
 from jaxstyle.pipeline.kinds import Flag, Kind
-from jaxstyle.pipeline.options import FETCHABLE, Group, Option, options_of
+from jaxstyle.pipeline.option_rows import Group, Option
+from jaxstyle.pipeline.options import FETCHABLE, options_of
 
 _WIDTH = 80
 

@@ -21,7 +21,7 @@ from jaxstyle.image import io
 from jaxstyle.image.animation import check_animation_path
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
-from jaxstyle.pipeline.options import picture_options
+from jaxstyle.pipeline.options import color_of, picture_options
 from jaxstyle.pipeline.outputs import (
     Output,
     check_outputs,
@@ -82,7 +82,7 @@ def _preview_of(job: Job, output: Path) -> Job:
     options = {"painting": str(job.style), "method": "quick", "size": job.size}
     kept = job.recipe.options
     options |= {name: kept[name] for name in ("style-size",) if name in kept}
-    if kept.get("color") == "luminance":
+    if color_of(kept) == "luminance":
         options["color"] = "luminance"
     return make_job("apply", job.content, None, output, options)
 

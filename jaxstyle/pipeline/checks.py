@@ -54,7 +54,9 @@ def check_pictures(job: "Job", studio: "Studio", spec: LossSpec, padding: Paddin
 
 def _size_option(job: "Job", path: Path) -> str:
     """Returns the option that decides the size of one of a job's pictures."""
-    given = [name for name in ("style-size", "style-scale") if name in job.recipe.options]
+    given = [
+        name for name in ("style-size", "style-scale", "strokes") if name in job.recipe.options
+    ]
     return given[0] if given and path != job.content else "size"
 
 

@@ -18,6 +18,15 @@ FACES = "faces"
 """Stands in place of a mask's file for the faces of the photograph."""
 
 
+# Options of which only one can be given.
+_ALTERNATIVES = (
+    ("strokes", "style-size", "style-scale"),
+    ("smooth", "tv-weight"),
+    ("colors", "color"),
+    ("keep", "only"),
+)
+
+
 class Share(NamedTuple):
     """A painting's share of a mixture.
 
@@ -195,9 +204,7 @@ def check_together(options: Mapping[str, Any]) -> None:
     several = [name for name in ("mix", "regions", "fine-style") if name in options]
     if len(several) > 1:
         raise exclusive(*several[:2])
-    for pair in (("style-size", "style-scale"), ("keep", "only")):
-        if set(pair) <= set(options):
-            raise exclusive(*pair)
+    check_alternatives(options)
     for name, needed in (("mix-by", "mix"), ("guides", "regions")):
         if name in options and needed not in options:
             raise OptionError("{} needs {} beside it", name, needed)
@@ -205,6 +212,14 @@ def check_together(options: Mapping[str, Any]) -> None:
         raise OptionError("{} winograd needs {} float32", "convolution", "precision")
     if options.get("mix-by") == "targets" and options.get("statistic") == "wasserstein":
         raise OptionError("{} targets is not for {} wasserstein; use losses", "mix-by", "statistic")
+
+
+def check_alternatives(options: Mapping[str, Any]) -> None:
+    """Raises `OptionError` if one thing is said by two options."""
+    for names in _ALTERNATIVES:
+        given = [name for name in names if name in options]
+        if len(given) > 1:
+            raise exclusive(*given[:2])
 
 
 def exclusive(first: str, second: str) -> OptionError:

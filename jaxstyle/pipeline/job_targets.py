@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle.errors import OptionError, usage_errors
+from jaxstyle.errors import usage_errors
 from jaxstyle.losses.calm import part_painting
 from jaxstyle.losses.emphasis import Emphasis
 from jaxstyle.losses.guidance import limit_rooms, mix_regions
@@ -25,7 +25,7 @@ from jaxstyle.losses.targets import (
 from jaxstyle.networks.vgg import Params
 from jaxstyle.pipeline.file_options import FACES, REST, RegionOption
 from jaxstyle.pipeline.job import Job
-from jaxstyle.pipeline.sources import Seen, Sources, seen_content, seen_style
+from jaxstyle.pipeline.sources import Seen, Sources, seen_style
 
 _FINE_BLOCKS = "12"
 
@@ -62,9 +62,9 @@ class JobTargets:
           OSError, FileFormatError: if a file cannot be read.
         """
         options, params = job.recipe.options, self._params(job.network_key)
-        seen = seen_content(job)
+        seen = self._sources.seen_content(job)
         content = self._sources.see(seen)
-        emphasis = Emphasis(self._kept(job, shape), self._protected(job, shape))
+        emphasis = Emphasis(self._sources.kept(job, shape), self._protected(job, shape))
         rooms = [emphasis.room]
         if calm := options.get("calm"):
             assert content is not None
@@ -73,23 +73,6 @@ class JobTargets:
         measured = self._content_targets(seen, emphasis.spec(spec, params), job.network_key)
         targets = emphasis.place(measured, params, content, spec)
         return targets._replace(style=style, mixture=mixture)
-
-    def _kept(self, job: Job, shape: tuple[int, int]) -> Array | None:
-        """Returns the mask of what is left untouched, if anything is."""
-        options = job.recipe.options
-        option = next((name for name in ("keep", "only") if name in options), None)
-        if option is None:
-            return None
-        path = Path(options[option])
-        mask = self._sources.mask(path, shape)
-        mask = mask if option == "keep" else 1 - mask
-        if float(jnp.min(mask)) >= 1:
-            colour = "white" if option == "keep" else "black"
-            raise OptionError(
-                "{} {path}: the mask is {colour} everywhere, so nothing is left to paint", option,
-                path=path, colour=colour,
-            )  # fmt: skip
-        return mask
 
     def _protected(self, job: Job, shape: tuple[int, int]) -> Array | None:
         """Returns the mask of what stays recognisable, if anything does."""

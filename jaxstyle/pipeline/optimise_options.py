@@ -93,6 +93,13 @@ def make_weights(
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
             changes[field] = jnp.asarray(options[name], jnp.float32)
+    if "smooth" in options:
+        if options["smooth"] > 1 and not float(weights.total_variation):
+            raise OptionError(
+                "{} multiplies the smoothing of the recipe, and {preset} has none; use {}",
+                "smooth", "tv-weight", preset=preset.name,
+            )  # fmt: skip
+        changes["total_variation"] = weights.total_variation * options["smooth"]
     return dataclasses.replace(weights, **changes)
 
 

@@ -1,7 +1,7 @@
 """The pictures that jobs are made from, read once each and seen as the optimisation sees them.
 
 What is seen of a photograph or a painting, and what is shown of the picture that is made, depend on
-the option `color`; see `jaxstyle.pipeline.options.COLORS`.
+the option `color`; see `jaxstyle.pipeline.option_rows.COLORS`.
 """
 
 import functools
@@ -17,9 +17,10 @@ from jaxstyle._common.recent import Recent
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import color, faces
 from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
+from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.job import Job
-from jaxstyle.pipeline.options import starts
+from jaxstyle.pipeline.options import color_of, starts
 
 _logger = logging.getLogger(__name__)
 _FACES_SIZE = 640  # the longer side at which faces are looked for, however small the picture is
@@ -44,17 +45,9 @@ class Seen(NamedTuple):
     content: tuple[Path, Size] | None = None
 
 
-def seen_content(job: Job) -> Seen | None:
-    """Returns how the photograph of a job is seen, if it has one."""
-    if job.content is None:
-        return None
-    grey = job.recipe.options.get("color") == "luminance"
-    return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
-
-
 def seen_style(style: Path, job: Job) -> Seen:
     """Returns how a painting of a job is seen."""
-    how = job.recipe.options.get("color", "style")
+    how = color_of(job.recipe.options)
     after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
     return Seen(style, job.style_size, how, after)
 
@@ -71,6 +64,7 @@ class Sources:
         self.mask = functools.lru_cache(maxsize=16)(self._mask)
         self.faces = functools.lru_cache(maxsize=16)(self._faces_mask)
         self._faces = functools.cache(self._find_faces)
+        self._grey = functools.cache(self._is_grey)
 
     def load(self, path: Path, size: Size) -> Picture:
         """Returns a picture at a longer side, at a height and width, or at the size of its file.
@@ -92,7 +86,27 @@ class Sources:
     def pictures(self, job: Job) -> tuple[Array | None, Array | None]:
         """Returns the job's photograph and painting as the optimisation sees them."""
         style = None if job.style is None else self.see(seen_style(job.style, job))
-        return self.see(seen_content(job)), style
+        return self.see(self.seen_content(job)), style
+
+    def seen_content(self, job: Job) -> Seen | None:
+        """Returns how the photograph of a job is seen, if it has one."""
+        if job.content is None:
+            return None
+        grey = color_of(job.recipe.options) == "luminance" or self.grey(job)
+        return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
+
+    def grey(self, job: Job) -> bool:
+        """Tells whether the picture of a job is grey, because what gives it its colours is.
+
+        Those are the paintings, or the photograph that they are recoloured after.
+        """
+        how = color_of(job.recipe.options)
+        if job.recipe.command == "reconstruct" or how == "luminance":
+            return False
+        sources = [(path, job.style_size) for path in job.styles]
+        if how != "style" and job.content is not None:
+            sources = [(job.content, job.size)]
+        return all(self._grey(*source) for source in sources)
 
     def start(self, job: Job, shape: Shape) -> Init | Array:
         """Returns what the job's picture starts from: a name, or an image `[*shape, 3]`.
@@ -113,10 +127,38 @@ class Sources:
 
     def finish(self, job: Job, image: Array) -> Array:
         """Returns the picture to show of an optimised image `[H, W, 3]` of the job."""
-        if job.content is None or job.recipe.options.get("color") != "luminance":
+        options = job.recipe.options
+        content = None
+        if job.content is not None:
+            content = jnp.asarray(self.load(job.content, job.size).image)
+        if content is not None and color_of(options) == "luminance":
+            return color.with_luminance_of(content, image)
+        if job.recipe.command == "apply" or not self.grey(job):
             return image
-        content = jnp.asarray(self.load(job.content, job.size).image)
-        return color.with_luminance_of(content, image)
+        grey = color.greyscale(image)
+        kept = self.kept(job, (grey.shape[0], grey.shape[1]))
+        return grey if kept is None or content is None else Kept(kept, content).over(grey)
+
+    def kept(self, job: Job, shape: Shape) -> Array | None:
+        """Returns the mask of what is left untouched of a job's photograph, if anything is.
+
+        Raises:
+          OptionError: if nothing would be left to paint.
+        """
+        options = job.recipe.options
+        option = next((name for name in ("keep", "only") if name in options), None)
+        if option is None:
+            return None
+        path = Path(options[option])
+        mask = self.mask(path, shape)
+        mask = mask if option == "keep" else 1 - mask
+        if float(jnp.min(mask)) >= 1:
+            colour = "white" if option == "keep" else "black"
+            raise OptionError(
+                "{} {path}: the mask is {colour} everywhere, so nothing is left to paint", option,
+                path=path, colour=colour,
+            )  # fmt: skip
+        return mask
 
     def _see(self, seen: Seen | None) -> Array | None:
         """Returns the pixels of a picture, `[H, W, 3]`."""
@@ -131,6 +173,9 @@ class Sources:
             image, jnp.asarray(self.load(*seen.content).image), how=seen.how
         )
         return recolored
+
+    def _is_grey(self, path: Path, size: int | None) -> bool:
+        return color.is_grey(self.load(path, size).image)
 
     def _shape(self, path: Path, size: int | None) -> Shape:
         """Returns height and width of a picture at a size, from the header of its file."""

@@ -12,7 +12,7 @@ from jaxstyle import sweep
 from jaxstyle.image.io import load_picture, read_settings
 from jaxstyle.pipeline import sources
 from jaxstyle.pipeline.job import make_job
-from jaxstyle.pipeline.options import COLORS
+from jaxstyle.pipeline.option_rows import COLORS
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
