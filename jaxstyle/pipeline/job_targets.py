@@ -96,6 +96,8 @@ class JobTargets:
 
         def measure(name: str | Path | None, mask: str | None = None) -> list[dict[str, Any]]:
             seen = seen_style(Path(name or str(job.style)), job)
+            if mask is not None:  # it was drawn over the painting as it is in its file
+                seen = seen._replace(trim=False)
             mode = options.get("guides", "simple")
             return [
                 self._style_targets(

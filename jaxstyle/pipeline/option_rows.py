@@ -158,6 +158,8 @@ def make_rows() -> tuple[Option, ...]:
         Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
+        Option("no-trim", Flag(), "keep the even frame of a scan, which is cut off a painting "
+               "otherwise", "style", styled),
         Option("strokes", Number(least=0.5, most=4), "make the brush strokes so many times as "
                "large, 0.5 to 4", "style", stylize, "X", "1"),
         Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",

@@ -16,6 +16,7 @@ from jax import Array
 from jaxstyle._common.recent import Recent
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import color, faces
+from jaxstyle.image.frame import Frame
 from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
 from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
@@ -37,19 +38,21 @@ class Seen(NamedTuple):
       size: its longer side, or its height and width; None for the size of its file.
       how: what is done to its colours, "style" for nothing.
       content: file and size of the photograph that a painting is recoloured after.
+      trim: whether an even frame is cut off.
     """
 
     path: Path
     size: Size
     how: str
     content: tuple[Path, Size] | None = None
+    trim: bool = False
 
 
 def seen_style(style: Path, job: Job) -> Seen:
     """Returns how a painting of a job is seen."""
     how = color_of(job.recipe.options)
     after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
-    return Seen(style, job.style_size, how, after)
+    return Seen(style, job.style_size, how, after, trim=not job.recipe.options.get("no-trim"))
 
 
 class Sources:
@@ -66,8 +69,13 @@ class Sources:
         self._faces = functools.cache(self._find_faces)
         self._grey = functools.cache(self._is_grey)
 
-    def load(self, path: Path, size: Size) -> Picture:
+    def load(self, path: Path, size: Size, *, trim: bool = False) -> Picture:
         """Returns a picture at a longer side, at a height and width, or at the size of its file.
+
+        Args:
+          path: the file.
+          size: the longer side, or height and width; None for the size of the file.
+          trim: whether an even frame is cut off.
 
         Raises:
           FileNotFoundError, IsADirectoryError, PermissionError: if it cannot be opened.
@@ -76,8 +84,8 @@ class Sources:
         """
         try:
             if isinstance(size, tuple):
-                return self._read(path, shape=size)
-            return self._read(path, size=size)
+                return self._read(path, shape=size, trim=trim)
+            return self._read(path, size=size, trim=trim)
         except FileFormatError:
             raise
         except ValueError as error:
@@ -94,6 +102,16 @@ class Sources:
             return None
         grey = color_of(job.recipe.options) == "luminance" or self.grey(job)
         return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
+
+    def trimmed(self, job: Job) -> dict[str, Frame]:
+        """Returns the frames that were cut off a job's paintings, by the painting's file."""
+        if job.recipe.command not in ("stylize", "texture"):
+            return {}
+        frames = {}
+        for path in job.styles:
+            seen = seen_style(path, job)
+            frames[str(path)] = self.load(path, seen.size, trim=seen.trim).frame
+        return {path: frame for path, frame in frames.items() if any(frame)}
 
     def grey(self, job: Job) -> bool:
         """Tells whether the picture of a job is grey, because what gives it its colours is.
@@ -164,7 +182,7 @@ class Sources:
         """Returns the pixels of a picture, `[H, W, 3]`."""
         if seen is None:
             return None
-        image = jnp.asarray(self.load(seen.path, seen.size).image)
+        image = jnp.asarray(self.load(seen.path, seen.size, trim=seen.trim).image)
         if seen.how == "style":
             return image
         if seen.content is None:

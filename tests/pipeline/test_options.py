@@ -29,7 +29,7 @@ EXAMPLES = {
     "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
     "preconditioning": 0.2, "learning-rate": 0.01, "decoder": "dec.safetensors",
     "levels": {4: 0.5, 3: 1.0}, "only": "m.png", "protect": "faces", "calm": 0.5, "strokes": 0.75,
-    "smooth": 2.5,
+    "smooth": 2.5, "no-trim": True,
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
