@@ -47,7 +47,7 @@ def check_pictures(job: "Job", studio: "Studio", spec: LossSpec, padding: Paddin
     for role, path in job.named_files:
         if role == "mask":
             with naming(job.option_of(path)):
-                studio.sources.load(path, shape)
+                studio.sources.mask(path, shape)
     studio.sources.kept(job, shape)
     if job.recipe.options.get("protect") == FACES and job.content is not None:
         studio.sources.faces(job.content, shape)

@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 from jaxstyle import solvers
 from jaxstyle.errors import OptionError, usage_errors
@@ -94,13 +96,24 @@ def make_weights(
         if name in options:
             changes[field] = jnp.asarray(options[name], jnp.float32)
     if "smooth" in options:
-        if options["smooth"] > 1 and not float(weights.total_variation):
-            raise OptionError(
-                "{} multiplies the smoothing of the recipe, and {preset} has none; use {}",
-                "smooth", "tv-weight", preset=preset.name,
-            )  # fmt: skip
-        changes["total_variation"] = weights.total_variation * options["smooth"]
+        changes["total_variation"] = _smoothed(preset, weights.total_variation, options["smooth"])
     return dataclasses.replace(weights, **changes)
+
+
+def _smoothed(preset: Preset, weight: ArrayLike, times: float) -> Array:
+    """Returns a recipe's weight of the total variation, so many times as large.
+
+    Raises:
+      OptionError: if the recipe has none, and no measure for it either.
+    """
+    own = float(weight)
+    step = own or preset.smoothing
+    if times > 1 and not step:
+        raise OptionError(
+            "{} multiplies the smoothing of the recipe, and {preset} has none; use {}",
+            "smooth", "tv-weight", preset=preset.name,
+        )  # fmt: skip
+    return jnp.float32(own * times if times <= 1 else own + (times - 1) * step)
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import color, faces
 from jaxstyle.image.frame import Frame
 from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
+from jaxstyle.image.pixels import resize_mask
 from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.job import Job
@@ -206,9 +207,11 @@ class Sources:
 
     def _mask(self, path: Path, shape: Shape) -> Array:
         """Returns a mask `[*shape]` from 0 to 1; what is transparent is outside."""
-        picture = self.load(path, shape)
+        picture = self.load(path, None)
         mask = jnp.mean(jnp.asarray(picture.image), axis=2)
-        return mask if picture.alpha is None else mask * picture.alpha
+        mask = mask if picture.alpha is None else mask * picture.alpha
+        # A sharper filter would ring, and leave specks along the edges.
+        return resize_mask(mask, shape)
 
     def _faces_mask(self, path: Path, shape: Shape) -> Array:
         """Returns a mask `[*shape]` of the faces of a photograph, black if there are none.
