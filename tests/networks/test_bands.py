@@ -120,9 +120,9 @@ def test_statistics_of_regions_and_own_losses_equal_the_whole():
     )
     for statistic, losses in (("wasserstein", (own,)), ("gram", ())):
         spec = LossSpec(
-            ("relu2_1",), ("relu1_1", "relu2_1"), statistic=statistic, own_losses=losses
+            ("pool1",), ("relu1_1", "relu2_1"), statistic=statistic, own_losses=losses
         )
-        targets = guided_targets(PARAMS, content, regions, spec)
+        targets = guided_targets(PARAMS, content, regions, spec, keep=ramp, protect=1 - ramp)
         assert_equal(image, targets, spec, 1e-3 if statistic == "wasserstein" else 1e-4)
 
 
