@@ -56,7 +56,8 @@ def resize_mask(mask: Array, shape: Sequence[int]) -> Array:
       >>> resize_mask(jnp.ones((4, 6)), (2, 3)).shape
       (2, 3)
     """
-    return jax.image.resize(mask, check_shape(shape, "shape"), "linear")
+    resized: Array = jax.image.resize(mask, check_shape(shape, "shape"), "linear")
+    return resized
 
 
 NOISE_SCALE = 60 / 255

@@ -6,6 +6,7 @@ painting's calmest areas, and the others with the rest of the painting.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_image
 from jaxstyle._common.sharding import on_any_mesh
 
@@ -106,7 +108,7 @@ def part_picture(content: Array, calm: ArrayLike) -> tuple[Array, Array]:
       content: `[H, W, 3]`, the photograph.
       calm: how much of the flat areas is calm, 0 to 1.
     """
-    flat = calm * flatness(content)
+    flat = to_device(calm) * flatness(content)
     return 1 - flat, flat
 
 
@@ -121,7 +123,7 @@ def part_painting(style: Array, calm: ArrayLike, mask: Array | None = None) -> t
     """
     simple = simplicity(style, mask)
     whole = jnp.ones_like(simple) if mask is None else mask
-    return whole * (1 - calm * simple), whole * simple
+    return whole * (1 - to_device(calm) * simple), whole * simple
 
 
 @jax.jit
@@ -141,7 +143,7 @@ def _blur(values: Array, *, sigma: float) -> Array:
     window = window / window.sum()
     for axis in (0, 1):
         pad = [(radius, radius) if each == axis else (0, 0) for each in (0, 1)]
-        smooth = jax.vmap(
+        smooth: Callable[[Array], Array] = jax.vmap(
             lambda row: jnp.convolve(row, window, mode="valid"), in_axes=1 - axis, out_axes=1 - axis
         )
         values = smooth(jnp.pad(values, pad, mode="edge"))

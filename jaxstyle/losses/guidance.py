@@ -105,9 +105,9 @@ def guided_targets(
     shape = regions[0].mask.shape if content is None else content.shape[:2]
     emphasis = _check_emphasis(keep, protect, content, shape)
     calming = not (isinstance(calm, int | float) and calm == 0)
+    rooms: Sequence[Array | None] = [emphasis.room]
     if calming:
-        _check_calm(calm, content)
-    rooms = [emphasis.room] if not calming else limit_rooms(emphasis.room, content, calm)
+        rooms = limit_rooms(emphasis.room, _check_calm(calm, content), calm)
     styles = []
     for i, region in enumerate(regions):
         name = region.name or str(i)
@@ -169,17 +169,20 @@ def _check_emphasis(
     return Emphasis(*(None if each is None else to_device(each) for each in (keep, protect)))
 
 
-def _check_calm(calm: ArrayLike, content: Array | None) -> None:
-    _check_content(content, "calm")
+def _check_calm(calm: ArrayLike, content: Array | None) -> Array:
+    """Returns the content image whose flat areas are calmed."""
+    content = _check_content(content, "calm")
     if not isinstance(calm, Array):
         check_amount(calm, "calm")
         if not np.all(np.asarray(calm) <= 1):
             raise ValueError(f"calm should be at most 1, got {calm}")
+    return content
 
 
-def _check_content(content: Array | None, name: str) -> None:
+def _check_content(content: Array | None, name: str) -> Array:
     if content is None:
         raise ValueError(f"{name} needs a content image; content is None")
+    return content
 
 
 def mix_regions(

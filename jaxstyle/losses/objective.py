@@ -113,8 +113,8 @@ def objective_of_resolved(
     size = jnp.float32(0.0)
     for i, layer in enumerate(_content_layers(targets, spec)):
         # Layers that the targets add have no weight of their own.
-        own = i < len(spec.content_layers)
-        weight = content_weights[i] if own else jnp.mean(content_weights)
+        added = i >= len(spec.content_layers)
+        weight = jnp.mean(content_weights) if added else content_weights[i]
         terms[f"content/{layer}"] = weight * unweighted[f"content/{layer}"]
         size = size + weight * _content_size(layer, targets)
     for i, layer in enumerate(spec.style_layers):

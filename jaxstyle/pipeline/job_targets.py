@@ -65,7 +65,7 @@ class JobTargets:
         seen = self._sources.seen_content(job)
         content = self._sources.see(seen)
         emphasis = Emphasis(self._sources.kept(job, shape), self._protected(job, shape))
-        rooms = [emphasis.room]
+        rooms: Sequence[Array | None] = [emphasis.room]
         if calm := options.get("calm"):
             assert content is not None
             rooms = limit_rooms(emphasis.room, content, calm)
