@@ -1,5 +1,6 @@
 """Finds faces in photographs, for `--protect faces`. OpenCV finds them, without a download."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,7 +86,7 @@ def face_mask(faces: Sequence[Face], shape: tuple[int, int]) -> NDArray[np.float
 
 def _cascade() -> tuple[Any, Any]:
     try:
-        import cv2
+        cv2: Any = importlib.import_module("cv2")
     except ImportError:
         raise MissingDetector("needs OpenCV; pip install 'jaxstyle[faces]'") from None
     file = Path(cv2.data.haarcascades) / _CASCADE

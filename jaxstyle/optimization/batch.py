@@ -6,7 +6,7 @@ rounding of another program.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,11 +19,12 @@ from jaxstyle._common.arrays import is_traced, to_device
 from jaxstyle._common.checks import check_amount, check_key
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec, resolve_weights
-from jaxstyle.losses.targets import Targets, content_targets, measure_style
+from jaxstyle.losses.targets import Targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import descent, transfer
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import free_memory, plan_memory
+from jaxstyle.optimization.pairs import pair_targets
 from jaxstyle.solvers import Info, SolverLike
 
 # A batch of this width keeps a device busy, and a killed sweep loses no more pictures than that.
@@ -155,7 +156,7 @@ def stylize_grid(
     settings = _settings(weights, noise, keys, learning_rates)
     resolved = [resolve_weights(setting.weights, spec) for setting in settings]
     masks = {"keep": keep, "protect": protect}
-    targets = _pair_targets(params, contents, styles, spec, masks, calm)
+    targets = pair_targets(params, contents, styles, spec, masks, calm)
     shape = (len(contents), len(styles), len(settings))
     count = math.prod(shape)
     height_and_width = contents[0].shape[0], contents[0].shape[1]
@@ -316,48 +317,6 @@ def choose_width(
     plan = plan_memory(params, shape, spec=spec, solver=solver)
     lanes = plan.max_lanes(int(_SHARE_OF_MEMORY * min(available)))
     return len(devices) * min(max(lanes, 1), WIDEST)
-
-
-def _pair_targets(
-    params: Params,
-    contents: Sequence[Array],
-    styles: Sequence[Array],
-    spec: LossSpec,
-    masks: Mapping[str, Array | None],
-    calm: ArrayLike,
-) -> list[list[Targets]]:
-    """Returns the targets of each photograph with each painting; see `stylize_grid`."""
-    given = {
-        name: _per_content(name, mask, len(contents))
-        for name, mask in masks.items()
-        if mask is not None
-    }
-    if given or not (isinstance(calm, int | float) and calm == 0):
-        return [
-            [
-                transfer.whole_targets(
-                    params, content, style, spec, calm=calm,
-                    **{name: each[c] for name, each in given.items()},
-                )
-                for style in styles
-            ]
-            for c, content in enumerate(contents)
-        ]  # fmt: skip
-    measured = [measure_style(params, style, spec=spec) for style in styles]
-    photographs = [content_targets(params, content, spec) for content in contents]
-    return [[each._replace(style=style) for style in measured] for each in photographs]
-
-
-def _per_content(name: str, mask: Array, count: int) -> list[Array]:
-    """Returns a mask for each of the photographs."""
-    if jnp.ndim(mask) == 2:
-        return [mask] * count
-    if jnp.ndim(mask) != 3 or mask.shape[0] != count:
-        raise ValueError(
-            f"{name} should be [H, W], or [{count}, H, W] with one for each photograph, "
-            f"got {list(jnp.shape(mask))}"
-        )
-    return list(mask)
 
 
 class _Setting(NamedTuple):
