@@ -11,7 +11,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from jaxstyle.pipeline.options import OPTIONS, Option
+from jaxstyle.pipeline.option_rows import Option
+from jaxstyle.pipeline.options import OPTIONS
 
 _TITLES = {
     "picture": "The picture",
@@ -19,6 +20,7 @@ _TITLES = {
     "colour": "Colours",
     "regions": "Regions",
     "method": "Recipe, network and solver",
+    "expert": "For experts",
     "output": "What is written",
     "machine": "Machine and memory",
 }

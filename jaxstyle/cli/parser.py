@@ -10,7 +10,8 @@ from jaxstyle._common.text import nearest
 from jaxstyle.errors import UsageError
 from jaxstyle.networks.catalogue import FAST_FILES
 from jaxstyle.pipeline.kinds import Flag, Kind
-from jaxstyle.pipeline.options import FETCHABLE, OPTIONS, Group, Option, options_of
+from jaxstyle.pipeline.option_rows import Group, Option
+from jaxstyle.pipeline.options import FETCHABLE, OPTIONS, options_of
 
 _WIDTH = 80
 

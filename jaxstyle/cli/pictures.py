@@ -24,7 +24,7 @@ from jaxstyle.image.animation import SIZE, Animation, check_animation_path
 from jaxstyle.pipeline import sheets
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
-from jaxstyle.pipeline.options import picture_options
+from jaxstyle.pipeline.options import color_of, picture_options
 from jaxstyle.pipeline.outputs import (
     Output,
     check_outputs,
@@ -113,7 +113,7 @@ def _preview_of(job: Job, output: Path) -> Job:
     if job.style_size != kept["size"]:
         assert job.style_size is not None
         options["style-size"] = max(1, round(job.style_size * size / kept["size"]))
-    if kept.get("color") == "luminance":
+    if color_of(kept) == "luminance":
         options["color"] = "luminance"
     return make_job("apply", job.content, None, output, options)
 

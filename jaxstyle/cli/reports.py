@@ -53,6 +53,7 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
     if track.finite and not track.kept:
         return  # why it could not be written is said at the end
     height, width = studio.shape(job)
+    trimmed = studio.sources.trimmed(job)
     if not track.finite:
         step = track.good_steps
         where = f"the picture is from step {step}" if step else "it was not written"
@@ -79,6 +80,7 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
             "seconds": round(outcome.seconds, 3),
             "finite": track.finite,
             "device": jax.devices()[0].device_kind,
+            **({"trimmed": {k: list(v) for k, v in trimmed.items()}} if trimmed else {}),
             **studio.settings(job),
         }
         say_json(summary)
@@ -91,4 +93,6 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
             made += f"{near and ', '}{near}{'' if track.better else _START}"
         else:
             made = f"painted in {outcome.seconds:.1f} s with {network}"
+        if trimmed:
+            made += f"; without the frame of {', '.join(trimmed)}, which --no-trim keeps"
         say(f"{job.output}: {width}×{height} pixels, {made}")

@@ -42,6 +42,24 @@ def resize(image: Array, shape: Sequence[int]) -> Array:
     return jnp.clip(resized, image.min(), image.max())
 
 
+def resize_mask(mask: Array, shape: Sequence[int]) -> Array:
+    """Resamples a mask without overshoot.
+
+    Args:
+      mask: `[H, W]`.
+      shape: the new height and width.
+
+    Returns:
+      `[*shape]`.
+
+    Example:
+      >>> resize_mask(jnp.ones((4, 6)), (2, 3)).shape
+      (2, 3)
+    """
+    resized: Array = jax.image.resize(mask, check_shape(shape, "shape"), "linear")
+    return resized
+
+
 NOISE_SCALE = 60 / 255
 """Default standard deviation of noise, which fills the range of a picture."""
 

@@ -1,13 +1,18 @@
 """Scales the spectrum of an image: each frequency is multiplied by a number of its own.
 
-Scales are `[h, w // 2 + 1]`, in the order in which `jnp.fft.rfft2` returns frequencies. They are
-computed inside the traced program, because a constant of a large picture's size takes the compiler
-a long time.
+There are two spectra. That of Fourier, with scales `[h, w // 2 + 1]` in the order of
+`jnp.fft.rfft2`, continues an image periodically, which is right for noise. That of cosines, with
+scales `[h, w]` in the order of `jax.scipy.fft.dctn`, mirrors it at its edges, so that opposite
+edges of a picture do not know of each other.
+
+Scales are computed inside the traced program, because a constant of a large picture's size takes
+the compiler a long time.
 """
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.scipy.fft import dctn, idctn
 
 
 def scale_spectrum(image: Array, scale: Array) -> Array:
@@ -23,6 +28,37 @@ def scale_spectrum(image: Array, scale: Array) -> Array:
     spectrum = jnp.fft.rfft2(image, axes=(0, 1))
     scaled = spectrum * scale[..., None].astype(spectrum.dtype)
     return jnp.fft.irfft2(scaled, s=image.shape[:2], axes=(0, 1)).astype(image.dtype)
+
+
+def scale_cosines(image: Array, scale: Array) -> Array:
+    """Multiplies each frequency of an image, mirrored at its edges, by a number.
+
+    Args:
+      image: `[h, w, c]`.
+      scale: `[h, w]`.
+
+    Returns:
+      `[h, w, c]`.
+    """
+    spectrum = dctn(image, axes=(0, 1), norm="ortho") * scale[..., None]
+    scaled: Array = idctn(spectrum, axes=(0, 1), norm="ortho").astype(image.dtype)
+    return scaled
+
+
+def cosine_power_law(shape: tuple[int, int], power: float) -> Array:
+    """Returns the scale :math:`f^{-p}` of cosines, with mean square one; see `power_law`.
+
+    Args:
+      shape: height and width of the image.
+      power: the exponent p.
+
+    Returns:
+      `[h, w]`.
+    """
+    vertical, horizontal = (jnp.arange(n, dtype=jnp.float32) / (2 * n) for n in shape)
+    frequency = jnp.hypot(vertical[:, None], horizontal[None])
+    scale = jnp.maximum(frequency, 1 / max(shape)) ** -power
+    return scale / jnp.sqrt(jnp.mean(jnp.square(scale)))
 
 
 def power_law(shape: tuple[int, int], power: float) -> Array:

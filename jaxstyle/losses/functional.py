@@ -51,16 +51,17 @@ def gram_matrix(features: Array, mass: Array | None = None) -> Array:
     return _second_moments(features.reshape(h * w, c)) / (h * w)
 
 
-def content_loss(features: Array, target: Array) -> Array:
+def content_loss(features: Array, target: Array, weight: Array | None = None) -> Array:
     r"""Computes the mean squared difference of two feature maps.
 
-    .. math:: \frac{1}{hwc} \sum_{ijk} (F_{ijk} - P_{ijk})^2
+    .. math:: \frac{1}{hwc} \sum_{ijk} w_{ij} (F_{ijk} - P_{ijk})^2
 
-    Departure: the paper takes half the sum.
+    Departure: the paper takes half the sum, and has no :math:`w`.
 
     Args:
       features: `[h, w, c]` activations of the image.
       target: `[h, w, c]` activations of the content image.
+      weight: `[h, w]`, how much each position counts; None is 1 for all.
 
     Returns:
       A scalar.
@@ -74,7 +75,11 @@ def content_loss(features: Array, target: Array) -> Array:
 
     Reference: Gatys et al., CVPR 2016, eq. 1.
     """
-    return _mean_squared_difference(features, target)
+    if weight is None:
+        return _mean_squared_difference(features, target)
+    _check_equal(features, target)
+    difference = features.astype(jnp.float32) - target.astype(jnp.float32)
+    return jnp.mean(weight * jnp.mean(jnp.square(difference), axis=2))
 
 
 def style_loss(gram: Array, target: Array) -> Array:
@@ -231,9 +236,13 @@ def _product(a: Array, b: Array) -> Array:
     )
 
 
-def _mean_squared_difference(a: Array, b: Array) -> Array:
+def _check_equal(a: Array, b: Array) -> None:
     if a.shape != b.shape:
         raise ValueError(f"shapes should be equal, got {list(a.shape)} and {list(b.shape)}")
+
+
+def _mean_squared_difference(a: Array, b: Array) -> Array:
+    _check_equal(a, b)
     return jnp.mean(jnp.square(a.astype(jnp.float32) - b.astype(jnp.float32)))
 
 

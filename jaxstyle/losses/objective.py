@@ -111,10 +111,12 @@ def objective_of_resolved(
         unweighted, maps = _losses_of_bands(params, image, targets, spec, bands)
     terms: dict[str, Array] = {}
     size = jnp.float32(0.0)
-    for i, layer in enumerate(spec.content_layers):
-        weight = content_weights[i]
+    for i, layer in enumerate(_content_layers(targets, spec)):
+        # Layers that the targets add have no weight of their own.
+        added = i >= len(spec.content_layers)
+        weight = jnp.mean(content_weights) if added else content_weights[i]
         terms[f"content/{layer}"] = weight * unweighted[f"content/{layer}"]
-        size = size + weight * jnp.mean(jnp.square(targets.content[layer]))
+        size = size + weight * _content_size(layer, targets)
     for i, layer in enumerate(spec.style_layers):
         terms[f"style/{layer}"] = style_weights[i] * unweighted[f"style/{layer}"]
         size = size + style_weights[i] * _style_size(layer, targets, get_statistic(spec.statistic))
@@ -207,12 +209,16 @@ _Losses = tuple[dict[str, Array], dict[str, Array]]
 
 def _plain_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -> _Losses:
     """Content and style losses by their names, and the feature maps."""
-    maps = features(params, image, spec, spec.layers) if spec.layers else {}
+    content_layers = _content_layers(targets, spec)
+    layers = tuple(dict.fromkeys((*spec.layers, *content_layers)))
+    maps = features(params, image, spec, layers) if layers else {}
     statistic = get_statistic(spec.statistic)
     found: dict[str, Array] = {}
-    for layer in spec.content_layers:
+    for layer in content_layers:
         _check_content(layer, maps[layer].shape, targets)
-        found[f"content/{layer}"] = functional.content_loss(maps[layer], targets.content[layer])
+        found[f"content/{layer}"] = functional.content_loss(
+            maps[layer], targets.content[layer], targets.content_weights.get(layer)
+        )
     for layer in spec.style_layers:
         found[f"style/{layer}"] = _style_loss(maps[layer], layer, targets, statistic)
     return found, maps
@@ -226,9 +232,10 @@ def _losses_of_bands(
     widths = vgg.network_widths(params) if spec.layers else ()
     readings: dict[str, Reading] = {}
     whole = [layer for own in spec.own_losses for layer in own.layers]
-    for layer in spec.content_layers:
+    for layer in _content_layers(targets, spec):
         _check_content(layer, map_shape(widths, image.shape, layer), targets)
-        readings[f"content/{layer}"] = Reading(layer, _content_sums, targets.content[layer])
+        data = targets.content[layer], targets.content_weights.get(layer)
+        readings[f"content/{layer}"] = Reading(layer, _content_sums, data)
     if statistic.sums is None:
         whole += spec.style_layers
     else:
@@ -253,8 +260,8 @@ def _losses_of_bands(
     return found, maps
 
 
-def _content_sums(features: Array, target: Array, share: float) -> Array:
-    return share * functional.content_loss(features, target)
+def _content_sums(features: Array, data: tuple[Array, Array | None], share: float) -> Array:
+    return share * functional.content_loss(features, *data)
 
 
 def _read_style(
@@ -281,6 +288,18 @@ def _check_content(layer: str, shape: tuple[int, ...], targets: Targets) -> None
             f"at {layer} the image has features {list(shape)} and the content "
             f"target {list(target.shape)}: the content image had another size"
         )
+
+
+def _content_layers(targets: Targets, spec: LossSpec) -> tuple[str, ...]:
+    """The spec's content layers, and those that the targets add in some places of the picture."""
+    return tuple(dict.fromkeys((*spec.content_layers, *targets.content_weights)))
+
+
+def _content_size(layer: str, targets: Targets) -> Array:
+    """The size that the content loss at a layer has where features vanish."""
+    squares = jnp.square(targets.content[layer])
+    weight = targets.content_weights.get(layer)
+    return jnp.mean(squares if weight is None else weight * jnp.mean(squares, axis=2))
 
 
 def _style_loss(maps: Array, layer: str, targets: Targets, statistic: Statistic) -> Array:

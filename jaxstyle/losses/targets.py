@@ -70,6 +70,9 @@ class Targets(NamedTuple):
       mixture: how several style targets share the image; None for a single one.
       kept: what is left untouched; None for nothing.
       own: `{name: target}` of the spec's own losses.
+      content_weights: `{layer: [h, w]}`, how much each position counts in the content loss. A layer
+        of the spec that is not there counts alike everywhere. A layer that the spec lacks is added,
+        with the mean weight of the others.
     """
 
     content: dict[str, Array]
@@ -77,6 +80,7 @@ class Targets(NamedTuple):
     mixture: Mixture | None = None
     kept: Kept | None = None
     own: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    content_weights: dict[str, Array] = {}  # noqa: RUF012
 
     def seen(self, image: Array) -> Array:
         """Returns the picture that the variable stands for: the image under what is kept."""
@@ -101,7 +105,7 @@ def compute_targets(
       style: `[H', W', 3]` in [0, 1], of any size; None if `spec` has no style layers.
       spec: which layers and statistic, and how the network pools and pads.
       style_mass: `{layer: [h, w]}`, the region of the style image whose statistics count; see
-        `jaxstyle.losses.guidance.region_masses`.
+        `jaxstyle.losses.guides.region_masses`.
       key: a `jax.random.key` for the statistic "sliced"; `key(0)` by default. Images are
         comparable only under the same key.
 
@@ -220,7 +224,7 @@ def mix_styles(
       weights: K numbers, or `{layer: K numbers}`, which can take coarse scales from one painting
         and fine ones from another.
       masses: `{layer: [K, h, w]}`, the regions of the image; see
-        `jaxstyle.losses.guidance.region_masses`.
+        `jaxstyle.losses.guides.region_masses`.
 
     Returns:
       `style` and `mixture` of `Targets`.

@@ -16,11 +16,11 @@ from jaxstyle._common.arrays import is_traced, to_device
 from jaxstyle._common.checks import check_amount, check_choice, check_key
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec, resolve_weights
-from jaxstyle.losses.targets import content_targets, measure_style
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import batch, descent, transfer
 from jaxstyle.optimization.batch import Lane, choose_width, split
 from jaxstyle.optimization.compact import as_it_suits
+from jaxstyle.optimization.pairs import pair_targets
 from jaxstyle.solvers import Info, SolverLike
 
 Combine = Literal["zip", "grid"]
@@ -99,6 +99,9 @@ def stylize_grid(
     key: Array | None = None,
     learning_rate: ArrayLike | None = None,
     combine: Combine = "zip",
+    keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
     solver: SolverLike | None = None,
     num_steps: int = 300,
     width: int | None = None,
@@ -126,6 +129,10 @@ def stylize_grid(
       learning_rate: in place of the solver's own, a scalar or several.
       combine: "zip" lets parts that are given several times count up together, K times each;
         "grid" makes their product, of which the last part counts up first.
+      keep: what stays untouched of the photographs, `[H, W]` for all or `[C, H, W]`; see
+        `jaxstyle.stylize`.
+      protect: what stays recognisable of them, `[H, W]` or `[C, H, W]`.
+      calm: how calm their flat areas stay, from 0 to 1.
       solver: from `jaxstyle.solvers`.
       num_steps: steps of the solver.
       width: how many lanes run at once; `jaxstyle.optimization.batch.choose_width` by default, and
@@ -170,8 +177,8 @@ def stylize_grid(
         raise ValueError(f"the content images of a grid should have one size, got {shapes}")
     settings = _settings(weights, noise, key, learning_rate, combine)
     resolved = [resolve_weights(setting.weights, spec) for setting in settings]
-    photographs = [content_targets(params, content, spec) for content in contents]
-    style_statistics = [measure_style(params, style, spec=spec) for style in styles]
+    masks = {"keep": keep, "protect": protect}
+    targets = pair_targets(params, contents, styles, spec, masks, calm)
     shape = (len(contents), len(styles), len(settings))
     count = math.prod(shape)
     height_and_width = contents[0].shape[0], contents[0].shape[1]
@@ -183,13 +190,12 @@ def stylize_grid(
             init, height_and_width, params, content=contents[c], style=styles[s],
             noise=settings[k].noise, key=settings[k].key,
         )  # fmt: skip
-        targets = photographs[c]._replace(style=style_statistics[s])
-        return Lane(image, targets, resolved[k], settings[k].learning_rate)
+        return Lane(image, targets[c][s], resolved[k], settings[k].learning_rate)
 
     placed = sharding.is_placed((params, contents, styles))
     if devices is None and not placed and len(jax.local_devices()) > 1:
         devices = jax.local_devices()
-    if is_traced((photographs, style_statistics, settings)):
+    if is_traced((targets, settings)):
         # Inside jit, where to lay arrays is the caller's to say.
         width, devices = width or count, None
     elif width is None:

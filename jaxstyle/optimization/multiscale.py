@@ -17,8 +17,8 @@ from jax.typing import ArrayLike
 from jaxstyle._common.checks import check_count, check_picture
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
+from jaxstyle.losses.guides import check_mask
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec, resolve_weights
-from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
@@ -159,6 +159,9 @@ def stylize_coarse_to_fine(
     init: Init | Array = "content",
     noise: ArrayLike | None = None,
     key: Array | None = None,
+    keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
     """Runs `jaxstyle.stylize` at one size after the other, each from the enlarged result before.
@@ -175,6 +178,9 @@ def stylize_coarse_to_fine(
       init: where to start, at the first size; see `jaxstyle.stylize`. An image is resized.
       noise: standard deviation of Gaussian noise in the start.
       key: a `jax.random.key` for the noise.
+      keep: `[H, W]`, what stays untouched, as for `jaxstyle.stylize`.
+      protect: `[H, W]`, what stays recognisable.
+      calm: from 0 to 1, how calm flat areas stay.
       **options: as for `jaxstyle.stylize`, without `num_steps`, which the scales have. A callback
         counts steps over all sizes.
 
@@ -203,6 +209,9 @@ def stylize_coarse_to_fine(
     check_spec(spec)
     check_picture(content, "content")
     check_picture(style, "style")
+    for name, mask in (("keep", keep), ("protect", protect)):
+        if mask is not None:
+            check_mask(mask, content.shape[:2], name)
     rest: dict[str, Any] = dict(as_it_suits(params, options))
     weights = resolve_weights(rest.pop("weights", LossWeights()), spec)
     callback, callback_every = rest.pop("callback", None), rest.pop("callback_every", 10)
@@ -219,7 +228,14 @@ def stylize_coarse_to_fine(
             before if isinstance(before, str) else pixels.resize(before, _scaled(content, ratio)),
             params, small, painting, noise=noise if images is None else None, key=key,
         )  # fmt: skip
-        return [Lane(start, compute_targets(params, small, painting, spec), weights, rate)]
+        kept, protected = (
+            None if mask is None else pixels.resize_mask(mask, small.shape[:2])
+            for mask in (keep, protect)
+        )
+        targets = transfer.whole_targets(
+            params, small, painting, spec, keep=kept, protect=protected, calm=calm
+        )
+        return [Lane(start, targets, weights, rate)]
 
     infos = []
     for _, progress in descend_scales(

@@ -59,6 +59,8 @@ class Preset:
       noise: standard deviation of the noise in the start, in [0, 1] units, or None.
       solver: makes the solver.
       num_steps: the system's own number of steps.
+      smoothing: the weight of the total variation that counts as one step of smoothing where the
+        recipe has none; 0 if there is no telling.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Preset:
     noise: float | None = None
     solver: Callable[[], Solver] = lambda: solvers.lbfgs(preconditioning=0)
     num_steps: int = 500
+    smoothing: float = 0.0
 
     def __repr__(self) -> str:
         """Returns what the recipe is, in a line."""
@@ -216,6 +219,7 @@ _ALL = (
         normalized=True,
         solver=solvers.lbfgs,
         num_steps=300,
+        smoothing=2000.0,
     ),
     Preset(
         name="compact",

@@ -26,8 +26,9 @@ from jaxstyle._common.checks import (
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image import pixels
 from jaxstyle.image.matching import match_distribution
+from jaxstyle.losses.guidance import Region, guided_targets
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
-from jaxstyle.losses.targets import compute_targets
+from jaxstyle.losses.targets import Targets, compute_targets
 from jaxstyle.networks import vgg
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params
@@ -62,6 +63,9 @@ class StylizeOptions(OptimizeOptions, total=False):
     init: Init | Array
     noise: ArrayLike | None
     key: Array | None
+    keep: Array | None
+    protect: Array | None
+    calm: ArrayLike
 
 
 @on_any_mesh
@@ -74,6 +78,9 @@ def stylize(
     init: Init | Array = "content",
     noise: ArrayLike | None = None,
     key: Array | None = None,
+    keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
     **options: Unpack[OptimizeOptions],
 ) -> Result:
     """A photograph in the style of a painting.
@@ -90,6 +97,10 @@ def stylize(
         `[H, W, 3]`; see `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
+      keep: `[H, W]`, 1 where the photograph stays untouched, 0 where it is painted, and between for
+        soft edges; None paints everything. `1 - mask` paints only what is in a mask.
+      protect: `[H, W]`, 1 where the photograph stays recognisable, such as a face.
+      calm: from 0 to 1, how calm the photograph's flat areas stay; see `jaxstyle.losses.calm`.
       **options: those of `optimize`: `weights`, `solver`, `learning_rate`, `num_steps`, `callback`,
         `callback_every`.
 
@@ -114,8 +125,28 @@ def stylize(
     """
     check_pictures(params, spec, content=content, style=style)
     start = start_image(init, params, content, style, noise=noise, key=key)
-    targets = compute_targets(params, content, style, spec)
+    targets = whole_targets(params, content, style, spec, keep=keep, protect=protect, calm=calm)
     return optimize(start, params, targets, spec=spec, **as_it_suits(params, options))
+
+
+def whole_targets(
+    params: Params,
+    content: Array,
+    style: Array,
+    spec: LossSpec,
+    *,
+    keep: Array | None = None,
+    protect: Array | None = None,
+    calm: ArrayLike = 0.0,
+) -> Targets:
+    """Returns the targets of `stylize`, whose arguments these are."""
+    plain = isinstance(calm, int | float) and calm == 0
+    if keep is None and protect is None and plain:
+        return compute_targets(params, content, style, spec)
+    everywhere = Region(jnp.ones(_height_and_width(content)), style, name="of the whole picture")
+    return guided_targets(
+        params, content, [everywhere], spec, keep=keep, protect=protect, calm=calm
+    )
 
 
 @on_any_mesh

@@ -8,6 +8,7 @@ from jaxstyle.errors import OptionError, naming
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.networks import vgg
 from jaxstyle.networks.convolution import Padding
+from jaxstyle.pipeline.file_options import FACES
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -46,12 +47,17 @@ def check_pictures(job: "Job", studio: "Studio", spec: LossSpec, padding: Paddin
     for role, path in job.named_files:
         if role == "mask":
             with naming(job.option_of(path)):
-                studio.sources.load(path, shape)
+                studio.sources.mask(path, shape)
+    studio.sources.kept(job, shape)
+    if job.recipe.options.get("protect") == FACES and job.content is not None:
+        studio.sources.faces(job.content, shape)
 
 
 def _size_option(job: "Job", path: Path) -> str:
     """Returns the option that decides the size of one of a job's pictures."""
-    given = [name for name in ("style-size", "style-scale") if name in job.recipe.options]
+    given = [
+        name for name in ("style-size", "style-scale", "strokes") if name in job.recipe.options
+    ]
     return given[0] if given and path != job.content else "size"
 
 

@@ -16,6 +16,17 @@ from jaxstyle.pipeline.kinds import Kind, NamedFile, Number, brief, not_empty, s
 
 REST = "rest"
 """Stands in place of a mask's file for what the other regions leave."""
+FACES = "faces"
+"""Stands in place of a mask's file for the faces of the photograph."""
+
+
+# Options of which only one can be given.
+_ALTERNATIVES = (
+    ("strokes", "style-size", "style-scale"),
+    ("smooth", "tv-weight"),
+    ("colors", "color"),
+    ("keep", "only"),
+)
 
 
 class Share(NamedTuple):
@@ -52,13 +63,15 @@ class Structure(NamedTuple):
 
     Attributes:
       num_styles: how many style targets share the picture, or 0 for a single one without weight.
-      guided: whether each style target has a region.
+      guided: whether each style target has a region, or only a part of each pixel.
       kept: whether a part of the picture is left untouched.
+      protected: whether a part of it is compared with the photograph at further layers.
     """
 
     num_styles: int = 0
     guided: bool = False
     kept: bool = False
+    protected: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,11 +199,16 @@ class StyleRegions(Regions):
 def structure(options: Mapping[str, Any]) -> Structure:
     """Returns what a job's options contribute to the choice of its program."""
     count = 0
+    kept, protected = "keep" in options or "only" in options, "protect" in options
+    parts = 2 if options.get("calm") else 1
+    guided = kept or protected or parts > 1 or "regions" in options
     if "regions" in options:
         count = len(options["regions"])
     elif "mix" in options and options.get("mix-by", "losses") == "losses":
         count = len(options["mix"])
-    return Structure(count, "regions" in options, "keep" in options)
+    elif guided:
+        count = 1
+    return Structure(count * parts, guided, kept, protected)
 
 
 def check_together(options: Mapping[str, Any]) -> None:
@@ -198,8 +216,7 @@ def check_together(options: Mapping[str, Any]) -> None:
     several = [name for name in ("mix", "regions", "fine-style") if name in options]
     if len(several) > 1:
         raise exclusive(*several[:2])
-    if "style-size" in options and "style-scale" in options:
-        raise exclusive("style-size", "style-scale")
+    check_alternatives(options)
     for name, needed in (("mix-by", "mix"), ("guides", "regions")):
         if name in options and needed not in options:
             raise OptionError("{} needs {} beside it", name, needed)
@@ -207,6 +224,14 @@ def check_together(options: Mapping[str, Any]) -> None:
         raise OptionError("{} winograd needs {} float32", "convolution", "precision")
     if options.get("mix-by") == "targets" and options.get("statistic") == "wasserstein":
         raise OptionError("{} targets is not for {} wasserstein; use losses", "mix-by", "statistic")
+
+
+def check_alternatives(options: Mapping[str, Any]) -> None:
+    """Raises `OptionError` if one thing is said by two options."""
+    for names in _ALTERNATIVES:
+        given = [name for name in names if name in options]
+        if len(given) > 1:
+            raise exclusive(*given[:2])
 
 
 def exclusive(first: str, second: str) -> OptionError:

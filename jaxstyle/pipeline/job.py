@@ -38,7 +38,8 @@ class Job(NamedTuple):
         """The longer side of the paintings; None where it is that of the picture."""
         options = self.recipe.options
         size: float | None = options.get("style-size", options.get("size"))
-        return None if size is None else max(1, round(size * options.get("style-scale", 1.0)))
+        scale: float = options.get("strokes", options.get("style-scale", 1.0))
+        return None if size is None else max(1, round(size * scale))
 
     @property
     def named_files(self) -> list[tuple[str, Path]]:

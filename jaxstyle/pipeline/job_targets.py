@@ -1,7 +1,7 @@
 """The targets of jobs: what their pictures are compared with, from the files that options name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle.errors import usage_errors
-from jaxstyle.losses import guidance
+from jaxstyle.losses.calm import part_painting
+from jaxstyle.losses.emphasis import Emphasis
+from jaxstyle.losses.guidance import limit_rooms, mix_regions
+from jaxstyle.losses.guides import region_masses
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
-    Kept,
     Mixture,
     Targets,
     blend_styles,
@@ -21,9 +23,9 @@ from jaxstyle.losses.targets import (
     mix_styles,
 )
 from jaxstyle.networks.vgg import Params
-from jaxstyle.pipeline.file_options import REST, RegionOption
+from jaxstyle.pipeline.file_options import FACES, REST, RegionOption
 from jaxstyle.pipeline.job import Job
-from jaxstyle.pipeline.sources import Seen, Sources, seen_content, seen_style
+from jaxstyle.pipeline.sources import Seen, Sources, seen_style
 
 _FINE_BLOCKS = "12"
 
@@ -59,65 +61,124 @@ class JobTargets:
           UsageError: if a region has no position left at a layer.
           OSError, FileFormatError: if a file cannot be read.
         """
-        options = job.recipe.options
-        style, mixture = self._style(job, spec, shape)
-        kept = None
-        if "keep" in options:
-            photograph = self._sources.see(seen_content(job))
-            assert photograph is not None
-            kept = Kept(self._sources.mask(Path(options["keep"]), shape), photograph)
-        targets: Targets = self._content_targets(seen_content(job), spec, job.network_key)
-        return targets._replace(style=style, mixture=mixture, kept=kept)
+        options, params = job.recipe.options, self._params(job.network_key)
+        seen = self._sources.seen_content(job)
+        content = self._sources.see(seen)
+        emphasis = Emphasis(self._sources.kept(job, shape), self._protected(job, shape))
+        rooms: Sequence[Array | None] = [emphasis.room]
+        if calm := options.get("calm"):
+            assert content is not None
+            rooms = limit_rooms(emphasis.room, content, calm)
+        style, mixture = self._style(job, spec, shape, rooms)
+        measured = self._content_targets(seen, emphasis.spec(spec, params), job.network_key)
+        targets = emphasis.place(measured, params, content, spec)
+        return targets._replace(style=style, mixture=mixture)
+
+    def _protected(self, job: Job, shape: tuple[int, int]) -> Array | None:
+        """Returns the mask of what stays recognisable, if anything does."""
+        name = job.recipe.options.get("protect")
+        if name is None:
+            return None
+        if name != FACES:
+            return self._sources.mask(Path(name), shape)
+        assert job.content is not None
+        return self._sources.faces(job.content, shape)
 
     def _style(
-        self, job: Job, spec: LossSpec, shape: tuple[int, int]
+        self, job: Job, spec: LossSpec, shape: tuple[int, int], rooms: Sequence[Array | None]
     ) -> tuple[dict[str, Any], Mixture | None]:
+        """Returns the styles of a job, each once for every part of the picture that has a room."""
         options = job.recipe.options
         if job.style is None:
             return {}, None
+        parts = range(len(rooms))
+        calm = options.get("calm", 0.0)
 
-        def measure(name: str | Path | None, region: RegionOption | None = None) -> dict[str, Any]:
+        def measure(name: str | Path | None, mask: str | None = None) -> list[dict[str, Any]]:
             seen = seen_style(Path(name or str(job.style)), job)
-            mask = None if region is None else region.style_mask
+            if mask is not None:  # it was drawn over the painting as it is in its file
+                seen = seen._replace(trim=False)
             mode = options.get("guides", "simple")
-            return self._style_targets(seen, spec, job.network_key, mask, mode)
+            return [
+                self._style_targets(
+                    seen, spec, job.network_key, mask, mode, (calm, part) if calm else None
+                )
+                for part in parts
+            ]
 
         if "regions" in options:
-            return self._regions(job, spec, shape, measure)
+            return self._regions(job, spec, shape, rooms, measure)
+        weights = [1.0]
         if "mix" in options:
             styles = [measure(share.style) for share in options["mix"]]
             weights = [share.weight for share in options["mix"]]
             if options.get("mix-by") == "targets":
-                return blend_styles(styles, weights), None
-            return mix_styles(styles, weights)
-        own = measure(job.style)
+                styles = [[blend_styles([s[part] for s in styles], weights) for part in parts]]
+                weights = [1.0]
+        else:
+            styles = [measure(job.style)]
         if "fine-style" in options:
             fine = measure(options["fine-style"])
-            own = {k: fine[k] if k[4] in _FINE_BLOCKS else own[k] for k in own}
-        return own, None
+            styles = [
+                [_with_fine_scales(*each) for each in zip(own, fine, strict=True)] for own in styles
+            ]
+        if rooms == [None]:
+            flat = [own[0] for own in styles]
+            return (flat[0], None) if len(flat) == 1 else mix_styles(flat, weights)
+        masks = [jnp.ones(shape)] * len(styles)
+        return self._guided(job, spec, styles, masks, weights=weights, rooms=rooms)
 
     def _regions(
         self,
         job: Job,
         spec: LossSpec,
         shape: tuple[int, int],
-        measure: Callable[..., dict[str, Any]],
-    ) -> tuple[dict[str, Any], Mixture | None]:
+        rooms: Sequence[Array | None],
+        measure: Callable[..., list[dict[str, Any]]],
+    ) -> tuple[dict[str, Any], Mixture]:
         options = job.recipe.options
         regions: tuple[RegionOption, ...] = options["regions"]
         named = {r.mask: self._sources.mask(Path(r.mask), shape) for r in regions if r.mask != REST}
         rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
-        masks = [named.get(region.mask, rest) for region in regions]
-        styles = [measure(region.style, region) for region in regions]
-        with usage_errors("regions"):
-            return guidance.mix_regions(
-                styles,
-                masks,
+        return self._guided(
+            job, spec,
+            [measure(region.style, region.style_mask) for region in regions],
+            [named.get(region.mask, rest) for region in regions],
+            weights=[region.weight for region in regions],
+            rooms=rooms,
+            names=[region.mask for region in regions],
+        )  # fmt: skip
+
+    def _guided(
+        self,
+        job: Job,
+        spec: LossSpec,
+        styles: Sequence[Sequence[dict[str, Any]]],
+        masks: Sequence[Array],
+        *,
+        weights: Sequence[float],
+        rooms: Sequence[Array | None],
+        names: Sequence[str] | None = None,
+    ) -> tuple[dict[str, Any], Mixture]:
+        """Returns styles that share the picture by masks; unnamed ones share all of its room."""
+        parts = len(rooms)
+
+        def repeat(values: Sequence[Any]) -> list[Any]:
+            return [value for value in values for _ in range(parts)]
+
+        limits = (
+            each for each in ("keep", "only", "protect", "calm") if each in job.recipe.options
+        )
+        with usage_errors("regions" if names else next(limits)):
+            return mix_regions(
+                [part for style in styles for part in style],
+                repeat(masks),
                 self._params(job.network_key),
                 spec,
-                weights=[region.weight for region in regions],
-                mode=options.get("guides", "simple"),
-                names=[region.mask for region in regions],
+                weights=repeat(weights),
+                rooms=[*rooms] * len(masks),
+                mode=job.recipe.options.get("guides", "simple"),
+                names=repeat(names or ["of the whole picture"] * len(masks)),
             )
 
     def _measure_content(self, seen: Seen | None, spec: LossSpec, key: tuple[Any, ...]) -> Targets:
@@ -127,14 +188,29 @@ class JobTargets:
         return content_targets(self._params(key), image, spec)
 
     def _measure_style(
-        self, seen: Seen, spec: LossSpec, key: tuple[Any, ...], mask: str | None, mode: Any
+        self,
+        seen: Seen,
+        spec: LossSpec,
+        key: tuple[Any, ...],
+        mask: str | None,
+        mode: Any,
+        calm: tuple[float, int] | None,
     ) -> dict[str, Any]:
         image = self._sources.see(seen)
         assert image is not None
+        counts = None if mask is None else self._sources.mask(Path(mask), image.shape[:2])
+        if calm is not None:
+            amount, part = calm
+            counts = part_painting(image, amount, counts)[part]
         mass = None
-        if mask is not None:
-            shaped = self._sources.mask(Path(mask), image.shape[:2])
-            with usage_errors("regions"):
-                mass = guidance.region_masses(shaped, self._params(key), spec, mode=mode, name=mask)
+        if counts is not None:
+            name = mask or str(seen.path)
+            with usage_errors("regions" if mask else "calm"):
+                mass = region_masses(counts, self._params(key), spec, mode=mode, name=name)
         targets: dict[str, Any] = measure_style(self._params(key), image, spec=spec, mass=mass)
         return targets
+
+
+def _with_fine_scales(own: dict[str, Any], fine: dict[str, Any]) -> dict[str, Any]:
+    """Returns a style whose first blocks are those of another painting."""
+    return {k: (fine if k[4] in _FINE_BLOCKS else own)[k] for k in own}

@@ -87,10 +87,16 @@ class Kind:
 class Flag(Kind):
     """An option without a value, given or not."""
 
+    def parse(self, text: str) -> bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"should be true or false, got {brief(text)}")
+        return text == "true"
+
+    def text(self, value: bool) -> str:
+        return "true" if value else "false"
+
     def check(self, value: Any) -> bool:
-        if isinstance(value, bool):
-            return value
-        raise ValueError(f"should be true or false, got {brief(value)}")
+        return value if isinstance(value, bool) else self.parse(str(value))
 
 
 @dataclasses.dataclass(frozen=True)

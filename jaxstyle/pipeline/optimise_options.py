@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from jaxstyle import solvers
 from jaxstyle.errors import OptionError, usage_errors
@@ -93,7 +94,26 @@ def make_weights(
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
             changes[field] = jnp.asarray(options[name], jnp.float32)
+    if "smooth" in options:
+        own = float(cast(Array, weights.total_variation))
+        smoothed = _smoothed(preset, own, options["smooth"])
+        changes["total_variation"] = jnp.asarray(smoothed, jnp.float32)
     return dataclasses.replace(weights, **changes)
+
+
+def _smoothed(preset: Preset, own: float, times: float) -> float:
+    """Returns a recipe's weight of the total variation, so many times as large.
+
+    Raises:
+      OptionError: if the recipe has none, and no measure for it either.
+    """
+    step = own or preset.smoothing
+    if times > 1 and not step:
+        raise OptionError(
+            "{} multiplies the smoothing of the recipe, and {preset} has none; use {}",
+            "smooth", "tv-weight", preset=preset.name,
+        )  # fmt: skip
+    return own * times if times <= 1 else own + (times - 1) * step
 
 
 @functools.lru_cache(maxsize=64)

@@ -41,6 +41,7 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
       UsageError: if the options contradict each other.
     """
     if command == "apply":
+        file_options.check_alternatives(options)
         painting, filled = make_painting(dict(options), options)
         return Recipe(command, filled, painting, tuple(sorted(options)))
     file_options.check_together(options)

@@ -1,10 +1,11 @@
 """The pictures that jobs are made from, read once each and seen as the optimisation sees them.
 
 What is seen of a photograph or a painting, and what is shown of the picture that is made, depend on
-the option `color`; see `jaxstyle.pipeline.options.COLORS`.
+the option `color`; see `jaxstyle.pipeline.option_rows.COLORS`.
 """
 
 import functools
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -14,10 +15,16 @@ from jax import Array
 
 from jaxstyle._common.recent import Recent
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
-from jaxstyle.image import color
+from jaxstyle.image import color, faces
+from jaxstyle.image.frame import Frame
 from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
+from jaxstyle.image.pixels import resize_mask
+from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
-from jaxstyle.pipeline.options import starts
+from jaxstyle.pipeline.options import color_of, starts
+
+_logger = logging.getLogger(__name__)
+_FACES_SIZE = 640  # the longer side at which faces are looked for, however small the picture is
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -34,27 +41,21 @@ class Seen(NamedTuple):
       size: its longer side, or its height and width; None for the size of its file.
       how: what is done to its colours, "style" for nothing.
       content: file and size of the photograph that a painting is recoloured after.
+      trim: whether an even frame is cut off.
     """
 
     path: Path
     size: Size
     how: str
     content: tuple[Path, Size] | None = None
-
-
-def seen_content(job: "Job") -> Seen | None:
-    """Returns how the photograph of a job is seen, if it has one."""
-    if job.content is None:
-        return None
-    grey = job.recipe.options.get("color") == "luminance"
-    return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
+    trim: bool = False
 
 
 def seen_style(style: Path, job: "Job") -> Seen:
     """Returns how a painting of a job is seen."""
-    how = job.recipe.options.get("color", "style")
+    how = color_of(job.recipe.options)
     after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
-    return Seen(style, job.style_size, how, after)
+    return Seen(style, job.style_size, how, after, trim=not job.recipe.options.get("no-trim"))
 
 
 class Sources:
@@ -67,9 +68,17 @@ class Sources:
         self.see = functools.lru_cache(maxsize=4)(self._see)
         self.shapes = functools.cache(self._shapes)
         self.mask = functools.lru_cache(maxsize=16)(self._mask)
+        self.faces = functools.lru_cache(maxsize=16)(self._faces_mask)
+        self._faces = functools.cache(self._find_faces)
+        self._grey = functools.cache(self._is_grey)
 
-    def load(self, path: Path, size: Size) -> Picture:
+    def load(self, path: Path, size: Size, *, trim: bool = False) -> Picture:
         """Returns a picture at a longer side, at a height and width, or at the size of its file.
+
+        Args:
+          path: the file.
+          size: the longer side, or height and width; None for the size of the file.
+          trim: whether an even frame is cut off.
 
         Raises:
           FileNotFoundError, IsADirectoryError, PermissionError: if it cannot be opened.
@@ -78,8 +87,8 @@ class Sources:
         """
         try:
             if isinstance(size, tuple):
-                return self._read(path, shape=size)
-            return self._read(path, size=size)
+                return self._read(path, shape=size, trim=trim)
+            return self._read(path, size=size, trim=trim)
         except FileFormatError:
             raise
         except ValueError as error:
@@ -88,7 +97,37 @@ class Sources:
     def pictures(self, job: "Job") -> tuple[Array | None, Array | None]:
         """Returns the job's photograph and painting as the optimisation sees them."""
         style = None if job.style is None else self.see(seen_style(job.style, job))
-        return self.see(seen_content(job)), style
+        return self.see(self.seen_content(job)), style
+
+    def seen_content(self, job: "Job") -> Seen | None:
+        """Returns how the photograph of a job is seen, if it has one."""
+        if job.content is None:
+            return None
+        grey = color_of(job.recipe.options) == "luminance" or self.grey(job)
+        return Seen(job.content, job.shape or job.size, "luminance" if grey else "style")
+
+    def trimmed(self, job: "Job") -> dict[str, Frame]:
+        """Returns the frames that were cut off a job's paintings, by the painting's file."""
+        if job.recipe.command not in ("stylize", "texture"):
+            return {}
+        frames = {}
+        for path in job.styles:
+            seen = seen_style(path, job)
+            frames[str(path)] = self.load(path, seen.size, trim=seen.trim).frame
+        return {path: frame for path, frame in frames.items() if any(frame)}
+
+    def grey(self, job: "Job") -> bool:
+        """Tells whether the picture of a job is grey, because what gives it its colours is.
+
+        Those are the paintings, or the photograph that they are recoloured after.
+        """
+        how = color_of(job.recipe.options)
+        if job.recipe.command == "reconstruct" or how == "luminance":
+            return False
+        sources = [(path, job.style_size) for path in job.styles]
+        if how != "style" and job.content is not None:
+            sources = [(job.content, job.size)]
+        return all(self._grey(*source) for source in sources)
 
     def start(self, job: "Job", shape: Shape) -> Init | Array:
         """Returns what the job's picture starts from: a name, or an image `[*shape, 3]`.
@@ -109,16 +148,44 @@ class Sources:
 
     def finish(self, job: "Job", image: Array) -> Array:
         """Returns the picture to show of an optimised image `[H, W, 3]` of the job."""
-        if job.content is None or job.recipe.options.get("color") != "luminance":
+        options = job.recipe.options
+        content = None
+        if job.content is not None:
+            content = jnp.asarray(self.load(job.content, job.size).image)
+        if content is not None and color_of(options) == "luminance":
+            return color.with_luminance_of(content, image)
+        if job.recipe.command == "apply" or not self.grey(job):
             return image
-        content = jnp.asarray(self.load(job.content, job.size).image)
-        return color.with_luminance_of(content, image)
+        grey = color.greyscale(image)
+        kept = self.kept(job, (grey.shape[0], grey.shape[1]))
+        return grey if kept is None or content is None else Kept(kept, content).over(grey)
+
+    def kept(self, job: "Job", shape: Shape) -> Array | None:
+        """Returns the mask of what is left untouched of a job's photograph, if anything is.
+
+        Raises:
+          OptionError: if nothing would be left to paint.
+        """
+        options = job.recipe.options
+        option = next((name for name in ("keep", "only") if name in options), None)
+        if option is None:
+            return None
+        path = Path(options[option])
+        mask = self.mask(path, shape)
+        mask = mask if option == "keep" else 1 - mask
+        if float(jnp.min(mask)) >= 1:
+            colour = "white" if option == "keep" else "black"
+            raise OptionError(
+                "{} {path}: the mask is {colour} everywhere, so nothing is left to paint", option,
+                path=path, colour=colour,
+            )  # fmt: skip
+        return mask
 
     def _see(self, seen: Seen | None) -> Array | None:
         """Returns the pixels of a picture, `[H, W, 3]`."""
         if seen is None:
             return None
-        image = jnp.asarray(self.load(seen.path, seen.size).image)
+        image = jnp.asarray(self.load(seen.path, seen.size, trim=seen.trim).image)
         if seen.how == "style":
             return image
         if seen.content is None:
@@ -127,6 +194,9 @@ class Sources:
             image, jnp.asarray(self.load(*seen.content).image), how=seen.how
         )
         return recolored
+
+    def _is_grey(self, path: Path, size: int | None) -> bool:
+        return color.is_grey(self.load(path, size).image)
 
     def _shape(self, path: Path, size: int | None) -> Shape:
         """Returns height and width of a picture at a size, from the header of its file."""
@@ -139,9 +209,31 @@ class Sources:
 
     def _mask(self, path: Path, shape: Shape) -> Array:
         """Returns a mask `[*shape]` from 0 to 1; what is transparent is outside."""
-        picture = self.load(path, shape)
+        picture = self.load(path, None)
         mask = jnp.mean(jnp.asarray(picture.image), axis=2)
-        return mask if picture.alpha is None else mask * picture.alpha
+        mask = mask if picture.alpha is None else mask * picture.alpha
+        # A sharper filter would ring, and leave specks along the edges.
+        return resize_mask(mask, shape)
+
+    def _faces_mask(self, path: Path, shape: Shape) -> Array:
+        """Returns a mask `[*shape]` of the faces of a photograph, black if there are none.
+
+        Raises:
+          OptionError: if nothing is installed that finds faces.
+        """
+        return jnp.asarray(faces.face_mask(self._faces(path), shape))
+
+    def _find_faces(self, path: Path) -> list[faces.Face]:
+        try:
+            found = faces.find_faces(self.load(path, _FACES_SIZE).image)
+        except faces.MissingDetector as error:
+            raise OptionError("{} faces {error}", "protect", error=error) from None
+        if not found:
+            _logger.warning(
+                "warning: %s: no face was found, so none is protected; name a mask instead",
+                path,
+            )
+        return found
 
 
 @functools.partial(jax.jit, static_argnames="how")

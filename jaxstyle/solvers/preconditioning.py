@@ -11,7 +11,7 @@ from typing import Any
 
 from jax import Array
 
-from jaxstyle.image.spectrum import keep_variance, power_law, scale_spectrum
+from jaxstyle.image.spectrum import cosine_power_law, scale_cosines
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 
 
@@ -21,7 +21,8 @@ def precondition(solver: Solver, power: float) -> Solver:
 
     f is the spatial frequency in cycles per pixel. The image's mean, whose frequency is zero, is
     treated as the lowest frequency that fits into the image. The scale keeps the variance of white
-    noise.
+    noise. The spectrum is that of cosines: in Fourier's, opposite edges are neighbours, and what
+    one of them needs would show as a rim at the other.
 
     Args:
       solver: any solver; the image in its own state is z.
@@ -49,7 +50,7 @@ def precondition(solver: Solver, power: float) -> Solver:
         scale = scale_of(shape)
 
         def of_z(z: Array) -> tuple[Array, Any]:
-            image = scale_spectrum(z, scale)
+            image = scale_cosines(z, scale)
             total, terms = objective(image)
             # The image is kept beside the terms, so that it is not computed again.
             return total, (terms, image)
@@ -57,7 +58,7 @@ def precondition(solver: Solver, power: float) -> Solver:
         return of_z
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        z = scale_spectrum(image, 1 / scale_of(image.shape))
+        z = scale_cosines(image, 1 / scale_of(image.shape))
         return finish(*solver.init(seen_by(objective, z.shape), z))
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
@@ -73,7 +74,7 @@ def precondition(solver: Solver, power: float) -> Solver:
 
     def scale_of(shape: tuple[int, ...]) -> Array:
         height, width, _ = shape
-        return keep_variance(power_law((height, width), power), width)
+        return cosine_power_law((height, width), power)
 
     made_by = (precondition, (solver, power))
     return Solver(init, step, solver.begin and begin, made_by)

@@ -12,7 +12,7 @@ from jaxstyle import sweep
 from jaxstyle.image.io import load_picture, read_settings
 from jaxstyle.pipeline import sources
 from jaxstyle.pipeline.job import make_job
-from jaxstyle.pipeline.options import COLORS
+from jaxstyle.pipeline.option_rows import COLORS, PLAIN_COLORS
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
@@ -66,6 +66,34 @@ def test_what_the_optimisation_sees():
             assert image.mean() == pytest.approx(luminance.mean(), abs=5e-3)
         elif how != "style":
             np.testing.assert_allclose(image.mean(0), content.mean(0), atol=0.02)
+
+
+@pytest.mark.parametrize("options", [{}, {"keep": "left.png"}, {"color": "match-pca"}])
+def test_a_grey_painting_makes_a_grey_picture(cli, options):
+    drawing = np.repeat(pixels("style.png")[..., :1], 3, axis=2)
+    Image.fromarray(drawing).save("style.png")
+    Image.fromarray(np.repeat([[255] * 24 + [0] * 24], 32, 0).astype(np.uint8)).save("left.png")
+    if "color" in options:  # then the photograph gives the colours
+        Image.fromarray(np.repeat(pixels("content.png")[..., :1], 3, axis=2)).save("content.png")
+    done(cli(STYLIZE, init="noise", **options))
+    made = pixels("out.png").astype(int)
+    free = made[:, 18:] if "keep" in options else made
+    assert np.ptp(free, axis=2).max() == 0
+    if "keep" in options:
+        kept = 255 * load_picture("content.png", size=32).image[:, :12]
+        assert np.abs(made[:, :12] - kept).max() <= 1
+
+
+def test_the_photographs_colours_stay_beside_a_drawing(cli):
+    Image.fromarray(pixels("style.png")[..., 0]).save("style.png")
+    done(cli(STYLIZE, color="histogram"))
+    assert np.ptp(pixels("out.png").astype(int), axis=2).mean() > 20
+
+
+@pytest.mark.parametrize(("plain", "how"), PLAIN_COLORS.items())
+def test_plain_words_mean_what_they_stand_for(cli, plain, how):
+    losses = [start(cli, **each) for each in ({"colors": plain}, {"color": how})]
+    assert losses[0] == losses[1]
 
 
 def test_the_start_has_no_chroma_either(cli):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,81 @@ def test_regions_take_their_own_paintings(cli):
 
 
 def test_what_is_kept_is_the_photograph(cli):
-    done(cli(STYLIZE, keep="left.png"))
+    done(cli(STYLIZE, keep="left.png", init="noise"))
     difference = np.abs(255 * load_image("content.png", size=32) - pixels("out.png"))
     assert difference[:, :12].max() <= 1
     assert difference[:, 20:].mean() > 1  # rounding alone would be a quarter
+
+
+def test_only_is_the_inverse_of_keep(cli):
+    assert style_loss(cli, only="right.png") == pytest.approx(style_loss(cli, keep="left.png"))
+
+
+def test_a_style_sees_only_what_is_free(cli):
+    own = style_loss(cli, keep="left.png")
+    photograph = pixels("content.png").copy()
+    photograph[:, :16] = 255 - photograph[:, :16]  # as far as the layer sees from what is free
+    Image.fromarray(photograph).save("content.png")
+    assert style_loss(cli, keep="left.png") == pytest.approx(own, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"regions": "left.png,style=paint.png;rest"}, {"mix": "paint.png=0.5"},
+        {"mix": "paint.png=0.5", "mix_by": "targets"}, {"fine_style": "paint.png"},
+        {"calm": 0.5, "protect": "left.png"},
+    ],
+)  # fmt: skip
+def test_what_is_kept_stays_beside_other_controls(cli, options):
+    done(cli(STYLIZE, keep="right.png", init="noise", **options))
+    difference = np.abs(255 * load_image("content.png", size=32) - pixels("out.png"))
+    assert difference[:, 20:].max() <= 1
+    assert difference[:, :12].mean() > 1
+
+
+def test_protection_adds_content_at_finer_layers(cli):
+    trace = start(cli, protect="left.png", init="noise", content_layers="relu3_1",
+                  style_layers="relu1_1")  # fmt: skip
+    assert trace["content/relu2_1"] > 0
+
+
+def test_faces_need_their_extra(cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    ran = cli(STYLIZE, protect="faces")
+    assert (ran.status, ran.out) == (2, "")
+    assert (
+        ran.err == "jaxstyle: error: --protect faces needs OpenCV; pip install 'jaxstyle[faces]'\n"
+    )
+
+
+def test_smooth_multiplies_the_smoothing_of_the_recipe(cli):
+    options = {"init": "noise", "preset": "compact"}
+    plain, double, none = (start(cli, smooth=each, **options) for each in (1, 2, 0))
+    assert double["total_variation"] == pytest.approx(2 * plain["total_variation"], rel=1e-5)
+    assert (plain["total_variation"] > 0, none["total_variation"]) == (True, 0)
+    assert start(cli, tv_weight=40, **options) == plain
+    assert start(cli, smooth=3, init="noise") == start(cli, tv_weight=4000, init="noise")
+    ran = cli(STYLIZE, smooth=2, preset="gatys-notebook")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "smoothing of the recipe, and gatys-notebook has none; use --tv-weight" in ran.err
+
+
+def test_strokes_scale_the_painting(cli):
+    assert style_loss(cli, strokes=0.5) == style_loss(cli, style_scale=0.5)
+
+
+def test_a_frame_is_cut_off_and_said(cli):
+    picture = np.full((52, 68, 3), 255, np.uint8)
+    picture[10:-10, 10:-10] = pixels("style.png")
+    own = style_loss(cli)
+    Image.fromarray(picture).save("style.png")
+    ran = done(cli(STYLIZE))
+    assert "; without the frame of style.png, which --no-trim keeps" in ran.out
+    assert style_loss(cli) == pytest.approx(own, rel=1e-5)
+    ran = done(cli(STYLIZE + " --json", no_trim=True))
+    assert "trimmed" not in json.loads(ran.out)
+    assert style_loss(cli, no_trim=True) != pytest.approx(own, rel=1e-2)
 
 
 def test_a_size_of_the_painting_relative_to_the_photograph(cli):
@@ -185,6 +257,10 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
         ({"regions": "black.png;rest"}, "region black.png is empty at relu1_1; its mask is black"),
         ({"regions": "lost.png;rest"}, "lost.png"),
         ({"keep": "lost.png"}, "lost.png"),
+        ({"keep": "left.png", "only": "left.png"}, "--keep and --only exclude each other"),
+        ({"only": "black.png"}, "--only black.png: the mask is black everywhere, so nothing is"),
+        ({"calm": 2}, "--calm: should be a number from 0 to 1"),
+        ({"strokes": 5}, "--strokes: should be a number from 0.5 to 4"),
         ({"scales": "32,16", "size": None}, "--scales: should be numbers that rise, got 32, 16"),
         ({"scales": "16,32", "size": 48}, "--size 48 and --scales that end at 32 contradict"),
         ({"scale_steps": "3"}, "--scale-steps needs --scales beside it"),

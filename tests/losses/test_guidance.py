@@ -12,8 +12,8 @@ from jaxstyle import (
     objective,
     objective_and_gradient,
 )
-from jaxstyle.losses import guidance
-from jaxstyle.losses.guidance import Region, guided_targets, propagate, region_masses
+from jaxstyle.losses.guidance import Region, guided_targets
+from jaxstyle.losses.guides import propagate, region_masses
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.descent import optimize
 
@@ -153,4 +153,4 @@ def test_guides_work_under_jit_and_vmap():
 def test_own_network_is_refused():
     spec = LossSpec((), ("a",), network=lambda params, image, layers: {"a": image})
     with pytest.raises(ValueError, match=r"guides need VGG's layers"):
-        guidance.region_masses(LEFT, {}, spec)
+        region_masses(LEFT, {}, spec)

@@ -119,10 +119,8 @@ def test_statistics_of_regions_and_own_losses_equal_the_whole():
         lambda maps: maps["relu1_2"],
     )
     for statistic, losses in (("wasserstein", (own,)), ("gram", ())):
-        spec = LossSpec(
-            ("relu2_1",), ("relu1_1", "relu2_1"), statistic=statistic, own_losses=losses
-        )
-        targets = guided_targets(PARAMS, content, regions, spec)
+        spec = LossSpec(("pool1",), ("relu1_1", "relu2_1"), statistic=statistic, own_losses=losses)
+        targets = guided_targets(PARAMS, content, regions, spec, keep=ramp, protect=1 - ramp)
         assert_equal(image, targets, spec, 1e-3 if statistic == "wasserstein" else 1e-4)
 
 

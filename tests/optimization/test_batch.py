@@ -342,3 +342,21 @@ def test_eight_devices():
         [sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True
     )
     assert run.stdout.strip() == "ok", run.stderr
+
+
+@pytest.mark.slow
+def test_a_grid_keeps_a_part_of_each_photograph(params, contents, styles):
+    left = jnp.zeros((16, 20)).at[:, :10].set(1.0)
+    masks = jnp.stack([left, left[:, ::-1]])
+    made = stylize_grid(
+        params, contents, styles[:2], spec=SPEC, num_steps=2, init="noise", keep=masks, calm=0.5
+    ).image
+    for mask, content, images in zip(masks, contents, made, strict=True):
+        kept = mask.astype(bool)
+        for image in images[:, 0]:
+            np.testing.assert_array_equal(image[kept], content[kept])
+
+
+def test_masks_of_a_grid_fit_its_photographs(params, contents, styles):
+    with pytest.raises(ValueError, match=r"keep should be \[H, W\], or \[2, H, W\] with one for"):
+        stylize_grid(params, contents, styles, spec=SPEC, keep=jnp.zeros((3, 16, 20)))

@@ -326,3 +326,31 @@ def test_the_number_of_steps_does_not_matter_to_the_compiler(params, pictures, c
 def test_wrong_arguments_are_refused(params, pictures, call, message):
     with pytest.raises(ValueError, match=message):
         call(params, pictures[0])
+
+
+@pytest.mark.slow
+def test_what_is_kept_is_an_argument_and_vmaps(stylize, pictures):
+    content, style, _ = pictures
+    left = jnp.zeros((16, 20)).at[:, :10].set(1.0)
+    masks = jnp.stack([left, left[:, ::-1]])
+    made = jax.vmap(lambda keep: stylize(content, style, keep=keep, init="noise").image)(masks)
+    for mask, image in zip(masks, made, strict=True):
+        kept = mask.astype(bool)
+        np.testing.assert_array_equal(image[kept], content[kept])
+        assert float(jnp.abs(image - content)[~kept].mean()) > 0.02
+
+
+@pytest.mark.slow
+def test_keep_protect_and_calm_from_coarse_to_fine(params, pictures):
+    content, style, _ = pictures
+    left = jnp.zeros((16, 20)).at[:, :10].set(1.0)
+    result = jaxstyle.stylize_coarse_to_fine(
+        params, content, style, jaxstyle.make_scales([16, 20], 3), spec=SPEC, init="noise",
+        keep=left, protect=1 - left, calm=0.5,
+    )  # fmt: skip
+    np.testing.assert_array_equal(result.image[:, :10], content[:, :10])
+    assert "content/relu2_1" in result.info.terms
+    with pytest.raises(ValueError, match=r"protect should have shape \[16, 20\]"):
+        jaxstyle.stylize_coarse_to_fine(
+            params, content, style, jaxstyle.make_scales([16], 3), protect=left[:8]
+        )

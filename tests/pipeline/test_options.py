@@ -9,12 +9,13 @@ from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline import options
 from jaxstyle.pipeline.file_options import StyleRegions
 from jaxstyle.pipeline.kinds import Flag
-from jaxstyle.pipeline.options import OPTIONS, Group, check_options, option_texts, parse_options
+from jaxstyle.pipeline.option_rows import PICTURES, Group
+from jaxstyle.pipeline.options import OPTIONS, check_options, option_texts, parse_options
 from jaxstyle.pipeline.recipe import make_recipe
 
 SHAPING = [
     (command, option)
-    for command in (*options.PICTURES, "apply")
+    for command in (*PICTURES, "apply")
     for option in options.picture_options(command).values()
 ]
 # A value for each option that takes no choice, other than its default.
@@ -27,7 +28,8 @@ EXAMPLES = {
     "strength": 0.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
     "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
     "preconditioning": 0.2, "learning-rate": 0.01, "decoder": "dec.safetensors",
-    "levels": {4: 0.5, 3: 1.0},
+    "levels": {4: 0.5, 3: 1.0}, "only": "m.png", "protect": "faces", "calm": 0.5, "strokes": 0.75,
+    "smooth": 2.5, "no-trim": True,
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
@@ -86,7 +88,9 @@ def test_every_option_is_one_of_a_recipe(command, option):
 def test_what_is_unknown_is_refused_with_what_is_known():
     with pytest.raises(OptionError, match="'style-wait'; did you mean style-weight\\?"):
         check_options("stylize", {"style-wait": 1})
-    with pytest.raises(OptionError, match="unknown option 'brightness'; valid: color, content-la"):
+    with pytest.raises(
+        OptionError, match="unknown option 'brightness'; valid: calm, color, colors, cont"
+    ):
         check_options("stylize", {"brightness": 1})
     with pytest.raises(OptionError, match="unknown option 'output'; valid"):
         check_options("stylize", {"output": "elsewhere.png"})  # it shapes no picture
@@ -97,6 +101,11 @@ def test_what_is_unknown_is_refused_with_what_is_known():
 PAIRS = [
     ({"mix": "b.png=0.5", "fine-style": "b.png"}, "mix and fine-style exclude each other"),
     ({"style-size": 9, "style-scale": 2}, "style-size and style-scale exclude each other"),
+    ({"strokes": 2, "style-scale": 2}, "strokes and style-scale exclude each other"),
+    ({"strokes": 2, "style-size": 9}, "strokes and style-size exclude each other"),
+    ({"smooth": 2, "tv-weight": 9}, "smooth and tv-weight exclude each other"),
+    ({"colors": "photo", "color": "style"}, "colors and color exclude each other"),
+    ({"keep": "m.png", "only": "m.png"}, "keep and only exclude each other"),
     ({"steps": 3, "scales": "16,32", "scale-steps": "2,1"}, "steps and scale-steps exclude"),
     ({"guides": "inside"}, "guides needs regions beside it"),
     ({"history": 3}, "history needs solver beside it"),

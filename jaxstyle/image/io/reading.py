@@ -17,6 +17,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGEDESCRIPTION, PHOTOMETRIC_INT
 from jaxstyle._common.checks import check_count, check_shape
 from jaxstyle._common.files import StrPath
 from jaxstyle.errors import FileFormatError
+from jaxstyle.image.frame import Frame, find_frame
 from jaxstyle.image.io import encodings
 from jaxstyle.image.io.chunks import Colours
 from jaxstyle.image.io.opening import READABLE, opened
@@ -33,6 +34,7 @@ _UPRIGHT = {
     6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90,
 }  # fmt: skip
 _DEEP_COLOUR = re.compile("(RGB|RGBA|RGBX);16([BLN])")  # Pillow's raw modes
+_SEEN = 1024  # about the longer side at which frames are looked for
 _FAINTEST = 1 / 510  # an alpha below this rounds to 0 at 8 bits
 
 
@@ -44,11 +46,13 @@ class Picture(NamedTuple):
         of the visible ones, so that hidden colours do not influence statistics.
       alpha: `[H, W]` float32 opacity in [0, 1], or None where the whole picture is opaque.
       source_shape: height and width in the file, before any resizing.
+      frame: what was trimmed at each edge, in pixels of the file.
     """
 
     image: _FloatArray
     alpha: _FloatArray | None
     source_shape: tuple[int, int]
+    frame: Frame = Frame(0, 0, 0, 0)
 
 
 def load_picture(
@@ -56,6 +60,7 @@ def load_picture(
     *,
     size: int | None = None,
     shape: tuple[int, int] | None = None,
+    trim: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
     """Reads a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or AVIF file; of an animation, the first frame.
@@ -74,6 +79,8 @@ def load_picture(
       size: the length of the longer side in pixels; the picture is enlarged or shrunk and keeps its
         aspect ratio.
       shape: instead of `size`, the exact `(H, W)`.
+      trim: whether an even frame around an opaque picture is cut off; see
+        `jaxstyle.image.frame.find_frame`.
       max_pixels: the most pixels that the file, or the resized picture, may have.
 
     Returns:
@@ -93,6 +100,9 @@ def load_picture(
         shape = check_shape(shape, "shape")
     with opened(path, max_pixels) as (file, colours):
         bands, opacity = _bands(file, colours)
+    frame = Frame(0, 0, 0, 0)
+    if trim and opacity is None:
+        bands, frame = _without_frame(bands)
     source = bands[0].height, bands[0].width
     target = shape or scaled(source, size)
     if target[0] * target[1] > max_pixels:
@@ -103,7 +113,8 @@ def load_picture(
     alpha = None if opacity is None else _unit(opacity)
     if alpha is None or alpha.min() == 1:
         planes = [_resized(_unit(band), target) for band in bands]
-        return Picture(np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0), None, source)
+        image = np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0)
+        return Picture(image, None, source, frame)
     weight = _resized(alpha, target)
     hidden = weight < _FAINTEST
     if hidden.all():
@@ -117,6 +128,22 @@ def load_picture(
     shown = weight[~hidden].astype(np.float64)
     image[hidden] = np.average(image[~hidden], axis=0, weights=shown)
     return Picture(image, np.where(hidden, 0, weight).clip(0.0, 1.0), source)
+
+
+def _without_frame(bands: list[Image.Image]) -> tuple[list[Image.Image], Frame]:
+    """Returns the bands of a picture without an even frame, and how wide it was."""
+    width, height = bands[0].size
+    shrink = max(1, max(width, height) // _SEEN)
+    small = [_unit(band.reduce(shrink) if shrink > 1 else band) for band in bands]
+    # A pixel of the small copy that holds a bit of the frame belongs to the painting there.
+    top, right, bottom, left = (
+        edge * shrink + (shrink if edge and shrink > 1 else 0)
+        for edge in find_frame(np.stack(small, -1))
+    )
+    if not (top or right or bottom or left):
+        return bands, Frame(0, 0, 0, 0)
+    box = (left, top, width - right, height - bottom)
+    return [band.crop(box) for band in bands], Frame(top, right, bottom, left)
 
 
 def scaled(source: tuple[int, int], size: int | None) -> tuple[int, int]:

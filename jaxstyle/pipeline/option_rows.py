@@ -1,0 +1,340 @@
+"""The rows of the table of options; `jaxstyle.pipeline.options` reads them."""
+
+import dataclasses
+import functools
+from typing import Literal, get_args
+
+from jaxstyle import solvers
+from jaxstyle.feedforward.architecture import ARCHITECTURES
+from jaxstyle.losses.guides import GuideMode
+from jaxstyle.losses.spec import TotalVariation
+from jaxstyle.losses.statistics import StatisticName
+from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX
+from jaxstyle.networks.convolution import Convolution, Padding
+from jaxstyle.networks.layouts import LAYOUTS
+from jaxstyle.networks.spec import Memory, Precision
+from jaxstyle.networks.vgg import Pooling
+from jaxstyle.optimization.presets import PRESETS
+from jaxstyle.pipeline.file_options import FACES, Mix, Regions, StyleRegions
+from jaxstyle.pipeline.first import Way
+from jaxstyle.pipeline.kinds import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    Choice,
+    Counts,
+    FileName,
+    Flag,
+    Kind,
+    Layer,
+    Layers,
+    Levels,
+    Names,
+    Number,
+    Shard,
+    Shares,
+    WidthAndHeight,
+    whole,
+)
+
+Group = Literal["picture", "style", "colour", "regions", "method", "expert", "output", "machine"]
+
+COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
+"""Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
+PLAIN_COLORS = {
+    "painting": "style",
+    "photo": "luminance",
+    "photo-recoloured": "match-symmetric",
+}
+"""Plain words for the most useful of them."""
+
+PICTURES = ("stylize", "texture", "reconstruct")
+"""The commands that make one picture from each of their inputs."""
+_MADE = ("demo", *PICTURES)
+_LISTED = (*_MADE, "apply", "train", "sweep")
+_WEIGHTS = ("weights list", "weights fetch", "weights convert", "weights verify")
+STARTS = {
+    "stylize": ("content", "matched", "fast", "noise", "white-noise", "style"),
+    "texture": ("noise", "white-noise", "style"),
+    "reconstruct": ("content", "noise", "white-noise"),
+}
+"""What each command may start from, besides a picture's file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """A row of the table.
+
+    Attributes:
+      name: "style-weight": the name in sweeps and stored settings; the flag is `--style-weight`.
+      kind: what its values are.
+      help: what it does, in a sentence that begins with a verb.
+      group: the heading that it stands under.
+      commands: the commands that have it.
+      metavar: what stands for its value in a synopsis.
+      default: what holds without it, in words.
+      shapes: whether it shapes the picture. Such options belong to a recipe, may vary in sweeps
+        and are stored in pictures; the others say how the program runs and what it writes.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    group: Group
+    commands: tuple[str, ...]
+    metavar: str = ""
+    default: str = ""
+    shapes: bool = True
+
+    @property
+    def choices(self) -> tuple[str, ...] | None:
+        """The valid values, where there are few."""
+        return self.kind.choices
+
+
+def make_rows() -> tuple[Option, ...]:
+    """The table, in the order of the help texts."""
+    every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
+    made, train = (*PICTURES, "apply"), ("train",)
+    run = functools.partial(Option, shapes=False)
+    count, size = whole(1), whole(1)
+    return (
+        # picture
+        Option("size", size, "set the longer side in pixels", "picture", every, "N", "512"),
+        run("size", size, "set the longer side in pixels", "picture", ("demo",), "N", "320"),
+        Option("size", size, "set the longer side in pixels", "picture", apply, "N",
+               "the photograph's, for quick 512"),
+        run("size", whole(32, 2**12), "train on squares of this side, in pixels", "picture", train,
+            "N", "192"),
+        run("content-weight", NOT_NEGATIVE, "multiply the photograph's weight", "picture", train,
+            "X", "1"),
+        run("seed", whole(0, 2**32 - 1), "draw all that is random with this seed", "picture", train,
+            "N", "0"),
+        run("content-layers", Layers(), "compare the photograph at these layers, each with a "
+            "weight", "picture", train, "L=X,…", "the recipe's"),
+        run("style-layers", Layers(), "compare the paintings at these layers, each with a weight",
+            "style", train, "L=X,…", "the recipe's"),
+        run("style-weight", NOT_NEGATIVE, "multiply the paintings' weight", "style", train, "X",
+            "1"),
+        run("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
+            "style", train, "NAME", "gram"),
+        run("tv", Choice(get_args(TotalVariation)), "smooth with this kind of total variation",
+            "picture", train, "KIND", "the recipe's"),
+        run("tv-weight", NOT_NEGATIVE, "set the weight of the total variation, which smooths",
+            "picture", train, "X", "the recipe's"),
+        Option("strength", Number(most=1), "lay so much of the painting over the photograph, 0 to "
+               "1", "picture", apply, "X", "1"),
+        Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",
+               ("texture",), "WxH", "the painting's"),
+        Option("layer", Layer(), "match this layer", "picture", ("reconstruct",), "LAYER",
+               "relu4_2"),
+        Option("content-weight", NOT_NEGATIVE, "multiply the photograph's weight in the recipe",
+               "picture", stylize, "X", "1"),
+        Option("content-layers", Layers(), "compare the photograph at these layers, each with a "
+               "weight", "picture", stylize, "L=X,…", "the recipe's"),
+        *(
+            Option("init", FileName(names=names), f"start from {', '.join(names)}, or a picture",
+                   "picture", (command,), "START",
+                   "the recipe's" if command == "stylize" else "noise")
+            for command, names in STARTS.items()
+        ),
+        Option("init-noise", Number(most=1), "add noise of this standard deviation to the start, 0 "
+               "to 1", "picture", every, "X", "the start's own"),
+        Option("seed", whole(0, 2**32 - 1), "draw the noise with this seed", "picture", every,
+               "N", "0"),
+        Option("scales", Counts(rising=True, names=("auto",)), "work from coarse to fine, at these "
+               "sizes or at automatic ones", "picture", every, "N,…|auto", "one size"),
+        Option("scale-steps", Counts(), "make so many steps at each of the scales", "picture",
+               every, "N,…", "half after the first"),
+        Option("smooth", Number(most=10), "smooth so many times as much as the recipe, 0 to 10",
+               "picture", every, "X", "1"),
+        Option("range-weight", NOT_NEGATIVE, "set the weight that keeps pixels in range; 0 clips "
+               "them at the end", "picture", every, "X", "the recipe's"),
+        # style
+        Option("style", Kind(), "paint in this style of the network", "style", apply, "NAME",
+               "its first"),
+        Option("painting", FileName(role="style"), "paint like this painting, or polish after it",
+               "style", apply, "FILE"),
+        Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
+               "given several times", "style", apply, "FILE=X"),
+        Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),
+        Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
+               "style", styled, "X", "1"),
+        Option("no-trim", Flag(), "keep the even frame of a scan, which is cut off a painting "
+               "otherwise", "style", styled),
+        Option("strokes", Number(least=0.5, most=4), "make the brush strokes so many times as "
+               "large, 0.5 to 4", "style", stylize, "X", "1"),
+        Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",
+               "style", styled, "L=X,…", "the recipe's"),
+        Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
+               "style", styled, "NAME", "gram"),
+        Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
+               "given several times", "style", stylize, "FILE=X"),
+        Option("mix-by", Choice(("losses", "targets")), "mix by summing losses or by averaging "
+               "targets", "style", stylize, "HOW", "losses"),
+        Option("fine-style", FileName(role="style"), "take fine scales, blocks 1 and 2, from this "
+               "painting", "style", stylize, "FILE"),
+        # colour
+        Option("colors", Choice(tuple(PLAIN_COLORS)), "choose whose colours the picture has: the "
+               "painting's, the photograph's, or those of the painting recoloured after the "
+               "photograph", "colour", stylize, "WHOSE", "painting"),
+        Option("colors", Choice(("painting", "photo")), "choose whose colours the picture has",
+               "colour", apply, "WHOSE", "painting"),
+        # regions
+        Option("regions", Regions(), "give regions their own painting; rest is what is left; after "
+               "a mask may follow ,style=FILE ,style-mask=FILE ,weight=X", "regions", stylize,
+               "MASK;…"),
+        Option("regions", StyleRegions(), "paint regions in styles of the network, or like other "
+               "paintings; rest is what is left", "regions", apply, "MASK,style=NAME;…"),
+        Option("guides", Choice(get_args(GuideMode)), "carry masks to deep layers in this way",
+               "regions", stylize, "HOW", "simple"),
+        Option("keep", FileName(role="mask"), "leave untouched what is white in this mask",
+               "regions", stylize, "MASK"),
+        Option("only", FileName(role="mask"), "paint only what is white in this mask", "regions",
+               stylize, "MASK", "everything"),
+        Option("protect", FileName(role="mask", names=(FACES,)), "keep recognisable what is "
+               "white in this mask, or faces", "regions", stylize, "MASK|faces"),
+        Option("calm", Number(most=1), "keep flat areas calm, 0 to 1: they take the painting's "
+               "simplest areas", "regions", stylize, "X", "0"),
+        # method
+        Option("preset", Choice(tuple(PRESETS)), "follow this recipe; other options change it",
+               "method", every, "NAME", "default, or compact with that network"),
+        Option("network", FileName(names=("auto", *FILES)), f"use auto, {', '.join(FILES)}, or a "
+               "file", "method", every, "NAME", "auto"),
+        run("network", FileName(), "use this network, by name or file", "method", ("demo",),
+            "NAME", "compact"),
+        run("photos", FileName(), "train on the photographs of this folder", "method", train,
+            "DIR"),
+        run("minutes", POSITIVE, "make as many steps as fit into so many minutes", "method", train,
+            "N", "30"),
+        run("steps", count, "make so many steps", "method", train, "N", "by the minutes"),
+        run("architecture", Choice(tuple(ARCHITECTURES)), "draw a network of this form", "method",
+            train, "NAME", "small"),
+        run("batch", count, "paint so many photographs per step", "method", train, "N",
+            "one per device"),
+        run("learning-rate", POSITIVE, "set the highest step of Adam", "method", train, "X",
+            "0.001"),
+        run("pooling", Choice(get_args(Pooling)), "choose how the loss network pools", "method",
+            train, "HOW", "the recipe's"),
+        run("padding", Choice(get_args(Padding)), "choose how the loss network pads pictures",
+            "method", train, "HOW", "the recipe's"),
+        run("from", FileName(names=tuple(FAST_FILES)), "begin with this network: "
+            f"{', '.join(FAST_FILES)} or a file", "method", train, "NET"),
+        run("new-styles-only", Flag(), "add the paintings to its styles, and leave the others as "
+            "they are", "method", train),
+        run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "
+            f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
+        Option("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "
+               f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method", apply,
+               "NAME", PAINTBOX),
+        Option("method", Choice(get_args(Way)), "paint with a network; quick: in the painting's "
+               "colours, and polished; or by features and a decoder", "method", apply, "HOW",
+               "quick with a painting"),
+        Option("decoder", FileName(), "make pixels of features by this decoder", "method", apply,
+               "FILE"),
+        Option("levels", Levels(), "give these levels of features the painting's statistics, "
+               "coarse to fine, each with a strength from 0 to 1", "method", apply, "N=X,…",
+               "4,3,2"),
+        Option("polish", whole(0), "make so many steps of optimisation afterwards", "method", apply,
+               "N", "0, for quick 10"),
+        Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),
+        run("steps", count, "make so many steps", "method", ("demo",), "N", "80"),
+        Option("solver", Choice(tuple(solvers.SOLVERS)), "minimise by this method", "method", every,
+               "NAME", "the recipe's"),
+        Option("history", count, "let L-BFGS remember so many steps", "method", every, "N"),
+        Option("preconditioning", NOT_NEGATIVE, "let L-BFGS favour low frequencies; 0 moves plain "
+               "pixels", "method", every, "P", f"{solvers.PRECONDITIONING}"),
+        Option("learning-rate", POSITIVE, "set the step of adam and gradient-descent", "method",
+               every, "X"),
+        Option("pooling", Choice(get_args(Pooling)), "choose how the network pools", "method",
+               every, "HOW", "the recipe's"),
+        Option("padding", Choice(get_args(Padding)), "choose how the network pads pictures",
+               "method", every, "HOW", "the recipe's"),
+        run("settings-from", FileName(), "take the options stored in a picture that jaxstyle "
+            "wrote", "method", PICTURES, "FILE"),
+        # expert: the measures behind plain options, in their own units
+        Option("style-size", size, "set the painting's longer side, in pixels, which sets the size "
+               "of the strokes", "expert", (*styled, "apply"), "N", "that of the picture"),
+        Option("style-scale", Number(most=100, above=True), "scale the painting, and the strokes "
+               "with it, as a multiple, as strokes does", "expert", stylize, "X", "1"),
+        Option("tv", Choice(get_args(TotalVariation)), "smooth with this kind of total variation",
+               "expert", every, "KIND", "the recipe's"),
+        Option("tv-weight", NOT_NEGATIVE, "set the weight of the total variation, which smooths, "
+               "in the units of the loss", "expert", every, "X", "the recipe's"),
+        Option("color", Choice(COLORS), "choose whose colours the picture has, by the name of the "
+               "method", "expert", stylize, "HOW", "style"),
+        Option("color", Choice(COLORS[:2]), "choose whose colours the picture has, by the name of "
+               "the method", "expert", apply, "HOW", "style"),
+        # output
+        run("output", FileName(), "write the picture here", "output", made, "OUT"),
+        run("output", FileName(), "write the picture here", "output", ("demo",), "OUT",
+            "jaxstyle-demo.png"),
+        run("output", FileName(), "write the network here, a .safetensors file", "output", train,
+            "NET"),
+        run("preview", FileName(), "write a sheet of what the network makes, again and again",
+            "output", train, "FILE"),
+        run("trace", FileName(), "write the loss on the way", "output", train, "FILE.csv"),
+        run("resume", Flag(), "go on from NET.checkpoint, which a training that was stopped leaves",
+            "output", train),
+        run("output", FileName(), "write into this folder; a rerun goes on", "output", ("sweep",),
+            "DIR"),
+        run("preview", FileName(), "write a quick picture of at most 192 pixels here first, and go "
+            "on", "output", stylize, "FILE"),
+        run("save-every", count, "write the picture every N steps too", "output", every, "N"),
+        run("trace", FileName(), "write the loss terms of every step", "output", every,
+            "FILE.csv"),
+        run("animate", FileName(), "write a film of the optimisation: .gif, .webp, .mp4 or a "
+            "folder", "output", every, "FILE"),
+        run("animate-size", size, "set the longer side of the film", "output", every, "N", "320"),
+        run("animate-every", count, "put every N-th step into the film", "output", every, "N",
+            "about 50 pictures"),
+        run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", made, "N",
+            "95"),
+        run("bit-depth", Choice(("8", "16")), "write so many bits per channel; 16 for PNG and TIFF",
+            "output", made, "N", "8"),
+        run("resume", Flag(), "keep OUT.snapshot, and go on from it after a kill", "output",
+            stylize),
+        run("snapshot-every", count, "keep a snapshot every N steps", "output", stylize, "N",
+            "50"),
+        run("retry-failed", Flag(), "run failed jobs again", "output", ("sweep",)),
+        run("dry-run", Flag(), "print what would be done and the memory it takes", "output",
+            (*made, "sweep")),
+        run("json", Flag(), "print a machine-readable summary", "output",
+            (*_LISTED, "export", "weights list", "weights verify")),
+        run("json", Flag(), "print the settings as JSON", "output", ("show",)),
+        run("quiet", Flag(), "print no progress and no summary", "output", _LISTED),
+        run("output", FileName(), "write this .safetensors file", "output", ("weights convert",),
+            "OUT"),
+        run("output", FileName(), "write this .onnx file", "output", ("export",), "OUT"),
+        run("output", FileName(), "draw into this .png, .svg or .pdf file", "output", ("plot",),
+            "OUT"),
+        run("style-names", Names(), "name the styles of a network that paints in one pass",
+            "output", ("weights convert",), "NAME,…", "style1 and so on"),
+        run("layout", Choice(("auto", *LAYOUTS)), "read the file in this layout", "output",
+            ("weights convert",), "NAME", "auto"),
+        # machine
+        Option("convolution", Choice(get_args(Convolution)), "compute convolutions in this way",
+               "machine", every, "HOW", "auto, the fastest"),
+        Option("memory", Choice(get_args(Memory)), "low computes large pictures in bands of rows",
+               "machine", every, "HOW", "auto"),
+        Option("precision", Choice(get_args(Precision)), "compute the network in this precision",
+               "machine", every, "TYPE", "float32"),
+        run("width", count, "make so many pictures at once", "machine", ("stylize", "sweep"), "N",
+            "as memory admits"),
+        run("split-rows", Flag(), "spread each picture over all devices by its rows", "machine",
+            every),
+        run("no-download", Flag(), "never download a network", "machine",
+            (*PICTURES, "train", "sweep")),
+        run("shard", Shard(), "make only part I of N, I from 0", "machine", ("sweep",), "I/N"),
+        run("distributed", Flag(), "make the part of this process among those that JAX knows: "
+            "Slurm, Kubernetes, TPU pods", "machine", ("sweep",)),
+        run("coordinator", Kind(), "name the coordinator where JAX does not detect it", "machine",
+            ("sweep",), "HOST:PORT"),
+        run("processes", count, "set the number of distributed processes", "machine", ("sweep",),
+            "N"),
+        run("process-id", whole(0), "set the number of this process, from 0", "machine",
+            ("sweep",), "I"),
+        run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
+            ("weights fetch",), "SECONDS", "30"),
+        run("debug", Flag(), "show a traceback with an error", "machine",
+            (*_LISTED, "export", "show", "plot", *_WEIGHTS)),
+    )  # fmt: skip
