@@ -2,17 +2,17 @@
 
 There are two spectra. That of Fourier, with scales `[h, w // 2 + 1]` in the order of
 `jnp.fft.rfft2`, continues an image periodically, which is right for noise. That of cosines, with
-scales `[h, w]` in the order of `jax.scipy.fft.dctn`, mirrors it at its edges, so that opposite
+scales `[h, w]` in the order of `scipy.fft.dctn`, mirrors it at its edges, so that opposite
 edges of a picture do not know of each other.
 
 Scales are computed inside the traced program, because a constant of a large picture's size takes
 the compiler a long time.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jax.scipy.fft import dctn, idctn
+from jax import Array, lax
 
 
 def scale_spectrum(image: Array, scale: Array) -> Array:
@@ -30,8 +30,11 @@ def scale_spectrum(image: Array, scale: Array) -> Array:
     return jnp.fft.irfft2(scaled, s=image.shape[:2], axes=(0, 1)).astype(image.dtype)
 
 
+@jax.custom_vjp
 def scale_cosines(image: Array, scale: Array) -> Array:
     """Multiplies each frequency of an image, mirrored at its edges, by a number.
+
+    This is a symmetric matrix, so the derivative is the same function again. The scale has none.
 
     Args:
       image: `[h, w, c]`.
@@ -40,9 +43,54 @@ def scale_cosines(image: Array, scale: Array) -> Array:
     Returns:
       `[h, w, c]`.
     """
-    spectrum = dctn(image, axes=(0, 1), norm="ortho") * scale[..., None]
-    scaled: Array = idctn(spectrum, axes=(0, 1), norm="ortho").astype(image.dtype)
+    rows = jnp.swapaxes(_to_cosines(jnp.moveaxis(image, -1, 0)), 1, 2)
+    columns = _to_cosines(rows) * scale.T
+    back = jnp.swapaxes(_from_cosines(columns), 1, 2)
+    scaled: Array = jnp.moveaxis(_from_cosines(back), 0, -1).astype(image.dtype)
     return scaled
+
+
+def _forward(image: Array, scale: Array) -> tuple[Array, Array]:
+    return scale_cosines(image, scale), scale
+
+
+def _backward(scale: Array, gradient: Array) -> tuple[Array, None]:
+    return scale_cosines(gradient, scale), None
+
+
+scale_cosines.defvjp(_forward, _backward)
+
+
+def _to_cosines(x: Array) -> Array:
+    """Returns the cosine transform of the last axis by a real Fourier transform of its length.
+
+    Its scale is left as it comes, since `_from_cosines` takes it back (Makhoul, IEEE TASSP 1980).
+    """
+    n = x.shape[-1]
+    ordered = jnp.concatenate([x[..., ::2], jnp.flip(x[..., 1::2], -1)], -1)
+    turned = jnp.fft.rfft(ordered) * _turn(n)
+    return jnp.concatenate(
+        [turned.real, jnp.flip(-turned.imag[..., 1 : (n + 1) // 2], -1)], axis=-1
+    )
+
+
+def _from_cosines(x: Array) -> Array:
+    """Returns what `_to_cosines` has transformed."""
+    n = x.shape[-1]
+    real = x[..., : n // 2 + 1]
+    # Entry k has its partner at n - k; the first has none.
+    imaginary = jnp.pad(jnp.flip(x[..., (n + 1) // 2 :], -1), [(0, 0)] * (x.ndim - 1) + [(1, 0)])
+    turned = lax.complex(real, -imaginary[..., : n // 2 + 1])
+    ordered = jnp.fft.irfft(turned * jnp.conj(_turn(n)), n=n)
+    even, odd = ordered[..., : (n + 1) // 2], jnp.flip(ordered[..., (n + 1) // 2 :], -1)
+    odd = jnp.pad(odd, [(0, 0)] * (x.ndim - 1) + [(0, n % 2)])
+    return jnp.stack([even, odd], -1).reshape(*x.shape[:-1], -1)[..., :n]
+
+
+def _turn(n: int) -> Array:
+    """Returns the factors that turn half a sample, for half the frequencies and one."""
+    angle = -jnp.pi / (2 * n) * jnp.arange(n // 2 + 1, dtype=jnp.float32)
+    return lax.complex(jnp.cos(angle), jnp.sin(angle))
 
 
 def cosine_power_law(shape: tuple[int, int], power: float) -> Array:

@@ -22,7 +22,7 @@ import numpy as np
 
 import jaxstyle
 from jaxstyle.networks.load import load_network
-from jaxstyle.optimization.batch import stylize_grid
+from jaxstyle.optimization.grid import stylize_grid
 from jaxstyle.optimization.presets import get_preset
 from scripts.benchmarks.fast_ways import PHOTOGRAPHS
 from scripts.command_line import add_data_option, make_parser

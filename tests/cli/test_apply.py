@@ -150,6 +150,7 @@ def test_a_network_that_ships_paints_by_name(with_shipped):
     assert "no style is called 'dawn'; there are starry-night" in ran.err
 
 
+@pytest.mark.slow
 def test_pictures_of_odd_sizes_are_those_of_one_size(apply, tmp_path):
     """They share a program; the right picture is the one that `paint` makes of each alone."""
     network = load_network("net.safetensors")

@@ -42,7 +42,8 @@ def painted(paintings, weights=None, **options):
     return 255 * np.clip(np.asarray(result), 0, 1)
 
 
-@pytest.mark.parametrize("method", ["adain", pytest.param("wct", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["adain", "wct"])
 def test_the_command_does_what_the_function_does(apply, method):
     done(apply(LINE, method=method, levels="3=0.5,2"))
     expected = painted(["style.png"], levels=(3, 2), transform=method, strength=(0.5, 1))

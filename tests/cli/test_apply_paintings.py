@@ -46,6 +46,7 @@ def painted(paintings, weights):
     return np.round(255 * np.clip(np.asarray(result), 0, 1))
 
 
+@pytest.mark.slow
 def test_a_painting_is_a_style(apply):
     assert "painted in" in done(apply(LINE)).out
     found = pixels("out.png")

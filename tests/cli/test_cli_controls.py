@@ -54,6 +54,7 @@ def test_paintings_are_mixed_by_an_option_each(capsys):
     assert vars(build_parser().parse_args(applied))["mix"] == mix
 
 
+@pytest.mark.slow
 def test_fine_scales_come_from_another_painting(cli):
     layers = {"style_layers": "relu1_1,relu3_1", "content_layers": "relu2_1"}
     own = start(cli, **layers)
@@ -106,6 +107,7 @@ def test_what_is_kept_stays_beside_other_controls(cli, options):
     assert difference[:, :12].mean() > 1
 
 
+@pytest.mark.slow
 def test_protection_adds_content_at_finer_layers(cli):
     trace = start(cli, protect="left.png", init="noise", content_layers="relu3_1",
                   style_layers="relu1_1")  # fmt: skip

@@ -13,8 +13,8 @@ from helpers.command_line import done, pixels, rows, write_picture
 
 from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
+from jaxstyle.pipeline import polish
 from jaxstyle.pipeline import train as training
-from jaxstyle.pipeline import trained
 
 LINE = "train style.png --photos photos -o net.safetensors"
 
@@ -31,7 +31,7 @@ def _gram_of_pixels(painting):
 def train(cli, network, monkeypatch):
     monkeypatch.setitem(training.ARCHITECTURES, "small", TINY)
     # By the compact network it takes seconds.
-    monkeypatch.setattr(trained, "measure_painting", _gram_of_pixels)
+    monkeypatch.setattr(polish, "measure_painting", _gram_of_pixels)
     Path("photos").mkdir()
     for i in range(8):
         write_picture(f"photos/{i}.png", i)

@@ -23,6 +23,7 @@ def path(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read(path):
     found = load_decoder(path, COMPACT)
     assert found.metadata == {"licence": "CC0"}

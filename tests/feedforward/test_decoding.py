@@ -82,6 +82,7 @@ def test_maps_of_low_rank_and_equal_eigenvalues_are_no_harm(transform, flat):
         assert np.abs(found).max() < 100
 
 
+@pytest.mark.slow
 def test_a_decoder_doubles_the_size_from_level_to_level(compact, decoder):
     maps = encode(compact, PHOTOGRAPH[:16, :32], tuple(LEVELS))
     for level, layer in LEVELS.items():

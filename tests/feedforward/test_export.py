@@ -41,6 +41,7 @@ def test_the_model_paints_the_networks_picture_at_any_size(name):
     np.testing.assert_allclose(theirs, ours, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grey", "black"])
 def test_photographs_whose_colours_have_no_inverse(kind):
     """Their covariance is singular but for the floor."""

@@ -106,6 +106,7 @@ def test_a_last_layer_that_is_normalised_is_predicted_too(compact):
     assert np.isfinite(picture).all()
 
 
+@pytest.mark.slow
 def test_paintings_are_blended_as_styles_are(compact, network):
     known = know_paintings(network, compact, list(PAINTINGS[:2]))
     alone = [know_paintings(network, compact, [each]) for each in PAINTINGS[:2]]

@@ -130,6 +130,7 @@ def test_flat_areas_are_told_from_busy_ones():
     np.testing.assert_allclose(part_painting(half, 0.0)[0], 1)
 
 
+@pytest.mark.slow
 def test_calm_zero_is_the_plain_objective_and_may_be_traced():
     plain = compute_targets(COLORS, CONTENT, STYLE, SPEC)
 

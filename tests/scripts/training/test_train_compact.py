@@ -226,6 +226,7 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_finished_network_has_unit_mean_activations(found, data):
     photo = data / "photos" / "0.jpg"
     params = train_compact.finish(found.params, [photo])

@@ -46,6 +46,7 @@ def test_it_is_for_pictures_with_a_photograph_and_a_painting(with_shipped):
     assert "--init fast: no such file; use noise, white-noise, style or a picture" in ran.err
 
 
+@pytest.mark.slow
 def test_one_colour_stays_finite():
     grey = jnp.full((32, 32, 3), 0.5)
     assert bool(jnp.isfinite(begin_fast(grey, [grey])).all())
