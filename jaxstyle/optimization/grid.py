@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -24,6 +25,7 @@ from jaxstyle.optimization.pairs import pair_targets
 from jaxstyle.solvers import Info, SolverLike
 
 Combine = Literal["zip", "grid"]
+Several = ArrayLike | Sequence[float]
 Images = Array | Sequence[Array] | Mapping[str, Array]
 
 
@@ -95,9 +97,9 @@ def stylize_grid(
     *,
     spec: LossSpec = LossSpec(),
     init: transfer.Init = "content",
-    noise: ArrayLike | None = None,
+    noise: Several | None = None,
     key: Array | None = None,
-    learning_rate: ArrayLike | None = None,
+    learning_rate: Several | None = None,
     combine: Combine = "zip",
     keep: Array | None = None,
     protect: Array | None = None,
@@ -228,13 +230,13 @@ class _Setting(NamedTuple):
     learning_rate: Array | None
 
 
-def _each(name: str, value: Array | ArrayLike | None, *, zero: bool = True) -> list[Any]:
+def _each(name: str, value: Several | None, *, zero: bool = True) -> list[Any]:
     """Returns the K values of a part of the settings, or the only one."""
     if value is None:
         return [None]
     if not isinstance(value, Array):
         check_amount(value, name, zero=zero)
-        value = to_device(value)
+        value = to_device(np.asarray(value))
     if value.ndim > 1:
         raise ValueError(f"{name} should be a scalar or [K], got shape {value.shape}")
     return [value] if value.ndim == 0 else list(value)
@@ -256,9 +258,9 @@ def _named(images: Images) -> tuple[tuple[str, ...], list[Array]]:
 
 def _settings(
     weights: LossWeights | Sequence[LossWeights],
-    noise: ArrayLike | None,
+    noise: Several | None,
     key: Array | None,
-    learning_rate: ArrayLike | None,
+    learning_rate: Several | None,
     combine: Combine,
 ) -> list[_Setting]:
     """Returns the K settings, from parts that are given once or several times."""
