@@ -44,7 +44,7 @@ def scale_cosines(image: Array, scale: Array) -> Array:
       `[h, w, c]`.
     """
     rows = jnp.swapaxes(_to_cosines(jnp.moveaxis(image, -1, 0)), 1, 2)
-    columns = _to_cosines(rows) * scale.T
+    columns = _to_cosines(rows) * scale.T[None]
     back = jnp.swapaxes(_from_cosines(columns), 1, 2)
     scaled: Array = jnp.moveaxis(_from_cosines(back), 0, -1).astype(image.dtype)
     return scaled
@@ -68,7 +68,7 @@ def _to_cosines(x: Array) -> Array:
     """
     n = x.shape[-1]
     ordered = jnp.concatenate([x[..., ::2], jnp.flip(x[..., 1::2], -1)], -1)
-    turned = jnp.fft.rfft(ordered) * _turn(n)
+    turned = jnp.fft.rfft(ordered) * _turn(n)[None, None]
     return jnp.concatenate(
         [turned.real, jnp.flip(-turned.imag[..., 1 : (n + 1) // 2], -1)], axis=-1
     )
@@ -81,7 +81,7 @@ def _from_cosines(x: Array) -> Array:
     # Entry k has its partner at n - k; the first has none.
     imaginary = jnp.pad(jnp.flip(x[..., (n + 1) // 2 :], -1), [(0, 0)] * (x.ndim - 1) + [(1, 0)])
     turned = lax.complex(real, -imaginary[..., : n // 2 + 1])
-    ordered = jnp.fft.irfft(turned * jnp.conj(_turn(n)), n=n)
+    ordered = jnp.fft.irfft(turned * jnp.conj(_turn(n))[None, None], n=n)
     even, odd = ordered[..., : (n + 1) // 2], jnp.flip(ordered[..., (n + 1) // 2 :], -1)
     odd = jnp.pad(odd, [(0, 0)] * (x.ndim - 1) + [(0, n % 2)])
     return jnp.stack([even, odd], -1).reshape(*x.shape[:-1], -1)[..., :n]
