@@ -43,7 +43,7 @@ def resize(image: Array, shape: Sequence[int]) -> Array:
 
 
 def resize_mask(mask: Array, shape: Sequence[int]) -> Array:
-    """Resamples a mask without overshoot.
+    """Resamples a mask without overshoot; what is white or black all around stays exactly so.
 
     Args:
       mask: `[H, W]`.
@@ -56,8 +56,13 @@ def resize_mask(mask: Array, shape: Sequence[int]) -> Array:
       >>> resize_mask(jnp.ones((4, 6)), (2, 3)).shape
       (2, 3)
     """
-    resized: Array = jax.image.resize(mask, check_shape(shape, "shape"), "linear")
-    return resized
+    # The filter's weights sum to one up to rounding, which is divided out.
+    resized, whole = (
+        jax.image.resize(each, check_shape(shape, "shape"), "linear")
+        for each in (mask, jnp.ones_like(mask))
+    )
+    exact: Array = resized / whole
+    return exact
 
 
 NOISE_SCALE = 60 / 255

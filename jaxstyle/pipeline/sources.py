@@ -171,8 +171,7 @@ class Sources:
         if option is None:
             return None
         path = Path(options[option])
-        mask = self.mask(path, shape)
-        mask = mask if option == "keep" else 1 - mask
+        mask = self.mask(path, shape, option == "only")
         if float(jnp.min(mask)) >= 1:
             colour = "white" if option == "keep" else "black"
             raise OptionError(
@@ -207,13 +206,13 @@ class Sources:
         picture = self.load(path, size)
         return (picture.image.shape[0], picture.image.shape[1]), picture.source_shape
 
-    def _mask(self, path: Path, shape: Shape) -> Array:
-        """Returns a mask `[*shape]` from 0 to 1; what is transparent is outside."""
+    def _mask(self, path: Path, shape: Shape, inverse: bool = False) -> Array:
+        """Returns a mask `[*shape]` from 0 to 1, or its inverse; what is transparent is outside."""
         picture = self.load(path, None)
         mask = jnp.mean(jnp.asarray(picture.image), axis=2)
         mask = mask if picture.alpha is None else mask * picture.alpha
         # A sharper filter would ring, and leave specks along the edges.
-        return resize_mask(mask, shape)
+        return resize_mask(1 - mask if inverse else mask, shape)
 
     def _faces_mask(self, path: Path, shape: Shape) -> Array:
         """Returns a mask `[*shape]` of the faces of a photograph, black if there are none.

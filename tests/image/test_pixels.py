@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from jaxstyle.image.io import load_image, save_image
-from jaxstyle.image.pixels import NOISE_SCALE, natural_noise, quantize, resize, white_noise
+from jaxstyle.image.pixels import (
+    NOISE_SCALE,
+    natural_noise,
+    quantize,
+    resize,
+    resize_mask,
+    white_noise,
+)
 
 RNG = np.random.default_rng(0)
 PICTURE = np.float32(RNG.uniform(0, 1, (14, 9, 3)))
@@ -159,3 +166,14 @@ def test_quantize_equals_what_a_file_holds(tmp_path):
     with Image.open(tmp_path / "out.png") as file:
         np.testing.assert_array_equal(np.rint(255 * quantize(image)), np.asarray(file))
     np.testing.assert_allclose(quantize(image), load_image(tmp_path / "out.png"), rtol=2e-7)
+
+
+@pytest.mark.parametrize("shape", [(21, 32), (7, 5), (90, 131)])
+def test_a_mask_stays_exactly_white_and_black(shape):
+    mask = jnp.zeros((48, 64)).at[:, :40].set(1)
+    found = np.asarray(resize_mask(mask, shape))
+    far = max(1, shape[1] // 8)  # columns that see nothing of the mask's edge
+    assert set(np.unique(found[:, :far])) == {1.0}
+    assert set(np.unique(found[:, -far:])) == {0.0}
+    assert found.min() >= 0
+    assert found.max() <= 1
