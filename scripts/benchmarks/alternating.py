@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 
 def alternate(runs: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[float]]:
@@ -40,6 +41,39 @@ def seconds_of(run: Callable[[], Any]) -> float:
 def waiting_for(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     """Returns a run that calls a JAX function and waits until its result is there."""
     return lambda: jax.block_until_ready(function(*arguments))
+
+
+def beside_torch(
+    ours: Callable[[], Any], network: Any, image: np.ndarray, *, compiled: bool
+) -> dict[str, Callable[[], Any]]:
+    """Returns the runs of a network of images, after all were found to paint the same picture.
+
+    Args:
+      ours: jaxstyle's run, which returns a picture `[H, W, 3]`.
+      network: the same as a module of PyTorch, channels last.
+      image: `[H, W, 3]`, what both paint.
+      compiled: whether PyTorch also runs compiled.
+    """
+    import torch
+
+    given = torch.from_numpy(image).permute(2, 0, 1)[None]
+    given = given.contiguous(memory_format=torch.channels_last)
+
+    def run_of(module: Any) -> Callable[[], Any]:
+        def run() -> Any:
+            with torch.inference_mode():
+                return module(given)
+
+        return run
+
+    theirs = {"pytorch": run_of(network)}
+    if compiled:
+        theirs["pytorch compiled"] = run_of(torch.compile(network, dynamic=False))
+    expected = np.asarray(ours())
+    for name, run in theirs.items():
+        found = run()[0].permute(1, 2, 0).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-3, err_msg=name)
+    return {"jaxstyle": ours, **theirs}
 
 
 def print_ratios(

@@ -26,7 +26,7 @@ from jaxstyle.feedforward.decoding import (
     transform_maps,
 )
 from jaxstyle.networks.load import load_network
-from scripts.benchmarks.alternating import print_ratios, waiting_for
+from scripts.benchmarks.alternating import beside_torch, print_ratios, waiting_for
 from scripts.command_line import make_parser
 
 
@@ -101,8 +101,6 @@ def sides(size: int, level: int, compiled: bool) -> dict[str, Callable[[], Any]]
       level: that is transformed.
       compiled: whether PyTorch also runs compiled.
     """
-    import torch
-
     compact = load_network("compact").params
     decoder, layer = init_decoder(jax.random.key(0), compact), LEVELS[level]
     shape = (2, 3 * size // 4, size, 3)
@@ -115,26 +113,8 @@ def sides(size: int, level: int, compiled: bool) -> dict[str, Callable[[], Any]]
         return decode(decoder, maps, level)
 
     network = torch_network(decoder, compact, known, level)
-    given = torch.from_numpy(image).permute(2, 0, 1)[None]
-    given = given.contiguous(memory_format=torch.channels_last)
-
-    def eager(module: Any) -> Callable[[], Any]:
-        def run() -> Any:
-            with torch.inference_mode():
-                return module(given)
-
-        return run
-
     ours = waiting_for(painted, jnp.asarray(image))
-    runs = {"jaxstyle": ours, "pytorch": eager(network)}
-    if compiled:
-        runs["pytorch compiled"] = eager(torch.compile(network, dynamic=False))
-    expected = np.asarray(ours())
-    for name, run in runs.items():
-        if name != "jaxstyle":
-            found = run()[0].permute(1, 2, 0).numpy()
-            np.testing.assert_allclose(found, expected, atol=1e-3, err_msg=name)
-    return runs
+    return beside_torch(ours, network, image, compiled=compiled)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.feedforward.architecture import DUMOULIN, LARGE, PASTICHE, SMALL, Architecture
 from jaxstyle.feedforward.network import init_network, paint
-from scripts.benchmarks.alternating import print_ratios, waiting_for
+from scripts.benchmarks.alternating import beside_torch, print_ratios, waiting_for
 from scripts.command_line import make_parser
 
 FORMS = {"small": SMALL, "large": LARGE, "pastiche": PASTICHE, "dumoulin": DUMOULIN}
@@ -98,31 +98,11 @@ def sides(form: Architecture, size: int, compiled: bool) -> dict[str, Callable[[
       size: the longer side; the shorter is three quarters of it.
       compiled: whether PyTorch also runs compiled.
     """
-    import torch
-
     params = init_network(jax.random.key(0), form)
     image = np.random.default_rng(0).uniform(size=(3 * size // 4, size, 3)).astype("float32")
     network = torch_network(params, form, 0)
-    given = torch.from_numpy(image).permute(2, 0, 1)[None]
-    given = given.contiguous(memory_format=torch.channels_last)
     ours = waiting_for(lambda: _paint(params, jnp.asarray(image), jnp.ones(1), architecture=form))
-
-    def eager(module: Any) -> Callable[[], Any]:
-        def run() -> Any:
-            with torch.inference_mode():
-                return module(given)
-
-        return run
-
-    runs = {"jaxstyle": ours, "pytorch": eager(network)}
-    if compiled:
-        runs["pytorch compiled"] = eager(torch.compile(network, dynamic=False))
-    expected = np.asarray(ours())
-    for name, run in runs.items():
-        if name != "jaxstyle":
-            found = run()[0].permute(1, 2, 0).numpy()
-            np.testing.assert_allclose(found, expected, atol=1e-3, err_msg=name)
-    return runs
+    return beside_torch(ours, network, image, compiled=compiled)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
