@@ -31,6 +31,7 @@ def scale_spectrum(image: Array, scale: Array) -> Array:
 
 
 @jax.custom_vjp
+@jax.jit
 def scale_cosines(image: Array, scale: Array) -> Array:
     """Multiplies each frequency of an image, mirrored at its edges, by a number.
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxstyle
@@ -14,9 +15,15 @@ SPEC = LossSpec(("relu1_1",), ("relu1_1",))
 PICTURE = jnp.full((16, 16, 3), 0.5)
 
 
+def network_of(widths):
+    """Parameters whose values do not matter; to draw them takes long."""
+    forms = jax.eval_shape(lambda key: vgg.init_params(key, widths), jax.random.key(0))
+    return jax.tree.map(lambda form: jnp.asarray(np.zeros(form.shape, form.dtype)), forms)
+
+
 @pytest.fixture(scope="module")
 def params():
-    return vgg.init_params(jax.random.key(0), compact.WIDTHS)
+    return network_of(compact.WIDTHS)
 
 
 def test_the_widths_are_those_of_the_network_that_is_shipped():
@@ -40,7 +47,7 @@ def test_what_is_given_stays(params):
 
 
 def test_no_other_network_is_taken_for_it(params):
-    other = vgg.init_params(jax.random.key(0), compact.WIDTHS[:-1])
+    other = network_of(compact.WIDTHS[:-1])
     for each in (other, {}, None, [1], {"mean": 3}):
         assert not compact.is_compact(each)
         assert compact.as_it_suits(each, {}) == {}
