@@ -1,5 +1,7 @@
 """Names the photographs and paintings that all measurements share."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 PAIRS = [
@@ -15,3 +17,9 @@ PAINTINGS = [
 INITS = ("content", "white-noise")
 # What is measured of one picture, or of one setting: a line of JSON.
 Case = dict[str, Any]
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Returns the lines of a file of measurements; none if there is no file."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]

@@ -41,7 +41,7 @@ from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.polish import measure_painting, polish
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, Case
+from scripts.pairs import PAINTINGS, Case, read_cases
 
 PHOTOGRAPHS = [
     "tubingen_praefcke.jpg", "coffee.png", "sklearn_china.jpg",
@@ -305,8 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.sheet is not None:
         draw_sheet(options.sheet, options.pictures, options.pairs)
         return
-    text = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines()]
+    lines = read_cases(options.output)
     if options.table:
         print_table(lines)
         return

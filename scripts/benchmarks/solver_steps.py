@@ -33,7 +33,7 @@ from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import Problem
 from jaxstyle.solvers import Solver
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, Case
+from scripts.pairs import PAINTINGS, Case, read_cases
 
 PHOTOGRAPHS = [
     "tubingen_praefcke.jpg", "coffee.png", "sklearn_china.jpg",
@@ -212,8 +212,7 @@ def main() -> None:
     add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
     add("--styles", nargs="+", default=[*PAINTINGS, *HARD], help="files in style, and hard styles")
     arguments = parser.parse_args()
-    lines = arguments.output.read_text().splitlines() if arguments.output.exists() else []
-    cases = [json.loads(line) for line in lines]
+    cases = read_cases(arguments.output)
     if arguments.table:
         print_table(cases)
         return

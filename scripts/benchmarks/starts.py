@@ -24,7 +24,7 @@ from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.starts import FAST, begin_fast
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case
+from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case, read_cases
 
 STARTS = ("matched", FAST)
 MARKS = (10, 100, 300)
@@ -133,8 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=300, help="steps of the solver")
     options = parser.parse_args(arguments)
-    text = options.output.read_text(encoding="utf-8") if options.output.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines()]
+    lines = read_cases(options.output)
     if options.table:
         print_table(lines)
         return

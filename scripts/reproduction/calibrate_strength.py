@@ -1,10 +1,11 @@
-"""Measures what each strength of `stylize --strength` is.
+"""Measures by which multiples of the style's weight pictures change by equal steps.
 
     python -m scripts.reproduction.calibrate_strength --data DATA -o strength.jsonl [--network FILE]
 
 Every pair is painted with many multiples of the style's weight. For each there is a line of JSON:
 what is left of the photograph's own style loss, the mean over layers, and the content term, both as
-the network sees them. `--table` prints the multiples for which the picture changes by equal steps.
+the network sees them. `--table` prints the multiples for which the picture has changed by a tenth
+of the way, by two tenths, and so on: a scale of strengths from 10 to 100.
 
 The change is counted in distances, which are the roots of losses: half of it is how much of the way
 to the painting's style is gone, and half how far the content is away, relative to the greatest
@@ -26,7 +27,7 @@ from jaxstyle.optimization.grid import stylize_grid
 from jaxstyle.optimization.presets import get_preset
 from scripts.benchmarks.fast_ways import PHOTOGRAPHS
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, Case
+from scripts.pairs import PAINTINGS, Case, read_cases
 
 EXPONENTS = np.arange(-5, 4.01, 0.5)
 """The decimal logarithms of the multiples."""
@@ -36,7 +37,7 @@ def measure(options: argparse.Namespace, file: Path) -> None:
     """Appends the lines of the photographs that are not there yet."""
     network = load_network(options.network, normalized=True)
     preset = get_preset("compact" if network.metadata["network"] == "compact" else "default")
-    known = {line["content_file"] for line in read(file)}
+    known = {line["content_file"] for line in read_cases(file)}
     for photograph in options.photographs:
         if photograph in known:
             continue
@@ -74,12 +75,6 @@ def describe(terms: dict[str, np.ndarray]) -> Case:
     style = [rows[-1] / rows[0] for name, rows in terms.items() if name.startswith("style/")]
     content = sum(rows[-1] for name, rows in terms.items() if name.startswith("content/"))
     return {"style_left": float(np.mean(style)), "content": float(content)}
-
-
-def read(file: Path) -> list[Case]:
-    """Returns the lines of a file, if there is one."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def changes(lines: Sequence[Case]) -> np.ndarray:
@@ -128,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--steps", type=int, default=150, help="steps of the solver")
     options = parser.parse_args(arguments)
     if options.table:
-        print_table(read(options.output))
+        print_table(read_cases(options.output))
     else:
         measure(options, options.output)
 
