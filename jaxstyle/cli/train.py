@@ -95,7 +95,8 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
             begun = load_network(origin)
             if begun.takes_paintings:
                 raise UsageError(f"{origin}: paints like any painting; it has no styles to add to")
-    images = [io.load_image(painting, size=training.PAINTING_SIDE) for painting in paintings]
+    trim = "no-trim" not in arguments
+    images = training.read_paintings(paintings, trim=trim)
     return training.Plan(
         paintings=paintings,
         photographs=Photographs(photographs),
@@ -113,6 +114,7 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
         batch=arguments.get("batch", len(jax.local_devices())),
         rate=arguments.get("learning-rate", 1e-3),
         options={name: arguments[name] for name in _COMPARED if name in arguments},
+        trim=trim,
     )
 
 

@@ -61,6 +61,8 @@ class Preset:
       num_steps: the system's own number of steps.
       smoothing: the weight of the total variation that counts as one step of smoothing where the
         recipe has none; 0 if there is no telling.
+      strengths: the positions of equal steps between photograph and texture; see
+        `jaxstyle.optimization.strength`. Empty if they were not measured.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Preset:
     solver: Callable[[], Solver] = lambda: solvers.lbfgs(preconditioning=0)
     num_steps: int = 500
     smoothing: float = 0.0
+    strengths: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         """Returns what the recipe is, in a line."""
@@ -220,6 +223,7 @@ _ALL = (
         solver=solvers.lbfgs,
         num_steps=300,
         smoothing=2000.0,
+        strengths=(-4.25, -3.6, -3.05, -2.65, -2.3, -1.9, -1.25, 0.25, 0.65, 1.0),
     ),
     Preset(
         name="compact",
@@ -230,6 +234,7 @@ _ALL = (
         normalized=True,
         solver=compact.recipe_solver,
         num_steps=300,
+        strengths=(-4.45, -3.75, -3.35, -2.9, -2.5, -2.15, -1.5, -0.35, 0.65, 1.0),
     ),
     Preset(
         name="quick",

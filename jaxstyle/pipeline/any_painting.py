@@ -16,7 +16,7 @@ from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.prediction import measure_condition, predict_styles
-from jaxstyle.image.io import load_image
+from jaxstyle.image.io import load_picture
 from jaxstyle.networks.load import Network
 from jaxstyle.pipeline.file_options import RegionOption
 from jaxstyle.pipeline.first import Painted, Rows, rows_of_paintings
@@ -68,22 +68,21 @@ class AnyPainting:
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
     ) -> Array:
         """Returns the picture, clipped."""
-        params = tell(self.network.params, like.paths, like.side)
+        params = tell(self.network.params, like)
         return paint_into(program, params, photograph, like.weights, self.architecture)
 
 
-def tell(params: Mapping[str, Any], paintings: Sequence[Path], side: int) -> dict[str, Any]:
+def tell(params: Mapping[str, Any], like: Painted) -> dict[str, Any]:
     """Returns parameters of a network whose styles are some paintings.
 
     Args:
       params: of a network that paints like any painting.
-      paintings: their files.
-      side: the longer side that they are seen at, in pixels.
+      like: the files of the paintings, and how they are seen.
 
     Raises:
       OSError, FileFormatError: if a painting cannot be read.
     """
-    seen = [_seen(path, side, path.stat().st_mtime_ns) for path in paintings]
+    seen = [_seen(path, like.side, like.trim, path.stat().st_mtime_ns) for path in like.paths]
     conditions, colors = jax.tree.map(lambda *rows: jnp.stack(rows), *seen)
     known: dict[str, Any] = _predict(params, conditions, colors)
     return known
@@ -109,9 +108,9 @@ _predict = jax.jit(predict_styles)
 
 
 @functools.lru_cache(maxsize=64)
-def _seen(path: Path, side: int, changed: int) -> tuple[Array, dict[str, Array]]:
+def _seen(path: Path, side: int, trim: bool, changed: int) -> tuple[Array, dict[str, Array]]:
     """Returns the condition and the colours of a painting."""
-    image = load_image(path, size=side)
+    image = jnp.asarray(load_picture(path, size=side, trim=trim).image)
     condition: Array = _measure(polisher().network.params, large_enough(image))
     return condition, measure_colors(image)
 

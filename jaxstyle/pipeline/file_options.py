@@ -24,6 +24,7 @@ FACES = "faces"
 _ALTERNATIVES = (
     ("strokes", "style-size", "style-scale"),
     ("smooth", "tv-weight"),
+    ("strength", "style-weight"),
     ("colors", "color"),
     ("keep", "only"),
 )

@@ -27,12 +27,14 @@ class Painted(NamedTuple):
       paths: the files of the paintings, if they are needed.
       side: the longer side that they are seen at.
       load: reads one of them.
+      trim: whether it cuts off even frames.
       weights: how much each style or painting counts, `[N]`, or `[H, W, N]`.
     """
 
     paths: Sequence[Path]
     side: int
     load: Callable[[Path, int], Array]
+    trim: bool
     weights: NDArray[np.float32]
 
 

@@ -22,10 +22,17 @@ from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.multiscale import Scale, descend_scales, scaled_shape
 from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import start_forms
+from jaxstyle.optimization.strength import fade
 from jaxstyle.pipeline.checks import check_pictures
 from jaxstyle.pipeline.file_options import Structure, structure
 from jaxstyle.pipeline.method import Forms, Reports
-from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec, make_weights
+from jaxstyle.pipeline.optimise_options import (
+    make_scales,
+    make_solver,
+    make_spec,
+    make_weights,
+    strength_of,
+)
 from jaxstyle.pipeline.starts import start_of
 from jaxstyle.solvers import Solver
 
@@ -318,12 +325,16 @@ def prepare(studio: "Studio", job: "Job") -> Lane:
     method, network = suited(studio, job)
     shape = studio.shape(job)
     content, style = studio.sources.pictures(job)
-    begun = start_of(studio, job, shape, content, style)
+    options = job.recipe.options
+    key = jax.random.key(options["seed"])
     start = transfer.initial_image(
-        begun, shape, network.params, content=content, style=style,
-        noise=method.noise, key=jax.random.key(job.recipe.options["seed"]),
+        start_of(studio, job, shape, content, style), shape, network.params,
+        content=content, style=style, noise=method.noise, key=key,
     )  # fmt: skip
-    weights = make_weights(method.preset, method.spec, job.recipe.options, network.params, shape)
+    strength = strength_of(method.preset, options)
+    if strength is not None and strength.fade:
+        start = fade(start, strength.fade, network.params, key)
+    weights = make_weights(method.preset, method.spec, options, network.params, shape)
     rate = method.learning_rate
     return Lane(
         studio.lay_out(start),

@@ -17,7 +17,8 @@ from jaxstyle.networks import vgg
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.multiscale import Scale
-from jaxstyle.optimization.presets import Preset, get_preset
+from jaxstyle.optimization.presets import PRESETS, Preset, get_preset
+from jaxstyle.optimization.strength import Strength, find_strength, weaken
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.solvers import Solver
 
@@ -85,6 +86,9 @@ def make_weights(
     """
     widths = vgg.network_widths(params)
     weights = _preset_weights(preset.name, spec, widths, shape)
+    strength = strength_of(preset, options)
+    if strength is not None:
+        weights = weaken(weights, strength.multiple)
     changes: dict[str, Any] = {}
     for kind in ("content", "style"):
         layers = options.get(f"{kind}-layers", {})
@@ -99,6 +103,23 @@ def make_weights(
         smoothed = _smoothed(preset, own, options["smooth"])
         changes["total_variation"] = jnp.asarray(smoothed, jnp.float32)
     return dataclasses.replace(weights, **changes)
+
+
+def strength_of(preset: Preset, options: Mapping[str, Any]) -> Strength | None:
+    """Returns what the option strength comes to, or None without it.
+
+    Raises:
+      OptionError: if no strengths were measured for the recipe.
+    """
+    if "strength" not in options:
+        return None
+    if not preset.strengths:
+        known = ", ".join(each.name for each in PRESETS.values() if each.strengths)
+        raise OptionError(
+            "{} is measured for the recipes {known} and not for {preset}; use {}",
+            "strength", "style-weight", known=known, preset=preset.name,
+        )  # fmt: skip
+    return find_strength(preset.strengths, options["strength"])
 
 
 def _smoothed(preset: Preset, own: float, times: float) -> float:

@@ -123,6 +123,8 @@ def make_rows() -> tuple[Option, ...]:
             "picture", train, "X", "the recipe's"),
         Option("strength", Number(most=1), "lay so much of the painting over the photograph, 0 to "
                "1", "picture", apply, "X", "1"),
+        Option("strength", Number(most=100), "paint so strongly, from 0, the photograph, to 100, "
+               "nearly all painting", "picture", stylize, "X", "the recipe's"),
         Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",
                ("texture",), "WxH", "the painting's"),
         Option("layer", Layer(), "match this layer", "picture", ("reconstruct",), "LAYER",
@@ -160,7 +162,9 @@ def make_rows() -> tuple[Option, ...]:
         Option("style-weight", NOT_NEGATIVE, "multiply the painting's weight in the recipe",
                "style", styled, "X", "1"),
         Option("no-trim", Flag(), "keep the even frame of a scan, which is cut off a painting "
-               "otherwise", "style", styled),
+               "otherwise", "style", (*styled, "apply")),
+        run("no-trim", Flag(), "keep the even frames of scans, which are cut off paintings "
+            "otherwise", "style", train),
         Option("strokes", Number(least=0.5, most=4), "make the brush strokes so many times as "
                "large, 0.5 to 4", "style", stylize, "X", "1"),
         Option("style-layers", Layers(), "compare the painting at these layers, each with a weight",

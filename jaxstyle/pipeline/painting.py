@@ -30,6 +30,7 @@ from jaxstyle.pipeline.firsts import file_of, find_network, make_first
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
 from jaxstyle.pipeline.polish import measure_mixture, mix_statistics, plan_polish, polish
+from jaxstyle.pipeline.sources import trims
 from jaxstyle.solvers import Info
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Painting:
         method = _suited(studio, job)
         for path, _ in self._seen(options):
             with naming(job.option_of(path)):
-                studio.sources.load(path, method._side(job, shape))
+                method._load(studio, path, method._side(job, shape), trim=trims(options))
         if self.polish and "painting" not in options:
             _statistics_of(studio.suited(job)[1].path)
         if self.regions is not None:
@@ -217,10 +218,12 @@ class Painting:
         """Returns the picture that is there at once."""
         assert self.first is not None
         shape = (photograph.shape[0], photograph.shape[1])
+        trim = trims(job.recipe.options)
         like = Painted(
             [path for path, _ in self._seen(job.recipe.options)],
             self._side(job, shape),
-            lambda path, side: jnp.asarray(studio.sources.load(path, side).image),
+            functools.partial(self._load, studio, trim=trim),
+            trim,
             self._weights(studio, shape),
         )
         return self.first.paint(program.shape, photograph, like)
@@ -231,8 +234,13 @@ class Painting:
         if not weighed:
             return mix_statistics(_statistics_of(studio.suited(job)[1].path), self.weights[0])
         side = job.style_size or max(shape[:2])
-        read = [jnp.asarray(studio.sources.load(path, side).image) for path, _ in weighed]
+        trim = trims(job.recipe.options)
+        read = [self._load(studio, path, side, trim=trim) for path, _ in weighed]
         return measure_mixture(read, [share for _, share in weighed])
+
+    @staticmethod
+    def _load(studio: "Studio", path: Path, side: int, *, trim: bool) -> Array:
+        return jnp.asarray(studio.sources.load(path, side, trim=trim).image)
 
     def _side(self, job: "Job", shape: tuple[int, int]) -> int:
         """Returns the longer side that paintings are seen at for the first picture."""

@@ -6,6 +6,7 @@ the option `color`; see `jaxstyle.pipeline.option_rows.COLORS`.
 
 import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -25,6 +26,7 @@ from jaxstyle.pipeline.options import color_of, starts
 
 _logger = logging.getLogger(__name__)
 _FACES_SIZE = 640  # the longer side at which faces are looked for, however small the picture is
+_FRAME_SIZE = 64  # the longer side at which a frame is looked for: it is measured in the file
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -55,7 +57,12 @@ def seen_style(style: Path, job: "Job") -> Seen:
     """Returns how a painting of a job is seen."""
     how = color_of(job.recipe.options)
     after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
-    return Seen(style, job.style_size, how, after, trim=not job.recipe.options.get("no-trim"))
+    return Seen(style, job.style_size, how, after, trim=trims(job.recipe.options))
+
+
+def trims(options: Mapping[str, Any]) -> bool:
+    """Tells whether the even frames of paintings are cut off."""
+    return not options.get("no-trim")
 
 
 class Sources:
@@ -71,6 +78,7 @@ class Sources:
         self.faces = functools.lru_cache(maxsize=16)(self._faces_mask)
         self._faces = functools.cache(self._find_faces)
         self._grey = functools.cache(self._is_grey)
+        self._frame = functools.cache(self._find_frame)
 
     def load(self, path: Path, size: Size, *, trim: bool = False) -> Picture:
         """Returns a picture at a longer side, at a height and width, or at the size of its file.
@@ -108,13 +116,16 @@ class Sources:
 
     def trimmed(self, job: "Job") -> dict[str, Frame]:
         """Returns the frames that were cut off a job's paintings, by the painting's file."""
-        if job.recipe.command not in ("stylize", "texture"):
+        options = job.recipe.options
+        if not trims(options):
             return {}
-        frames = {}
-        for path in job.styles:
-            seen = seen_style(path, job)
-            frames[str(path)] = self.load(path, seen.size, trim=seen.trim).frame
+        masked = [each for each in options.get("regions", ()) if each.style_mask]
+        whole = {str(each.style or job.style) for each in masked}
+        frames = {str(path): self._frame(path) for path in job.styles if str(path) not in whole}
         return {path: frame for path, frame in frames.items() if any(frame)}
+
+    def _find_frame(self, path: Path) -> Frame:
+        return self.load(path, _FRAME_SIZE, trim=True).frame
 
     def grey(self, job: "Job") -> bool:
         """Tells whether the picture of a job is grey, because what gives it its colours is.

@@ -27,7 +27,7 @@ from jaxstyle.feedforward.palette import measure_colors
 from jaxstyle.feedforward.photographs import Photographs
 from jaxstyle.feedforward.trainer import Schedule, Stage, Trainer, read_checkpoint
 from jaxstyle.feedforward.training import Report, Teacher, make_teacher
-from jaxstyle.image.io import load_image
+from jaxstyle.image.io import load_picture
 from jaxstyle.networks import vgg
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network
@@ -66,6 +66,7 @@ class Plan(NamedTuple):
       batch: photographs per step.
       rate: the highest learning rate.
       options: what is compared, as for a picture: layers, statistic and weights.
+      trim: whether even frames are cut off the paintings.
     """
 
     paintings: Sequence[Path]
@@ -84,6 +85,18 @@ class Plan(NamedTuple):
     batch: int = 1
     rate: float = 1e-3
     options: Mapping[str, Any] = {}
+    trim: bool = True
+
+
+def read_paintings(paintings: Sequence[Path], *, trim: bool) -> list[Array]:
+    """Reads paintings at the size of a training, each `[H, W, 3]`.
+
+    Args:
+      paintings: their files.
+      trim: whether even frames are cut off.
+    """
+    read = (load_picture(path, size=PAINTING_SIDE, trim=trim) for path in paintings)
+    return [jnp.asarray(picture.image) for picture in read]
 
 
 class Moment(NamedTuple):
@@ -121,7 +134,7 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
     """
     checkpoint = checkpoint_of(plan.output)
     _check_resume(plan, checkpoint)  # before anything is computed
-    images = [load_image(path, size=PAINTING_SIDE) for path in plan.paintings]
+    images = read_paintings(plan.paintings, trim=plan.trim)
     form, params, styles, mask = _begin(plan, images)
     statistics = _all_statistics(plan, images)
     settings = _settings(plan)
@@ -349,6 +362,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
         "architecture": plan.architecture,
         "batch": plan.batch,
         "rate": plan.rate,
+        "trim": plan.trim,
         "options": {name: str(value) for name, value in sorted(plan.options.items())},
     }
 

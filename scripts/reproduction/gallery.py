@@ -1,10 +1,10 @@
-"""Draws the pages of docs/controls.md, which show what the controls do.
+"""Draws the pages of docs/artists.md and docs/controls.md, which show what the controls do.
 
     python -m scripts.reproduction.gallery --data DATA -o docs/controls           # all pages
     python -m scripts.reproduction.gallery --data DATA -o docs/controls --pages mix color
 
-Each picture is what `jaxstyle stylize` makes of the same photograph and painting with the options
-that are written under it; all have the same size, number of steps and network. WORK keeps the
+Each picture is what `jaxstyle stylize` makes with the options that are written under it; all have
+the same size, number of steps and network. WORK keeps the
 pictures, and another run makes only those that are missing there.
 """
 
@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from PIL import Image
@@ -22,6 +23,7 @@ import jaxstyle
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli import main as run_command
 from jaxstyle.image import contact_sheet
+from jaxstyle.pipeline.option_rows import PLAIN_COLORS
 from scripts.command_line import add_data_option, make_parser
 from scripts.reproduction import figures_2017
 from scripts.reproduction.figure_pictures import NIGHT, PHOTOGRAPH
@@ -32,31 +34,63 @@ _COLUMN = 224
 MASKS = ("sky.png", "houses.png")
 PAINTINGS = ("great-wave.jpg", "kandinsky_composition_vii.jpg")
 WAVE, KANDINSKY = PAINTINGS
-# The options of each picture, by page and row.
-PAGES: dict[str, list[list[str]]] = {
-    "weights": [["--content-weight 0.1", "", "--content-weight 10"]],
-    "style-scale": [["--style-scale 0.5", "", "--style-scale 2"]],
-    "mix": [["", *(f"--mix {WAVE}={share}" for share in (0.25, 0.5, 0.75, 1))]],
-    "fine-style": [["", f"--fine-style {WAVE}", f"--fine-style {KANDINSKY}"]],
-    "regions": [[
+PORTRAIT, ROCKET = "astronaut.png", "rocket.jpg"
+
+
+class Shown(NamedTuple):
+    """A picture of a page: the options of `jaxstyle stylize`, and what it is made of."""
+
+    options: str
+    photograph: str = PHOTOGRAPH
+    painting: str = NIGHT
+
+
+def _row(*options: str, photograph: str = PHOTOGRAPH, painting: str = NIGHT) -> list[Shown]:
+    return [Shown(each, photograph, painting) for each in options]
+
+
+def _strengths(painting: str) -> list[list[Shown]]:
+    options = [f"--strength {strength}" for strength in range(0, 101, 10)]
+    return [_row(*options[:6], painting=painting), _row(*options[6:], painting=painting)]
+
+
+# The pictures of each page, by row.
+ARTISTS: dict[str, list[list[Shown]]] = {
+    "strength": [*_strengths(WAVE), *_strengths(NIGHT)],
+    "strokes": [_row(*(f"--strokes {size}" for size in (0.5, 1, 2, 4)))],
+    "colors": [_row(*(f"--colors {whose}" for whose in PLAIN_COLORS))],
+    "smooth": [_row(*(f"--smooth {times}" for times in (0, 1, 4, 10)), painting=WAVE)],
+    "faces": [
+        _row("", "--protect faces", photograph=PORTRAIT)
+        + _row("", "--protect faces", photograph=PORTRAIT, painting=KANDINSKY)
+    ],
+    "skies": [_row("", "--calm 0.5", "--calm 1", photograph=ROCKET, painting=WAVE)],
+    "keep": [_row("", "--keep houses.png", "--only sky.png", painting=WAVE)],
+}  # fmt: skip
+CONTROLS: dict[str, list[list[Shown]]] = {
+    "weights": [_row("--content-weight 0.1", "", "--content-weight 10")],
+    "style-scale": [_row("--style-scale 0.5", "", "--style-scale 2")],
+    "mix": [_row("", *(f"--mix {WAVE}={share}" for share in (0.25, 0.5, 0.75, 1)))],
+    "fine-style": [_row("", f"--fine-style {WAVE}", f"--fine-style {KANDINSKY}")],
+    "regions": [_row(
         f"--regions 'sky.png;rest,style={KANDINSKY}'",
         f"--regions 'sky.png,style={KANDINSKY};rest'",
-        "--keep houses.png",
-    ]],
+    )],
     "color": [
-        ["", "--color luminance", "--color histogram"],
-        [f"--color match-{method}" for method in ("cholesky", "pca", "symmetric")],
+        _row("", "--color luminance", "--color histogram"),
+        _row(*(f"--color match-{method}" for method in ("cholesky", "pca", "symmetric"))),
     ],
     "statistic": [
-        [f"--statistic {name}" for name in ("gram", "covariance", "wasserstein")],
-        [f"--statistic {name}" for name in ("moments", "histogram", "sliced")],
+        _row(*(f"--statistic {name}" for name in ("gram", "covariance", "wasserstein"))),
+        _row(*(f"--statistic {name}" for name in ("moments", "histogram", "sliced"))),
     ],
     "start": [
-        [f"{init}--content-weight 25" for init in ("", "--init style ", "--init noise ")],
-        ["--init noise", "--init white-noise", "--init noise --scales 128,256"],
+        _row(*(f"{init}--content-weight 25" for init in ("", "--init style ", "--init noise "))),
+        _row("--init noise", "--init white-noise", "--init noise --scales 128,256"),
     ],
-    "smoothness": [["", "--tv-weight 20000", "--solver lbfgs --preconditioning 0"]],
+    "smoothness": [_row("", "--tv-weight 20000", "--solver lbfgs --preconditioning 0")],
 }  # fmt: skip
+PAGES = ARTISTS | CONTROLS
 
 
 def write_masks(folder: Path, photograph: Path, size: int) -> None:
@@ -69,19 +103,20 @@ def write_masks(folder: Path, photograph: Path, size: int) -> None:
         jaxstyle.save_image(folder / name, jnp.broadcast_to(mask[..., None], (height, width, 3)))
 
 
-def make(data: Path, work: Path, shared: Sequence[str], options: str) -> Path:
+def make(data: Path, work: Path, shared: Sequence[str], shown: Shown) -> Path:
     """Returns the file of a picture, which is made if it is not there."""
-    path = work / f"{digest(' '.join([*shared, options]))}.png"
+    path = work / f"{digest(' '.join([*shared, *shown]))}.png"
     if not path.exists():
         places = {name: work / name for name in MASKS}
         places |= {name: data / "style" / name for name in PAINTINGS}
+        options = shown.options
         for name, place in places.items():
             options = options.replace(name, str(place))
-        pictures = [str(data / "content" / PHOTOGRAPH), str(data / "style" / NIGHT)]
+        pictures = [data / "content" / shown.photograph, data / "style" / shown.painting]
         given = shlex.split(options)
         # With scales there is no --size: the last of the scales is the size.
         common = shared[2:] if "--scales" in given else shared
-        line = ["stylize", *pictures, "-o", str(path), "--quiet", *common, *given]
+        line = ["stylize", *map(str, pictures), "-o", str(path), "--quiet", *common, *given]
         if run_command(line) != 0:
             sys.exit(f"this failed: jaxstyle {shlex.join(line)}")
         print(f"made {path}", flush=True)
@@ -136,11 +171,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     shared += ["--steps", str(arguments.steps)]
     for name in arguments.pages:
         rows = [
-            [(make(arguments.data, arguments.work, shared, options), options) for options in row]
+            [(make(arguments.data, arguments.work, shared, shown), shown.options) for shown in row]
             for row in PAGES[name]
         ]
         draw(arguments.output / f"{name}.jpg", rows)
-    count = len({options for page in PAGES.values() for options in itertools.chain(*page)})
+    count = len({shown for page in PAGES.values() for shown in itertools.chain(*page)})
     print(f"{len(arguments.pages)} pages in {arguments.output}; all have {count} pictures")
 
 

@@ -17,6 +17,7 @@ from jaxstyle.feedforward.prediction import init_predictor, know_paintings
 from jaxstyle.image.io import load_image, read_settings
 from jaxstyle.image.matching import match_distribution
 from jaxstyle.networks.load import load_params
+from jaxstyle.pipeline.train import read_paintings
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 FORM = Architecture(widths=(2, 2, 2), blocks=0, kernels=(3, 3))
@@ -124,3 +125,19 @@ def test_other_commands_say_what_they_need(apply):
         assert (ran.status, ran.err.count("\n")) == (2, 1)
         assert says in ran.err
     assert "in order" in done(apply("weights verify any.safetensors")).out
+
+
+def test_the_frame_of_a_painting_is_cut_off_and_said(apply):
+    framed = np.full((52, 68, 3), 255, np.uint8)
+    framed[10:-10, 10:-10] = pixels("style.png")
+    line = "apply content.png -o out.png --painting style.png --polish 0 --size 48"
+    done(apply(line))
+    own = pixels("out.png")
+    Image.fromarray(framed).save("style.png")
+    ran = done(apply(line))
+    assert "; without the frame of style.png, which --no-trim keeps" in ran.out
+    np.testing.assert_allclose(pixels("out.png"), own, atol=1)
+    assert "frame" not in done(apply(line, no_trim=True)).out
+    assert np.abs(pixels("out.png") - own).max() > 5
+    trimmed, whole = (read_paintings([Path("style.png")], trim=each) for each in (True, False))
+    assert (trimmed[0].shape, whole[0].shape) == ((171, 256, 3), (196, 256, 3))

@@ -13,6 +13,8 @@ from PIL import Image
 from jaxstyle.cli import main
 from jaxstyle.cli.parser import build_parser
 from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.optimization.presets import get_preset
+from jaxstyle.optimization.strength import find_strength
 from jaxstyle.pipeline.job import Batch, group, make_job
 from jaxstyle.pipeline.options import check_options
 from jaxstyle.pipeline.run import run_batch
@@ -133,6 +135,29 @@ def test_smooth_multiplies_the_smoothing_of_the_recipe(cli):
     ran = cli(STYLIZE, smooth=2, preset="gatys-notebook")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "smoothing of the recipe, and gatys-notebook has none; use --tv-weight" in ran.err
+
+
+def test_strength_weakens_the_style_or_fades_the_start(cli):
+    options = {"init": "style", "preset": "compact"}
+    plain = start(cli, **options)
+    for strength in (5, 30):
+        multiple, fade = find_strength(get_preset("compact").strengths, strength)
+        assert fade == 0
+        terms = start(cli, strength=strength, **options)
+        for name, value in plain.items():
+            factor = multiple if name.startswith(("style/", "total_variation")) else 1
+            if name not in ("loss", "evaluations"):
+                assert terms[name] == pytest.approx(factor * value, rel=1e-5)
+    assert start(cli, strength=100, preset="compact") == start(cli, init="noise", preset="compact")
+    ran = cli(STYLIZE, strength=50, preset="gatys2016")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "measured for the recipes default, compact and not for gatys2016; use --style" in ran.err
+
+
+def test_without_strength_the_photograph_stays(cli):
+    done(cli(STYLIZE, strength=0, preset="compact"))
+    photograph = load_image("content.png", 32)
+    assert np.abs(np.asarray(load_image("out.png")) - photograph).max() <= 0.5 / 255 + 1e-6
 
 
 def test_strokes_scale_the_painting(cli):

@@ -104,6 +104,7 @@ PAIRS = [
     ({"strokes": 2, "style-scale": 2}, "strokes and style-scale exclude each other"),
     ({"strokes": 2, "style-size": 9}, "strokes and style-size exclude each other"),
     ({"smooth": 2, "tv-weight": 9}, "smooth and tv-weight exclude each other"),
+    ({"strength": 2, "style-weight": 9}, "strength and style-weight exclude each other"),
     ({"colors": "photo", "color": "style"}, "colors and color exclude each other"),
     ({"keep": "m.png", "only": "m.png"}, "keep and only exclude each other"),
     ({"steps": 3, "scales": "16,32", "scale-steps": "2,1"}, "steps and scale-steps exclude"),

@@ -60,9 +60,12 @@ def test_every_line_is_one_that_the_command_takes(run):
         make_recipe("stylize", {name: given[name] for name in shape})
 
 
-def test_the_text_shows_every_page():
-    text = (Path(__file__).parents[3] / "docs" / "controls.md").read_text()
-    assert re.findall(r"\(controls/([\w-]+)\.jpg\)", text) == list(gallery.PAGES)
+@pytest.mark.parametrize(
+    ("name", "pages"), [("artists.md", gallery.ARTISTS), ("controls.md", gallery.CONTROLS)]
+)
+def test_the_text_shows_every_page(name, pages):
+    text = (Path(__file__).parents[3] / "docs" / name).read_text()
+    assert re.findall(r"\(controls/([\w-]+)\.jpg\)", text) == list(pages)
 
 
 def test_a_failure_ends_it_with_the_line(run, monkeypatch):
