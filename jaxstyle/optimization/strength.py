@@ -88,7 +88,7 @@ def fade(start: Array, share: ArrayLike, params: Params, key: Array) -> Array:
       key: a `jax.random.key` for the noise.
     """
     noise = initial_image("noise", start.shape[:2], params, key=key)
-    return start + share * (noise - start)
+    return (1 - share) * start + share * noise
 
 
 def weaken(weights: LossWeights, multiple: float) -> LossWeights:
