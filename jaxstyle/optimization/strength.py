@@ -88,7 +88,8 @@ def fade(start: Array, share: ArrayLike, params: Params, key: Array) -> Array:
       key: a `jax.random.key` for the noise.
     """
     noise = initial_image("noise", start.shape[:2], params, key=key)
-    return (1 - share) * start + share * noise
+    faded: Array = (1 - share) * start + share * noise
+    return faded
 
 
 def weaken(weights: LossWeights, multiple: float) -> LossWeights:
