@@ -161,6 +161,16 @@ _COMMANDS = (
         (("photographs", "PHOTO", "+", "photographs, folders of them, or patterns"),),
     ),
     _Command(
+        "larger",
+        "Make a larger picture with the composition of one that jaxstyle wrote.",
+        "PICTURE -o OUT [options]",
+        (
+            "jaxstyle larger out.png -o big.png --times 2",
+            "jaxstyle larger out.png -o big.png --size 2048 --memory low",
+        ),
+        (("picture", "PICTURE", None, "a picture that jaxstyle wrote"),),
+    ),
+    _Command(
         "train",
         "Train a network that paints like paintings of yours in one pass.",
         "PAINTING [PAINTING ...] --photos DIR -o NET [options]",

@@ -312,7 +312,7 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     """Raises what can be known to be wrong before any picture is read."""
     if "split-rows" in arguments and arguments.get("width", 1) > 1:
         raise OptionError("{} is for one picture at a time; leave {} out", "split-rows", "width")
-    for option in ("split-rows", "animate", "scales"):
+    for option in ("split-rows", "animate"):
         if option in arguments and "resume" in arguments:
             raise exclusive("resume", option)
     for option in ("animate-every", "animate-size"):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
     from jaxstyle.pipeline.studio import Studio
 
-Forms = tuple[State, Info]
-"""Shapes and types of what a method carries from step to step."""
+Forms = Callable[[int], tuple[State, Info]]
+"""Returns the shapes and types of what a method carries after so many steps."""
 
 
 class Reports(NamedTuple):

@@ -19,15 +19,16 @@ from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import Lane, choose_width
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
-from jaxstyle.optimization.multiscale import Scale, descend_scales, scaled_shape
+from jaxstyle.optimization.multiscale import Scale, descend_scales, scale_at, scaled_shape
 from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import start_forms
 from jaxstyle.pipeline.checks import check_pictures
+from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import Structure, structure
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec, make_weights
 from jaxstyle.pipeline.starts import start_of
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import Info, Solver, State
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -171,8 +172,9 @@ class Optimisation:
         return dataclasses.replace(self, preset=preset, solver=solver, solver_name=name), options
 
     def settings(self, job: "Job") -> dict[str, Any]:
-        """Returns nothing: the options are all."""
-        return {}
+        """Returns the SHA-256 of all files that the picture is made from, by what they are."""
+        named = {f"{role} {i}": path for i, (role, path) in enumerate(job.named_files, 1)}
+        return {"sources": digests({"content": job.content, "painting": job.style, **named})}
 
     def check(self, job: "Job", studio: "Studio") -> None:
         """Reads all pictures and masks of a job, and looks at their sizes.
@@ -213,8 +215,7 @@ class Optimisation:
           jobs: at most `width`.
           width: of the compiled program.
           every: steps between reports.
-          resume: returns where to go on, given the forms of what is carried; for one job at one
-            scale.
+          resume: returns where to go on, given the forms of what is carried; for one job.
           on_error: is told the place of a job that cannot be prepared, and why. A copy of another
             job then takes its place, so that the others' pictures are what they would have been.
             By default the error is raised.
@@ -227,10 +228,15 @@ class Optimisation:
         method, network = suited(studio, jobs[batch.places[0]])
         solver, begun = method.solver, None
         if resume is not None:
-            start, targets = first[0].image, first[0].targets
-            begun = resume(
-                start_forms(start, network.params, targets, spec=program.spec, solver=solver)
-            )
+
+            def forms(step: int) -> tuple[State, Info]:
+                number, _ = scale_at(program.scales, step)
+                lane = batch.lanes_at(number, None)[0] if number else first[0]
+                return start_forms(
+                    lane.image, network.params, lane.targets, spec=program.spec, solver=solver
+                )
+
+            begun = resume(forms)
         if begun is None:
             yield Reports(0, {i: first[i].targets.seen(first[i].image) for i in batch.places}, {})
         several = jax.local_devices() if width > 1 and len(jax.local_devices()) > 1 else None
@@ -246,7 +252,7 @@ class Optimisation:
             resume=begun,
         ):
             info = jax.device_get(progress.info)
-            done = sum(scale.num_steps for scale in program.scales[:number])
+            _, done = scale_at(program.scales, progress.step)
             # The start of a later scale is the end of the one before, which was reported.
             rows = slice(max(0, len(info.loss) - (progress.step - done)) if number else 0, None)
             yield Reports(

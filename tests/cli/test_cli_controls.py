@@ -268,7 +268,6 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
         ({"scale_steps": "3"}, "--scale-steps needs --scales beside it"),
         ({"scales": "16,32", "size": None, "steps": None, "scale_steps": "3"}, "2 scales need as"),
         ({"scales": "16,32", "size": None, "scale_steps": "3,2"}, "--steps and --scale-steps excl"),
-        ({"scales": "16,32", "size": None, "resume": True}, "--resume and --scales exclude"),
         ({"style_size": 16, "style_scale": 2}, "--style-size and --style-scale exclude"),
         ({"statistic": "mean"}, "--statistic: should be one of gram, covariance"),
     ],
