@@ -92,7 +92,9 @@ def measure(options: argparse.Namespace) -> None:
         )
         lines = {
             small: ["stylize", content, style, "--size", options.small, "--steps", options.steps],
-            large: ["larger", small, "--size", options.large, "--content", content, "--style", style],
+            large: [
+                "larger", small, "--size", options.large, "--content", content, "--style", style,
+            ],
         }  # fmt: skip
         for made, line in lines.items():
             words = [*map(str, line), "--network", options.network, "-o", str(made), "--quiet"]
