@@ -101,9 +101,15 @@ class Flag(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Choice(Kind):
-    """One of a few texts."""
+    """One of a few texts.
+
+    Attributes:
+      bare: what the option stands for without a value, where it may have none. A value is then
+        given behind an equals sign.
+    """
 
     choices: tuple[str, ...] = ()
+    bare: str | None = None
 
     def parse(self, text: str) -> str:
         if text not in self.choices:

@@ -18,6 +18,7 @@ from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import Lane, choose_width
 from jaxstyle.optimization.descent import Progress
+from jaxstyle.optimization.estimate import estimate_memory, target_forms
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.multiscale import Scale, descend_scales, scale_at, scaled_shape
 from jaxstyle.optimization.presets import Preset, get_preset
@@ -190,10 +191,18 @@ class Optimisation:
         method, network = suited(studio, job)
         return choose_width(network.params, shape, spec=self.spec, solver=method.solver)
 
-    def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
-        """Returns the memory that jobs of a picture's size take."""
+    def plan(
+        self, studio: "Studio", job: "Job", shape: tuple[int, int], *, exact: bool
+    ) -> MemoryPlan:
+        """Returns the memory that jobs of a picture's size take; see `Method.plan`."""
         method, network = suited(studio, job)
-        return plan_memory(network.params, shape, spec=self.spec, solver=method.solver)
+        parts = structure(job.recipe.options)
+        targets = target_forms(
+            network.params, shape, self.spec, styles=parts.num_styles, guided=parts.guided,
+            kept=parts.kept, protected=parts.protected,
+        )  # fmt: skip
+        find = plan_memory if exact else estimate_memory
+        return find(network.params, shape, spec=self.spec, solver=method.solver, targets=targets)
 
     def run(
         self,

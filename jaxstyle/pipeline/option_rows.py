@@ -332,8 +332,9 @@ def make_rows() -> tuple[Option, ...]:
         run("snapshot-every", count, "keep a snapshot every N steps", "output", larger, "N",
             f"{SNAPSHOT_EVERY}"),
         run("retry-failed", Flag(), "run failed jobs again", "output", ("sweep",)),
-        run("dry-run", Flag(), "print what would be done and the memory it takes", "output",
-            (*made, "sweep")),
+        run("dry-run", Choice(("formula", "exact"), bare="formula"), "print what would be done and "
+            "the memory it takes, by a formula or exactly, which compiles", "output",
+            (*made, "sweep"), "HOW"),
         run("json", Flag(), "print a machine-readable summary", "output",
             (*_LISTED, "export", "weights list", "weights verify")),
         run("json", Flag(), "print the settings as JSON", "output", ("show",)),
