@@ -111,7 +111,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
 
-        if command.partition(" ")[0] not in _LIGHT:
+        if command.partition(" ")[0] not in _LIGHT and arguments.get("dry-run") != "formula":
             huge_pages.restart_with_huge_pages()
         programs.keep_programs()
     return runs[command](arguments)

@@ -44,7 +44,7 @@ class Features:
         """Returns the side of a polish: strokes grow with the painting."""
         return side
 
-    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...], *, exact: bool) -> int:
         """Returns the peak memory, in bytes, for a height and width."""
         levels, compact = tuple(self.levels), polisher().network.params
 

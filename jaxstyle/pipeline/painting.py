@@ -164,14 +164,19 @@ class Painting:
         """Returns one: a pass over one picture keeps a machine busy."""
         return 1
 
-    def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
-        """Returns the memory that a picture of a height and width takes."""
+    def plan(
+        self, studio: "Studio", job: "Job", shape: tuple[int, int], *, exact: bool
+    ) -> MemoryPlan:
+        """Returns the memory that a picture of a height and width takes; see `Method.plan`."""
         method = _suited(studio, job)
         assert method.first is not None
         count = len(method.weights[0])
-        peak = method.first.plan(shape, (count,) if self.regions is None else (*shape, count))
+        weights = (count,) if self.regions is None else (*shape, count)
+        # A picture to begin with takes the place of the pass.
+        begun = "init" in job.recipe.options
+        peak = 0 if begun else method.first.plan(shape, weights, exact=exact)
         if self.polish:
-            peak = max(peak, plan_polish(shape).total(1))
+            peak = max(peak, plan_polish(shape, exact=exact).total(1))
         return MemoryPlan(0, peak)
 
     def run(
