@@ -9,11 +9,14 @@ keep at the peak, which is where the derivative begins:
 - at each layer of a loss, what the loss adds to the derivative there, which is as large as the map;
 - some images of the solver.
 
-Blocks in bands have no whole maps. There the first band and the last one, which are programs of
-their own, are held at once, and those between them are not.
+Blocks in bands have no whole maps. Of the first blocks, the first band and the last one, which are
+programs of their own, are held at once. The bands between them are a loop, for which the compiler
+holds what goes in and what comes out, in pieces with their halos, and zeros for their derivatives.
 """
 
-from collections.abc import Iterator, Sequence
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -34,11 +37,12 @@ from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.solvers import Solver, SolverLike
 
 _FLOAT = 4  # bytes of a float32
-# Both constants are from the buffers that jaxlib 0.10 lists for VGG-19 and the compact network at
-# 256 to 1024 px: the images at the peak besides what is carried, and how far the buffers as they
-# lie in memory exceed their sum.
+# These constants are from the buffers that jaxlib 0.10 lists for VGG-19 and the compact network at
+# 256 to 2048 px: the images at the peak besides what is carried, how far the buffers as they lie in
+# memory exceed their sum, and how often a loop's input is held: the image, or another map.
 _IMAGES = 8.5
 _GAPS = 1.08
+_LOOPED_IMAGE, _LOOPED_MAP = 1, 3
 _HELD_BANDS = 2  # the first and the last
 
 
@@ -165,17 +169,38 @@ def _at_the_peak(params: Params, shape: tuple[int, int], spec: LossSpec, targets
     assert isinstance(spec.network, VGGSpec)
     widths, read = vgg.network_widths(params), _read(spec, targets)
     chosen = spec.network.choose_bands(params, shape, spec.layers)
-    number = 2 if spec.network.precision == "bfloat16" else _FLOAT
-    twice = spec.network.pooling == "max"
-    whole = 0.0
+    size_of = functools.partial(_map_bytes, widths, shape, spec)
+    image = _bytes(_form(*shape, 3))
+    held, before = _IMAGES * image, None
     for stage in _stages(widths, shape, spec, chosen):
         share = 1.0 if stage.bands == 1 else _HELD_BANDS * stage.rows / stage.shape[0]
-        for layer, following in zip(stage.layers, (*stage.layers[2:], "", ""), strict=True):
-            kept = layer.startswith("conv") + (twice and following.startswith("pool"))
-            height, width, channels = map_shape(widths, shape, layer)
-            copies = kept * number + read.get(layer, 0) * _FLOAT
-            whole += share * copies * height * width * channels
-    return whole + _IMAGES * _bytes(_form(*shape, 3))
+        if stage.bands == 1 or before is None:
+            held += share * _held_of(stage, size_of, read, pooled=spec.network.pooling == "max")
+        if stage.bands > _HELD_BANDS:
+            into = _LOOPED_IMAGE * image if before is None else _LOOPED_MAP * size_of(before)
+            out = size_of(stage.layers[-1])
+            compared = sum(size_of(layer) for layer in targets.content if layer in stage.layers)
+            looped = 1 - _HELD_BANDS / stage.bands
+            held += looped * (into * (1 + 2 * stage.halo / stage.rows) + out + compared)
+        before = stage.layers[-1]
+    return held
+
+
+def _held_of(
+    stage: Stage, size_of: Callable[[str], int], read: Mapping[str, int], *, pooled: bool
+) -> int:
+    """Returns the bytes of the maps of a stage that wait for the derivative."""
+    held = 0
+    for layer, following in zip(stage.layers, (*stage.layers[2:], "", ""), strict=True):
+        copies = layer.startswith("conv") + (pooled and following.startswith("pool"))
+        held += (copies + read.get(layer, 0)) * size_of(layer)
+    return held
+
+
+def _map_bytes(widths: Widths, shape: tuple[int, int], spec: LossSpec, layer: str) -> int:
+    assert isinstance(spec.network, VGGSpec)
+    number = 2 if spec.network.precision == "bfloat16" else _FLOAT
+    return number * math.prod(map_shape(widths, shape, layer))
 
 
 def _stages(widths: Widths, shape: tuple[int, int], spec: LossSpec, chosen: Any) -> Iterator[Stage]:
