@@ -13,22 +13,17 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from jaxstyle.feedforward.decoding import LEVELS, Transform, measure_levels, transfer
+from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.image.io import load_image
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import map_shape
+from jaxstyle.networks.convolution import choose_convolution
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.memory import peak_memory
 from jaxstyle.pipeline.file_options import RegionOption
 from jaxstyle.pipeline.first import Painted, Rows, rows_of_paintings
 from jaxstyle.pipeline.one_pass import round_up
 from jaxstyle.pipeline.polish import enough, extend, large_enough, polisher
-
-
-# How often the maps of a convolution, its input and its output, are held while it is computed, which
-# is by Winograd's method; and the largest map of the decoder. Both were fitted to what the compiler
-# says at 256 px for levels 4, 3 and 2, and for level 2 alone.
-_CONVOLVED, _DECODED = 3.25, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,26 +90,34 @@ class Features:
     def _estimate(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
         """Returns about the bytes that the compiler finds, from the largest maps on the way."""
         compact = polisher().network.params
-        widths = vgg.network_widths(compact)
-        names = [name for name, _ in widths]
-        deepest = LEVELS[max(self.levels)].replace("relu", "conv")
-        through = names[: names.index(deepest) + 1]
-        values = {name: math.prod(map_shape(widths, shape, name)) for name in through}
-        encoded = max(
-            _CONVOLVED * (values[name] // width * inside + values[name])
-            for name, (_, width), inside in zip(
-                through, widths, [3, *(width for _, width in widths)], strict=False
-            )
-        )
-        moved = max(values[f"conv{level}_1"] for level in self.levels)
-        peak = max(encoded, _DECODED * values["conv1_1"], (2 * weights[-1] + 1) * moved)
+        names = [name for name, _ in vgg.network_widths(compact)]
+        through = names[: names.index(f"conv{max(self.levels)}_1") + 1]
+        maps = {name: map_shape(vgg.network_widths(compact), shape, name) for name in through}
+        encoded = max(_held_by(compact[name]["kernel"], maps[name]) for name in through)
+        moved = max(math.prod(maps[f"conv{level}_1"]) for level in self.levels)
+        # A map of level 2 or more is enlarged, in four parts that are then put together.
+        decoded = (4 if max(self.levels) > 1 else 3) * math.prod(maps["conv1_1"])
+        peak = max(encoded, decoded, (2 * weights[-1] + 1) * moved)
         image = 3 * math.prod(shape)
-        held = sum(leaf.size for leaf in jax.tree.leaves((self.decoder.params, compact)))
+        stages = [f"stage{level}" for level in range(1, max(self.levels) + 1)]
+        used = [compact[name] for name in through], [self.decoder.params[name] for name in stages]
+        held = sum(leaf.size for leaf in jax.tree.leaves(used))
         return round(4 * (held + math.prod(weights) + 2 * image + peak + 2 * image))
 
     @property
     def _strengths(self) -> Array:
         return jnp.array(tuple(self.levels.values()), jnp.float32)
+
+
+def _held_by(kernel: Array, shape: tuple[int, int, int]) -> float:
+    """Returns the values that a convolution holds, of which `shape` is the output.
+
+    Winograd's method transforms input and output, to 36 values for each 16.
+    """
+    height, width, channels = shape
+    entering = jax.ShapeDtypeStruct((height, width, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
+    transformed = choose_convolution(entering, kernel) == "winograd"
+    return (3.25 if transformed else 1) * height * width * (kernel.shape[2] + channels)
 
 
 @functools.partial(jax.jit, static_argnames=("levels", "transform"))

@@ -101,12 +101,7 @@ class Flag(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Choice(Kind):
-    """One of a few texts.
-
-    Attributes:
-      bare: what the option stands for without a value, where it may have none. A value is then
-        given behind an equals sign.
-    """
+    """One of a few texts; `bare` is what the option stands for without a value, if it may."""
 
     choices: tuple[str, ...] = ()
     bare: str | None = None

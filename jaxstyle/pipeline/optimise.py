@@ -240,10 +240,9 @@ class Optimisation:
 
             def forms(step: int) -> tuple[State, Info]:
                 number, _ = scale_at(program.scales, step)
-                lane = batch.lanes_at(number, None)[0] if number else first[0]
-                return start_forms(
-                    lane.image, network.params, lane.targets, spec=program.spec, solver=solver
-                )
+                image, targets, *_ = (batch.lanes_at(number, None) if number else first)[0]
+                options: Any = {"spec": program.spec, "solver": solver}
+                return start_forms(image, network.params, targets, **options)
 
             begun = resume(forms)
         if begun is None:
@@ -262,7 +261,7 @@ class Optimisation:
         ):
             info = jax.device_get(progress.info)
             _, done = scale_at(program.scales, progress.step)
-            # The start of a later scale is the end of the one before, which was reported.
+            # The start of a later scale was reported as the end of the one before.
             rows = slice(max(0, len(info.loss) - (progress.step - done)) if number else 0, None)
             yield Reports(
                 progress.step,
