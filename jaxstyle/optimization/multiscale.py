@@ -303,8 +303,6 @@ def enlarge(
     content: Array,
     style: Array,
     size: int,
-    *,
-    num_steps: int = ENLARGING_STEPS,
     **options: Unpack[StylizeOptions],
 ) -> Result:
     """Makes a larger picture with the composition of a finished one, and with strokes of its own.
@@ -319,9 +317,8 @@ def enlarge(
       style: `[H', W', 3]` in [0, 1], the painting at the size that goes with `content`: the two
         have the ratio that they had for the finished picture.
       size: the longer side of the larger picture.
-      num_steps: steps at each size.
-      **options: as for `stylize_coarse_to_fine`, without `init`. They should be those that the
-        finished picture was made with.
+      **options: as for `stylize`, without `init`. They should be those that the finished picture
+        was made with, but for `num_steps`, the steps at each size, 20 by default.
 
     Returns:
       `Result(image, info)`, as from `stylize_coarse_to_fine`.
@@ -339,8 +336,10 @@ def enlarge(
       (24, 32, 3)
     """
     check_picture(image, "image")
+    num_steps = options.pop("num_steps", ENLARGING_STEPS)
     scales = enlarging_scales(max(image.shape[:2]), size, num_steps)
-    return stylize_coarse_to_fine(params, content, style, scales, **{**options, "init": image})
+    options["init"] = image
+    return stylize_coarse_to_fine(params, content, style, scales, **options)
 
 
 def _scaled(image: Array, ratio: float) -> tuple[int, int]:

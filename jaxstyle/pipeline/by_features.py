@@ -102,7 +102,7 @@ class Features:
         stages = [f"stage{level}" for level in range(1, max(self.levels) + 1)]
         used = [compact[name] for name in through], [self.decoder.params[name] for name in stages]
         held = sum(leaf.size for leaf in jax.tree.leaves(used))
-        return round(4 * (held + math.prod(weights) + 2 * image + peak + 2 * image))
+        return int(4 * (held + math.prod(weights) + 2 * image + peak + 2 * image))
 
     @property
     def _strengths(self) -> Array:

@@ -191,7 +191,7 @@ def _size(picture: str, shape: tuple[int, int], typed: Mapping[str, Any]) -> int
         raise exclusive("size", "times")
     before = max(shape)
     if "times" in typed:
-        return max(before + 1, round(typed["times"] * before))
+        return int(max(before + 1, round(typed["times"] * before)))
     if "size" not in typed:
         raise OptionError("give {} N, the longer side in pixels, or {} X", "size", "times")
     size: int = typed["size"]

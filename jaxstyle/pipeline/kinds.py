@@ -346,8 +346,7 @@ class WidthAndHeight(Kind):
         return int(match[2]), int(match[1])
 
     def text(self, value: tuple[int, int]) -> str:
-        height, width = value
-        return f"{width}x{height}"
+        return f"{value[1]}x{value[0]}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _estimate(
     values = max((_CONTRACTED + mapped) * architecture.widths[0], (_EXPANDED + mapped) * full)
     image = 3 * math.prod(shape)
     held = sum(leaf.size for leaf in jax.tree.leaves(params)) + math.prod(weights)
-    return 4 * (held + 2 * image + math.prod(shape) * values + 2 * image)
+    return int(4 * (held + 2 * image + math.prod(shape) * values + 2 * image))
 
 
 @functools.partial(jax.jit, static_argnames="architecture")
