@@ -20,6 +20,7 @@ SAID = [
     ("vgg19", (256, 256), {"history": 5}, 357_687_268),
     ("vgg19", (768, 1024), {}, 2_570_789_036),
     ("vgg19", (1536, 2048), {"history": 5, "memory": "low"}, 2_985_304_788),
+    ("compact", (1536, 2048), {"history": 5, "memory": "low"}, 2_093_105_876),
 ]
 SMALL = (("conv1_1", 8), ("conv2_1", 16))
 SPEC = LossSpec(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
