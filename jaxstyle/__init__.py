@@ -41,7 +41,7 @@ from jaxstyle.optimization import presets
 from jaxstyle.optimization.descent import Result, descend, optimize
 from jaxstyle.optimization.grid import Grid, stylize_grid
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
-from jaxstyle.optimization.multiscale import make_scales, stylize_coarse_to_fine
+from jaxstyle.optimization.multiscale import enlarge, make_scales, stylize_coarse_to_fine
 from jaxstyle.optimization.transfer import (
     OptimizeOptions,
     StylizeOptions,
@@ -88,6 +88,7 @@ __all__ = [
     "compute_targets",
     "content_loss",
     "descend",
+    "enlarge",
     "features",
     "gram_matrix",
     "guided_targets",

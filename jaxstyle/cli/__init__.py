@@ -74,7 +74,7 @@ def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
     # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli import apply, demo, networks, pictures, plot, show, sweeps, train
+    from jaxstyle.cli import apply, demo, larger, networks, pictures, plot, show, sweeps, train
     from jaxstyle.cli.parser import build_parser
 
     handler = logging.StreamHandler()
@@ -89,6 +89,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         "texture": pictures.texture,
         "reconstruct": pictures.reconstruct,
         "apply": apply.apply,
+        "larger": larger.larger,
         "train": train.train,
         "export": networks.export,
         "sweep": sweeps.sweep,
@@ -110,7 +111,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
 
-        if command.partition(" ")[0] not in _LIGHT:
+        if command.partition(" ")[0] not in _LIGHT and arguments.get("dry-run") != "formula":
             huge_pages.restart_with_huge_pages()
         programs.keep_programs()
     return runs[command](arguments)

@@ -3,13 +3,13 @@
 import argparse
 import functools
 import importlib.metadata
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, get_args
 
 from jaxstyle._common.text import nearest
 from jaxstyle.errors import UsageError
 from jaxstyle.networks.catalogue import FAST_FILES
-from jaxstyle.pipeline.kinds import Flag, Kind
+from jaxstyle.pipeline.kinds import Choice, Flag, Kind
 from jaxstyle.pipeline.option_rows import Group, Option
 from jaxstyle.pipeline.options import FETCHABLE, OPTIONS, options_of
 
@@ -21,6 +21,8 @@ class Parser(argparse.ArgumentParser):
 
     Attributes:
       commands: where it has commands, the parser of each by name.
+      bare: the options that may have no value, and what they then stand for. Argparse would take
+        the next argument for the value.
     """
 
     def __init__(self, **options: Any):
@@ -29,6 +31,7 @@ class Parser(argparse.ArgumentParser):
         )
         super().__init__(allow_abbrev=False, formatter_class=formatter, **options)
         self.commands: dict[str, Parser] = {}
+        self.bare: dict[str, str] = {}
 
     def add_commands(self, metavar: str) -> Any:
         """Lets the parser have commands, and returns argparse's action that adds them."""
@@ -38,12 +41,12 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Raises `UsageError` for unknown arguments, here where the command is known."""
-        own = list(args or ())
+        own = args = _with_values(list(args or ()), self.bare)
         if self.commands:
             place = next((i for i, word in enumerate(own) if not word.startswith("-")), len(own))
             if own[place:] and own[place] not in self.commands:
                 self.error(self._no_command(own[place]))
-            del own[place:]
+            own = own[:place]
         # Before argparse, which would say that the option that was meant is missing.
         self._refuse(_options_among(own, self._option_string_actions))
         known, unknown = super().parse_known_args(args, namespace)
@@ -76,6 +79,13 @@ class Parser(argparse.ArgumentParser):
         shown = [name for name, parser in self.commands.items() if parser.prog.endswith(f" {name}")]
         right = f"did you mean {meant}?" if meant else f"use {', '.join(shown)}"
         return f"unknown command {f'{group} {word}'.strip()}; {right}"
+
+
+def _with_values(words: Sequence[str], bare: Mapping[str, str]) -> list[str]:
+    """Returns a command line on which options that stand alone have the value they stand for."""
+    end = words.index("--") if "--" in words else len(words)
+    valued = [f"{word}={bare[word]}" if word in bare else word for word in words[:end]]
+    return [*valued, *words[end:]]
 
 
 def _options_among(words: Sequence[str], known: Container[str]) -> list[str]:
@@ -159,6 +169,16 @@ _COMMANDS = (
             "jaxstyle apply photo.jpg -o out.png --painting painting.jpg",
         ),
         (("photographs", "PHOTO", "+", "photographs, folders of them, or patterns"),),
+    ),
+    _Command(
+        "larger",
+        "Make a larger picture with the composition of one that jaxstyle wrote.",
+        "PICTURE -o OUT [options]",
+        (
+            "jaxstyle larger out.png -o big.png --times 2",
+            "jaxstyle larger out.png -o big.png --size 2048 --memory low",
+        ),
+        (("picture", "PICTURE", None, "a picture that jaxstyle wrote"),),
     ),
     _Command(
         "train",
@@ -293,6 +313,8 @@ def _add(commands: Any, command: _Command) -> None:
             )  # fmt: skip
         for option in rows:
             _add_option(group, option)
+            if isinstance(option.kind, Choice) and option.kind.bare is not None:
+                parser.bare[f"--{option.name}"] = option.kind.bare
 
 
 def _add_option(group: Any, option: Option) -> None:

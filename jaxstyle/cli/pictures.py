@@ -15,7 +15,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from jaxstyle._common import files
 from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import progress_bar
-from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.plan import is_exact, print_plan
 from jaxstyle.cli.printing import complain, say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
 from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, usage_errors
@@ -207,7 +207,7 @@ def run_jobs(
     if intro is not None and not {"json", "quiet"} & arguments.keys():
         say(intro)
     if "dry-run" in arguments:
-        status = print_plan(studio.plan(batches), "json" in arguments)
+        status = print_plan(studio.plan(batches, exact=is_exact(arguments)), "json" in arguments)
         return max(status, report_unmade(unmade))
     files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
     outcomes = _make(studio, jobs, batches, arguments, tolerant=several)
@@ -312,7 +312,7 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     """Raises what can be known to be wrong before any picture is read."""
     if "split-rows" in arguments and arguments.get("width", 1) > 1:
         raise OptionError("{} is for one picture at a time; leave {} out", "split-rows", "width")
-    for option in ("split-rows", "animate", "scales"):
+    for option in ("split-rows", "animate"):
         if option in arguments and "resume" in arguments:
             raise exclusive("resume", option)
     for option in ("animate-every", "animate-size"):

@@ -1,9 +1,14 @@
 """What `--dry-run` prints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxstyle.cli.printing import answered, say, say_json
+
+
+def is_exact(arguments: Mapping[str, Any]) -> bool:
+    """Tells whether the compiler is asked for the memory: `--dry-run=exact`."""
+    return arguments.get("dry-run") == "exact"
 
 
 def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> int:

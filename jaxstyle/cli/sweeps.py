@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from jaxstyle._common import files, interrupts
-from jaxstyle.cli.plan import print_plan
+from jaxstyle.cli.plan import is_exact, print_plan
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.file_options import exclusive
@@ -33,7 +33,7 @@ def sweep(arguments: dict[str, Any]) -> int:
         "download": "no-download" not in arguments,
     }
     if "dry-run" in arguments:
-        facts, errors = plan_sweep(spec, output, **options)
+        facts, errors = plan_sweep(spec, output, **options, exact=is_exact(arguments))
         status = print_plan(facts, "json" in arguments)
         if errors:
             complain(f"error: {len(errors)} cannot run, the first: {errors[0]}")

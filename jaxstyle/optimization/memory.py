@@ -8,6 +8,7 @@ import jax
 
 from jaxstyle._common.checks import check_shape
 from jaxstyle.losses.spec import LossSpec
+from jaxstyle.losses.targets import Targets
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import step
 from jaxstyle.solvers import SolverLike
@@ -39,6 +40,7 @@ def plan_memory(
     *,
     spec: LossSpec = LossSpec(),
     solver: SolverLike | None = None,
+    targets: Targets | None = None,
 ) -> MemoryPlan:
     """Returns the bytes that style transfer needs, from the compiler's own analysis; runs nothing.
 
@@ -47,6 +49,8 @@ def plan_memory(
       shape: height and width of the pictures.
       spec: what is compared.
       solver: from `jaxstyle.solvers`; `jaxstyle.solvers.lbfgs()` by default.
+      targets: what the pictures are compared with, or its shapes and types, if there are several
+        styles or masks; a single style by default.
 
     Returns:
       A `MemoryPlan`.
@@ -61,7 +65,9 @@ def plan_memory(
     """
     size = check_shape(shape, "shape")
     one, two = (
-        peak_memory(step.compile_step(params, size, spec=spec, solver=solver, lanes=lanes))
+        peak_memory(
+            step.compile_step(params, size, spec=spec, solver=solver, lanes=lanes, targets=targets)
+        )
         for lanes in (None, 2)
     )
     # Lanes share nothing but the network, so a lane is never free, whatever the difference says.

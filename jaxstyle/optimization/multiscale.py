@@ -24,11 +24,13 @@ from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
 from jaxstyle.optimization.compact import as_it_suits
 from jaxstyle.optimization.descent import Progress, Result, check_callback
-from jaxstyle.optimization.transfer import Init, OptimizeOptions
+from jaxstyle.optimization.transfer import Init, OptimizeOptions, StylizeOptions
 from jaxstyle.solvers import SolverLike
 
 SMALLEST = 128
 """Longer side of the first of the automatic sizes."""
+ENLARGING_STEPS = 20
+"""Steps at each size on the way from a finished picture to a larger one."""
 
 
 class Scale(NamedTuple):
@@ -90,6 +92,45 @@ def make_scales(sizes: Sequence[int], num_steps: int | Sequence[int]) -> tuple[S
     return tuple(Scale(*each) for each in zip(sizes, steps, strict=True))
 
 
+def enlarging_scales(before: int, size: int, num_steps: int = ENLARGING_STEPS) -> tuple[Scale, ...]:
+    """Sizes that lead from a finished picture to a larger one, each at most twice the one before.
+
+    Args:
+      before: longer side of the picture in pixels.
+      size: longer side of the larger one.
+      num_steps: steps at each size. Few will do, because each begins near its end.
+
+    Raises:
+      ValueError: if `size` is not more than `before`.
+
+    Example:
+      >>> [scale.size for scale in enlarging_scales(512, 2048)]
+      [1024, 2048]
+    """
+    if size <= before:
+        raise ValueError(f"size should be more than {before}, the picture's own, got {size}")
+    count = math.ceil(math.log2(size / before) - 1e-9)
+    sizes = [round(size * (before / size) ** (i / count)) for i in range(count - 1, -1, -1)]
+    num_steps = check_count(num_steps, "num_steps")
+    return tuple(Scale(each, num_steps) for each in sizes)
+
+
+def scale_at(scales: Sequence[Scale], step: int) -> tuple[int, int]:
+    """Returns the number of the scale that makes a step, and the steps of all scales before it.
+
+    Example:
+      >>> scales = make_scales([256, 512], 300)
+      >>> scale_at(scales, 300), scale_at(scales, 301)
+      ((0, 0), (1, 300))
+    """
+    done = 0
+    for number, scale in enumerate(scales[:-1]):
+        if step <= done + scale.num_steps:
+            return number, done
+        done += scale.num_steps
+    return len(scales) - 1, done
+
+
 def scaled_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
     """Height and width with a longer side of `size`, at least one pixel each.
 
@@ -129,23 +170,29 @@ def descend_scales(
       spec: what is compared.
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
       every: steps between reports; None reports the end of each scale alone.
-      resume: where to go on, for a single scale.
+      resume: where to go on: the `progress` of a report, for a batch of one lane.
 
     Yields:
-      The number of the scale, and `BatchProgress` whose steps count over all scales.
+      The number of the scale, and `BatchProgress` whose steps count over all scales, as do those
+      of its `progress`.
     """
-    images, done = None, 0
-    for number, scale in enumerate(scales):
+    first, done = (0, 0) if resume is None else scale_at(scales, resume.step)
+    begun = None if resume is None else resume._replace(step=resume.step - done)
+    images = None
+    for number, scale in list(enumerate(scales))[first:]:
         lanes = lanes_at(number, images)
         if not lanes:
             return
+        if begun is not None:  # no step of its scale may be left to report
+            images = lanes[0].targets.seen(begun.state.image)[None]
         for progress in descend_lanes(
             params, lanes, width=width, devices=devices, spec=spec, solver=solver,
-            num_steps=scale.num_steps, every=every or scale.num_steps, resume=resume,
+            num_steps=scale.num_steps, every=every or scale.num_steps, resume=begun,
         ):  # fmt: skip
-            images = progress.image
-            yield number, progress._replace(step=done + progress.step)
-        done += scale.num_steps
+            images, step = progress.image, done + progress.step
+            overall = progress.progress._replace(step=step)
+            yield number, progress._replace(step=step, progress=overall)
+        done, begun = done + scale.num_steps, None
 
 
 @on_any_mesh
@@ -248,6 +295,51 @@ def stylize_coarse_to_fine(
     return Result(
         jnp.squeeze(progress.image, 0), jax.tree.map(lambda *x: jnp.concatenate(x), *infos)
     )
+
+
+def enlarge(
+    params: Params,
+    image: Array,
+    content: Array,
+    style: Array,
+    size: int,
+    **options: Unpack[StylizeOptions],
+) -> Result:
+    """Makes a larger picture with the composition of a finished one, and with strokes of its own.
+
+    The finished picture is enlarged, to at most twice its size at a time, and optimised with a few
+    steps each time. The style image keeps its size relative to the picture, so the strokes do too.
+
+    Args:
+      params: the network's parameters.
+      image: `[h, w, 3]` in [0, 1], the finished picture.
+      content: `[H, W, 3]` in [0, 1], the photograph that it was made from.
+      style: `[H', W', 3]` in [0, 1], the painting at the size that goes with `content`: the two
+        have the ratio that they had for the finished picture.
+      size: the longer side of the larger picture.
+      **options: as for `stylize`, without `init`. They should be those that the finished picture
+        was made with, but for `num_steps`, the steps at each size, 20 by default.
+
+    Returns:
+      `Result(image, info)`, as from `stylize_coarse_to_fine`.
+
+    Raises:
+      ValueError: if `size` is not more than that of `image`, or an argument does not fit.
+
+    Example:
+      >>> from jaxstyle.networks import vgg
+      >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
+      >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=("relu1_1",))
+      >>> content, style = jax.random.uniform(jax.random.key(1), (2, 24, 32, 3))
+      >>> small = pixels.resize(content, (12, 16))
+      >>> enlarge(params, small, content, style, 32, num_steps=2, spec=spec).image.shape
+      (24, 32, 3)
+    """
+    check_picture(image, "image")
+    num_steps = options.pop("num_steps", ENLARGING_STEPS)
+    scales = enlarging_scales(max(image.shape[:2]), size, num_steps)
+    options["init"] = image
+    return stylize_coarse_to_fine(params, content, style, scales, **options)
 
 
 def _scaled(image: Array, ratio: float) -> tuple[int, int]:

@@ -133,6 +133,7 @@ def compile_step(
     spec: LossSpec = LossSpec(),
     solver: SolverLike | None = None,
     lanes: int | None = None,
+    targets: Targets | None = None,
 ) -> Any:
     """Compiles the program in which `descend` spends its time, and runs and allocates nothing.
 
@@ -142,6 +143,7 @@ def compile_step(
       spec: what is compared.
       solver: from `jaxstyle.solvers`; `lbfgs()` by default.
       lanes: how many images at once; None for one without a leading axis.
+      targets: of one image, or their shapes and types; those of a single style by default.
 
     Returns:
       A `jax.stages.Compiled`, whose `memory_analysis()` and `cost_analysis()` tell what it costs.
@@ -149,7 +151,9 @@ def compile_step(
     solver = solvers.as_solver(solver)
     problem = Problem(spec, solver, lanes is not None, None)
     image = jax.eval_shape(lambda: jnp.zeros((*shape, 3)))
-    targets = jax.eval_shape(functools.partial(compute_targets, spec=spec), params, image, image)
+    if targets is None:
+        measure = functools.partial(compute_targets, spec=spec)
+        targets = jax.eval_shape(measure, params, image, image)
     params = jax.eval_shape(lambda params: prepare_params(params, shape, spec), params)
     weights = jax.eval_shape(lambda: LossWeights().resolve(spec))
     if lanes is not None:

@@ -13,6 +13,7 @@ long as it is negative, and the share of noise in the start where it is positive
 import dataclasses
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
@@ -88,7 +89,7 @@ def fade(start: Array, share: ArrayLike, params: Params, key: Array) -> Array:
       key: a `jax.random.key` for the noise.
     """
     noise = initial_image("noise", start.shape[:2], params, key=key)
-    faded: Array = (1 - share) * start + share * noise
+    faded: Array = jnp.add((1 - share) * start, share * noise)
     return faded
 
 

@@ -59,10 +59,10 @@ class AnyPainting:
         """Returns the side of training: the network knows strokes of that size."""
         return int(options.get("style-size", SIDE))
 
-    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...], *, exact: bool) -> int:
         """Returns the peak memory, in bytes, for a height and width."""
         params = shapes_of(self.network.params, weights[-1])
-        return plan_pass(shape, params, weights, self.architecture)
+        return plan_pass(shape, params, weights, self.architecture, exact=exact)
 
     def paint(
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 
 from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.image.io import load_image
+from jaxstyle.networks import vgg
+from jaxstyle.networks.bands import map_shape
+from jaxstyle.networks.convolution import choose_convolution
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.memory import peak_memory
 from jaxstyle.pipeline.file_options import RegionOption
@@ -44,9 +48,11 @@ class Features:
         """Returns the side of a polish: strokes grow with the painting."""
         return side
 
-    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...], *, exact: bool) -> int:
         """Returns the peak memory, in bytes, for a height and width."""
         levels, compact = tuple(self.levels), polisher().network.params
+        if not exact and jax.default_backend() == "cpu":
+            return self._estimate(enough(round_up(shape)), weights)
 
         def known() -> Any:
             return jax.vmap(lambda one: measure_levels(compact, one, levels))(
@@ -81,9 +87,37 @@ class Features:
         )  # fmt: skip
         return painted[:height, :width]
 
+    def _estimate(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+        """Returns about the bytes that the compiler finds, from the largest maps on the way."""
+        compact = polisher().network.params
+        names = [name for name, _ in vgg.network_widths(compact)]
+        through = names[: names.index(f"conv{max(self.levels)}_1") + 1]
+        maps = {name: map_shape(vgg.network_widths(compact), shape, name) for name in through}
+        encoded = max(_held_by(compact[name]["kernel"], maps[name]) for name in through)
+        moved = max(math.prod(maps[f"conv{level}_1"]) for level in self.levels)
+        # A map of level 2 or more is enlarged, in four parts that are then put together.
+        decoded = (4 if max(self.levels) > 1 else 3) * math.prod(maps["conv1_1"])
+        peak = max(encoded, decoded, (2 * weights[-1] + 1) * moved)
+        image = 3 * math.prod(shape)
+        stages = [f"stage{level}" for level in range(1, max(self.levels) + 1)]
+        used = [compact[name] for name in through], [self.decoder.params[name] for name in stages]
+        held = sum(leaf.size for leaf in jax.tree.leaves(used))
+        return int(4 * (held + math.prod(weights) + 2 * image + peak + 2 * image))
+
     @property
     def _strengths(self) -> Array:
         return jnp.array(tuple(self.levels.values()), jnp.float32)
+
+
+def _held_by(kernel: Array, shape: tuple[int, int, int]) -> float:
+    """Returns the values that a convolution holds, of which `shape` is the output.
+
+    Winograd's method transforms input and output, to 36 values for each 16.
+    """
+    height, width, channels = shape
+    entering = jax.ShapeDtypeStruct((height, width, kernel.shape[2]), kernel.dtype)  # type: ignore[no-untyped-call]
+    transformed = choose_convolution(entering, kernel) == "winograd"
+    return (3.25 if transformed else 1) * height * width * (kernel.shape[2] + channels)
 
 
 @functools.partial(jax.jit, static_argnames=("levels", "transform"))

@@ -56,8 +56,14 @@ class First(Protocol):
           side: what it is for a polish.
         """
 
-    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
-        """Returns the peak memory, in bytes, for a height and width and weights of a shape."""
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...], *, exact: bool) -> int:
+        """Returns the peak memory, in bytes.
+
+        Args:
+          shape: height and width of the picture.
+          weights: the shape of the weights.
+          exact: whether to ask the compiler, in place of a formula.
+        """
 
     def paint(
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted

@@ -121,9 +121,9 @@ class Styles:
         """Returns the side of a polish: the network needs no painting."""
         return side
 
-    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...], *, exact: bool) -> int:
         """Returns the peak memory, in bytes, for a height and width."""
-        return plan_pass(shape, self.network.params, weights, self.architecture)
+        return plan_pass(shape, self.network.params, weights, self.architecture, exact=exact)
 
     def paint(
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
@@ -145,7 +145,7 @@ class Colors:
         """Returns the side of a polish."""
         return side
 
-    def plan(self, shape: tuple[int, int], weights: tuple[int, ...]) -> int:
+    def plan(self, shape: tuple[int, int], weights: tuple[int, ...], *, exact: bool) -> int:
         """Returns nothing: a formula takes no memory worth a plan."""
         return 0
 

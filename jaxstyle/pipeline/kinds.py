@@ -101,9 +101,10 @@ class Flag(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Choice(Kind):
-    """One of a few texts."""
+    """One of a few texts; `bare` is what the option stands for without a value, if it may."""
 
     choices: tuple[str, ...] = ()
+    bare: str | None = None
 
     def parse(self, text: str) -> str:
         if text not in self.choices:
@@ -345,8 +346,7 @@ class WidthAndHeight(Kind):
         return int(match[2]), int(match[1])
 
     def text(self, value: tuple[int, int]) -> str:
-        height, width = value
-        return f"{width}x{height}"
+        return f"{value[1]}x{value[0]}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -129,7 +129,7 @@ def add_options_of(path: str, command: str, typed: Mapping[str, Any]) -> dict[st
     """
     stored = read_options(path, command)
     shaping = {name: typed[name] for name in picture_options(command) if name in typed}
-    kept = _without_contradictions(command, stored, shaping)
+    kept = without_contradictions(command, stored, shaping)
     for name, value in kept.items():
         kind = picture_options(command)[name].kind
         if name not in typed and any(kind.files(value)):
@@ -142,7 +142,7 @@ def add_options_of(path: str, command: str, typed: Mapping[str, Any]) -> dict[st
     return kept | downloads | dict(typed)
 
 
-def _without_contradictions(
+def without_contradictions(
     command: str, stored: Mapping[str, Any], typed: dict[str, Any]
 ) -> dict[str, Any]:
     """Returns the stored options that can stand beside the typed ones."""

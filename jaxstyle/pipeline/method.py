@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
     from jaxstyle.pipeline.studio import Studio
 
-Forms = tuple[State, Info]
-"""Shapes and types of what a method carries from step to step."""
+Forms = Callable[[int], tuple[State, Info]]
+"""Returns the shapes and types of what a method carries after so many steps."""
 
 
 class Reports(NamedTuple):
@@ -86,8 +86,17 @@ class Method(Protocol):
     def choose_width(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> int:
         """Returns how many jobs of a picture's size run best at once."""
 
-    def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
-        """Returns the memory that jobs of a picture's size take."""
+    def plan(
+        self, studio: "Studio", job: "Job", shape: tuple[int, int], *, exact: bool
+    ) -> MemoryPlan:
+        """Returns the memory that jobs of a picture's size take.
+
+        Args:
+          studio: reads pictures and networks.
+          job: one of the jobs.
+          shape: height and width of the picture.
+          exact: whether to ask the compiler, which takes minutes, in place of a formula.
+        """
 
     def run(
         self,

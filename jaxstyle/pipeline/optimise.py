@@ -18,12 +18,14 @@ from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import Lane, choose_width
 from jaxstyle.optimization.descent import Progress
+from jaxstyle.optimization.estimate import estimate_memory, target_forms
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
-from jaxstyle.optimization.multiscale import Scale, descend_scales, scaled_shape
+from jaxstyle.optimization.multiscale import Scale, descend_scales, scale_at, scaled_shape
 from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import start_forms
 from jaxstyle.optimization.strength import fade
 from jaxstyle.pipeline.checks import check_pictures
+from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import Structure, structure
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.optimise_options import (
@@ -33,8 +35,9 @@ from jaxstyle.pipeline.optimise_options import (
     make_weights,
     strength_of,
 )
+from jaxstyle.pipeline.options import starts
 from jaxstyle.pipeline.starts import start_of
-from jaxstyle.solvers import Solver
+from jaxstyle.solvers import Info, Solver, State
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -178,8 +181,9 @@ class Optimisation:
         return dataclasses.replace(self, preset=preset, solver=solver, solver_name=name), options
 
     def settings(self, job: "Job") -> dict[str, Any]:
-        """Returns nothing: the options are all."""
-        return {}
+        """Returns the SHA-256 of all files that the picture is made from, by what they are."""
+        named = {f"{role} {i}": path for i, (role, path) in enumerate(job.named_files, 1)}
+        return {"sources": digests({"content": job.content, "painting": job.style, **named})}
 
     def check(self, job: "Job", studio: "Studio") -> None:
         """Reads all pictures and masks of a job, and looks at their sizes.
@@ -195,10 +199,18 @@ class Optimisation:
         method, network = suited(studio, job)
         return choose_width(network.params, shape, spec=self.spec, solver=method.solver)
 
-    def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
-        """Returns the memory that jobs of a picture's size take."""
+    def plan(
+        self, studio: "Studio", job: "Job", shape: tuple[int, int], *, exact: bool
+    ) -> MemoryPlan:
+        """Returns the memory that jobs of a picture's size take; see `Method.plan`."""
         method, network = suited(studio, job)
-        return plan_memory(network.params, shape, spec=self.spec, solver=method.solver)
+        parts = structure(job.recipe.options)
+        targets = target_forms(
+            network.params, shape, self.spec, styles=parts.num_styles, guided=parts.guided,
+            kept=parts.kept, protected=parts.protected,
+        )  # fmt: skip
+        find = plan_memory if exact else estimate_memory
+        return find(network.params, shape, spec=self.spec, solver=method.solver, targets=targets)
 
     def run(
         self,
@@ -220,8 +232,7 @@ class Optimisation:
           jobs: at most `width`.
           width: of the compiled program.
           every: steps between reports.
-          resume: returns where to go on, given the forms of what is carried; for one job at one
-            scale.
+          resume: returns where to go on, given the forms of what is carried; for one job.
           on_error: is told the place of a job that cannot be prepared, and why. A copy of another
             job then takes its place, so that the others' pictures are what they would have been.
             By default the error is raised.
@@ -234,10 +245,14 @@ class Optimisation:
         method, network = suited(studio, jobs[batch.places[0]])
         solver, begun = method.solver, None
         if resume is not None:
-            start, targets = first[0].image, first[0].targets
-            begun = resume(
-                start_forms(start, network.params, targets, spec=program.spec, solver=solver)
-            )
+
+            def forms(step: int) -> tuple[State, Info]:
+                number, _ = scale_at(program.scales, step)
+                image, targets, *_ = (batch.lanes_at(number, None) if number else first)[0]
+                options: Any = {"spec": program.spec, "solver": solver}
+                return start_forms(image, network.params, targets, **options)
+
+            begun = resume(forms)
         if begun is None:
             yield Reports(0, {i: first[i].targets.seen(first[i].image) for i in batch.places}, {})
         several = jax.local_devices() if width > 1 and len(jax.local_devices()) > 1 else None
@@ -253,8 +268,8 @@ class Optimisation:
             resume=begun,
         ):
             info = jax.device_get(progress.info)
-            done = sum(scale.num_steps for scale in program.scales[:number])
-            # The start of a later scale is the end of the one before, which was reported.
+            _, done = scale_at(program.scales, progress.step)
+            # The start of a later scale was reported as the end of the one before.
             rows = slice(max(0, len(info.loss) - (progress.step - done)) if number else 0, None)
             yield Reports(
                 progress.step,
@@ -327,12 +342,13 @@ def prepare(studio: "Studio", job: "Job") -> Lane:
     content, style = studio.sources.pictures(job)
     options = job.recipe.options
     key = jax.random.key(options["seed"])
+    begun = start_of(studio, job, shape, content, style)
     start = transfer.initial_image(
-        start_of(studio, job, shape, content, style), shape, network.params,
-        content=content, style=style, noise=method.noise, key=key,
+        begun, shape, network.params, content=content, style=style, noise=method.noise, key=key,
     )  # fmt: skip
     strength = strength_of(method.preset, options)
-    if strength is not None and strength.fade:
+    if strength is not None and strength.fade and options["init"] in starts(job.recipe.command):
+        # A picture of the user's is where to go on from, as it is.
         start = fade(start, strength.fade, network.params, key)
     weights = make_weights(method.preset, method.spec, options, network.params, shape)
     rate = method.learning_rate

@@ -14,6 +14,7 @@ from jaxstyle.networks.convolution import Convolution, Padding
 from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
 from jaxstyle.networks.vgg import Pooling
+from jaxstyle.optimization.multiscale import ENLARGING_STEPS
 from jaxstyle.optimization.presets import PRESETS
 from jaxstyle.pipeline.file_options import FACES, Mix, Regions, StyleRegions
 from jaxstyle.pipeline.first import Way
@@ -50,7 +51,7 @@ PLAIN_COLORS = {
 PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
-_LISTED = (*_MADE, "apply", "train", "sweep")
+_LISTED = (*_MADE, "apply", "larger", "train", "sweep")
 _WEIGHTS = ("weights list", "weights fetch", "weights convert", "weights verify")
 STARTS = {
     "stylize": ("content", "matched", "fast", "noise", "white-noise", "style"),
@@ -58,6 +59,8 @@ STARTS = {
     "reconstruct": ("content", "noise", "white-noise"),
 }
 """What each command may start from, besides a picture's file."""
+SNAPSHOT_EVERY = 10
+"""Steps between the snapshots of a larger picture, whose steps are long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,15 +97,23 @@ class Option:
 def make_rows() -> tuple[Option, ...]:
     """The table, in the order of the help texts."""
     every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
-    made, train = (*PICTURES, "apply"), ("train",)
+    made, train, larger = (*PICTURES, "apply", "larger"), ("train",), ("larger",)
     run = functools.partial(Option, shapes=False)
-    count, size = whole(1), whole(1)
+    again = functools.partial(run, commands=larger)
+    optimised, count, size = (*PICTURES, "larger"), whole(1), whole(1)
     return (
         # picture
         Option("size", size, "set the longer side in pixels", "picture", every, "N", "512"),
         run("size", size, "set the longer side in pixels", "picture", ("demo",), "N", "320"),
         Option("size", size, "set the longer side in pixels", "picture", apply, "N",
                "the photograph's, for quick 512"),
+        run("size", size, "set the longer side in pixels", "picture", larger, "N"),
+        run("times", Number(least=1, most=64, above=True), "make the picture so many times as "
+            "large", "picture", larger, "X"),
+        run("content", FileName(), "take this photograph, where it is not found", "picture", larger,
+            "FILE"),
+        run("style", FileName(), "take this painting, where it is not found", "style", larger,
+            "FILE"),
         run("size", whole(32, 2**12), "train on squares of this side, in pixels", "picture", train,
             "N", "192"),
         run("content-weight", NOT_NEGATIVE, "multiply the photograph's weight", "picture", train,
@@ -139,6 +150,8 @@ def make_rows() -> tuple[Option, ...]:
                    "the recipe's" if command == "stylize" else "noise")
             for command, names in STARTS.items()
         ),
+        Option("init", FileName(), "polish this picture in place of one that is painted at once",
+               "picture", apply, "FILE"),
         Option("init-noise", Number(most=1), "add noise of this standard deviation to the start, 0 "
                "to 1", "picture", every, "X", "the start's own"),
         Option("seed", whole(0, 2**32 - 1), "draw the noise with this seed", "picture", every,
@@ -173,10 +186,14 @@ def make_rows() -> tuple[Option, ...]:
                "style", styled, "NAME", "gram"),
         Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
                "given several times", "style", stylize, "FILE=X"),
+        again("mix", Mix(), "name the other paintings again, where they are not found", "style",
+              metavar="FILE=X"),
         Option("mix-by", Choice(("losses", "targets")), "mix by summing losses or by averaging "
                "targets", "style", stylize, "HOW", "losses"),
         Option("fine-style", FileName(role="style"), "take fine scales, blocks 1 and 2, from this "
                "painting", "style", stylize, "FILE"),
+        again("fine-style", FileName(role="style"), "name the painting of the fine scales again, "
+              "where it is not found", "style", metavar="FILE"),
         # colour
         Option("colors", Choice(tuple(PLAIN_COLORS)), "choose whose colours the picture has: the "
                "painting's, the photograph's, or those of the painting recoloured after the "
@@ -199,11 +216,24 @@ def make_rows() -> tuple[Option, ...]:
                "white in this mask, or faces", "regions", stylize, "MASK|faces"),
         Option("calm", Number(most=1), "keep flat areas calm, 0 to 1: they take the painting's "
                "simplest areas", "regions", stylize, "X", "0"),
+        again("regions", Regions(), "name the regions again, where their files are not found",
+              "regions", metavar="MASK;…"),
+        *(
+            again(name, FileName(role="mask"), f"name the mask of {name} again, where it is not "
+                  "found", "regions", metavar="MASK")
+            for name in ("keep", "only", "protect")
+        ),
         # method
         Option("preset", Choice(tuple(PRESETS)), "follow this recipe; other options change it",
                "method", every, "NAME", "default, or compact with that network"),
         Option("network", FileName(names=("auto", *FILES)), f"use auto, {', '.join(FILES)}, or a "
                "file", "method", every, "NAME", "auto"),
+        again("network", FileName(names=("auto", *FILES)), "name the network again, where it is "
+              "not found", "method", metavar="NAME"),
+        again("fast-network", FileName(names=tuple(FAST_FILES)), "name the network that paints at "
+              "once again, where it is not found", "method", metavar="NAME"),
+        again("steps", count, "make so many steps at each size", "method", metavar="N",
+              default=f"{ENLARGING_STEPS}"),
         run("network", FileName(), "use this network, by name or file", "method", ("demo",),
             "NAME", "compact"),
         run("photos", FileName(), "train on the photographs of this folder", "method", train,
@@ -244,7 +274,10 @@ def make_rows() -> tuple[Option, ...]:
         run("steps", count, "make so many steps", "method", ("demo",), "N", "80"),
         Option("solver", Choice(tuple(solvers.SOLVERS)), "minimise by this method", "method", every,
                "NAME", "the recipe's"),
+        again("solver", Choice(tuple(solvers.SOLVERS)), "minimise by this method", "method",
+              metavar="NAME", default="the picture's"),
         Option("history", count, "let L-BFGS remember so many steps", "method", every, "N"),
+        again("history", count, "let L-BFGS remember so many steps", "method", metavar="N"),
         Option("preconditioning", NOT_NEGATIVE, "let L-BFGS favour low frequencies; 0 moves plain "
                "pixels", "method", every, "P", f"{solvers.PRECONDITIONING}"),
         Option("learning-rate", POSITIVE, "set the step of adam and gradient-descent", "method",
@@ -283,25 +316,29 @@ def make_rows() -> tuple[Option, ...]:
             "DIR"),
         run("preview", FileName(), "write a quick picture of at most 192 pixels here first, and go "
             "on", "output", stylize, "FILE"),
-        run("save-every", count, "write the picture every N steps too", "output", every, "N"),
-        run("trace", FileName(), "write the loss terms of every step", "output", every,
+        run("save-every", count, "write the picture every N steps too", "output", optimised, "N"),
+        run("trace", FileName(), "write the loss terms of every step", "output", optimised,
             "FILE.csv"),
         run("animate", FileName(), "write a film of the optimisation: .gif, .webp, .mp4 or a "
-            "folder", "output", every, "FILE"),
-        run("animate-size", size, "set the longer side of the film", "output", every, "N", "320"),
-        run("animate-every", count, "put every N-th step into the film", "output", every, "N",
+            "folder", "output", optimised, "FILE"),
+        run("animate-size", size, "set the longer side of the film", "output", optimised, "N",
+            "320"),
+        run("animate-every", count, "put every N-th step into the film", "output", optimised, "N",
             "about 50 pictures"),
         run("quality", whole(1, 100), "set the quality of JPEG and WebP", "output", made, "N",
             "95"),
         run("bit-depth", Choice(("8", "16")), "write so many bits per channel; 16 for PNG and TIFF",
             "output", made, "N", "8"),
         run("resume", Flag(), "keep OUT.snapshot, and go on from it after a kill", "output",
-            stylize),
+            (*stylize, "larger")),
         run("snapshot-every", count, "keep a snapshot every N steps", "output", stylize, "N",
             "50"),
+        run("snapshot-every", count, "keep a snapshot every N steps", "output", larger, "N",
+            f"{SNAPSHOT_EVERY}"),
         run("retry-failed", Flag(), "run failed jobs again", "output", ("sweep",)),
-        run("dry-run", Flag(), "print what would be done and the memory it takes", "output",
-            (*made, "sweep")),
+        run("dry-run", Choice(("formula", "exact"), bare="formula"), "print what would be done and "
+            "the memory it takes, by a formula or exactly, which compiles", "output",
+            (*made, "sweep"), "HOW"),
         run("json", Flag(), "print a machine-readable summary", "output",
             (*_LISTED, "export", "weights list", "weights verify")),
         run("json", Flag(), "print the settings as JSON", "output", ("show",)),
@@ -322,12 +359,20 @@ def make_rows() -> tuple[Option, ...]:
                "machine", every, "HOW", "auto"),
         Option("precision", Choice(get_args(Precision)), "compute the network in this precision",
                "machine", every, "TYPE", "float32"),
+        *(
+            again(name, Choice(choices), text, "machine", metavar=metavar, default="the picture's")
+            for name, choices, text, metavar in (
+                ("convolution", get_args(Convolution), "compute convolutions in this way", "HOW"),
+                ("memory", get_args(Memory), "low computes large pictures in bands of rows", "HOW"),
+                ("precision", get_args(Precision), "compute the network in this precision", "TYPE"),
+            )
+        ),
         run("width", count, "make so many pictures at once", "machine", ("stylize", "sweep"), "N",
             "as memory admits"),
         run("split-rows", Flag(), "spread each picture over all devices by its rows", "machine",
-            every),
+            optimised),
         run("no-download", Flag(), "never download a network", "machine",
-            (*PICTURES, "train", "sweep")),
+            (*optimised, "train", "sweep")),
         run("shard", Shard(), "make only part I of N, I from 0", "machine", ("sweep",), "I/N"),
         run("distributed", Flag(), "make the part of this process among those that JAX knows: "
             "Slurm, Kubernetes, TPU pods", "machine", ("sweep",)),

@@ -18,12 +18,12 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
-from jaxstyle._common.reading import sha256
 from jaxstyle.errors import UsageError, naming, usage_errors
 from jaxstyle.feedforward.files import load_network
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan
+from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.first import First, Painted, Way, paintings_of
 from jaxstyle.pipeline.firsts import file_of, find_network, make_first
@@ -134,13 +134,8 @@ class Painting:
             if region.mask != REST:
                 files[f"mask {i}"] = Path(region.mask)
         files["network"] = file_of(self.way, options)
-        return {
-            "sources": {
-                name: _digest(path, path.stat().st_mtime_ns, path.stat().st_size)
-                for name, path in files.items()
-                if path is not None
-            }
-        }
+        files["init"] = Path(options["init"]) if "init" in options else None
+        return {"sources": digests(files)}
 
     def check(self, job: "Job", studio: "Studio") -> None:
         """Reads the header of a job's photograph: in a large folder, each is decoded once.
@@ -158,6 +153,9 @@ class Painting:
         for path, _ in self._seen(options):
             with naming(job.option_of(path)):
                 method._load(studio, path, method._side(job, shape), trim=trims(options))
+        if "init" in options:
+            with naming("init"):
+                studio.sources.load(Path(options["init"]), shape)
         if self.polish and "painting" not in options:
             _statistics_of(studio.suited(job)[1].path)
         if self.regions is not None:
@@ -167,14 +165,19 @@ class Painting:
         """Returns one: a pass over one picture keeps a machine busy."""
         return 1
 
-    def plan(self, studio: "Studio", job: "Job", shape: tuple[int, int]) -> MemoryPlan:
-        """Returns the memory that a picture of a height and width takes."""
+    def plan(
+        self, studio: "Studio", job: "Job", shape: tuple[int, int], *, exact: bool
+    ) -> MemoryPlan:
+        """Returns the memory that a picture of a height and width takes; see `Method.plan`."""
         method = _suited(studio, job)
         assert method.first is not None
         count = len(method.weights[0])
-        peak = method.first.plan(shape, (count,) if self.regions is None else (*shape, count))
+        weights = (count,) if self.regions is None else (*shape, count)
+        # A picture to begin with takes the place of the pass.
+        begun = "init" in job.recipe.options
+        peak = 0 if begun else method.first.plan(shape, weights, exact=exact)
         if self.polish:
-            peak = max(peak, plan_polish(shape).total(1))
+            peak = max(peak, plan_polish(shape, exact=exact).total(1))
         return MemoryPlan(0, peak)
 
     def run(
@@ -218,6 +221,8 @@ class Painting:
         """Returns the picture that is there at once."""
         assert self.first is not None
         shape = (photograph.shape[0], photograph.shape[1])
+        if "init" in job.recipe.options:
+            return jnp.asarray(studio.sources.load(Path(job.recipe.options["init"]), shape).image)
         trim = trims(job.recipe.options)
         like = Painted(
             [path for path, _ in self._seen(job.recipe.options)],
@@ -269,11 +274,6 @@ class Painting:
 
     def _laid_over(self, photograph: ArrayLike, image: Array) -> Array:
         return image if self.strength == 1 else _lay_over(photograph, image, self.strength)
-
-
-@functools.lru_cache(maxsize=1024)
-def _digest(path: Path, changed: int, size: int) -> str:
-    return sha256(path)
 
 
 @functools.lru_cache(maxsize=2)

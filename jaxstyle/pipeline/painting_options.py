@@ -47,6 +47,8 @@ def make_painting(
         defaults = {"levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
     if way != "network":
         _check_painting(way, given)
+    if "init" in given and not filled.get("polish", defaults["polish"]):
+        raise OptionError("{} needs {} N beside it", "init", "polish")
     if "regions" in given and given.get("polish"):
         raise OptionError(
             "{} has no style for the whole picture; leave {} out", "regions", "polish"

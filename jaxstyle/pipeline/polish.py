@@ -20,6 +20,7 @@ from jaxstyle.losses.targets import content_targets, measure_style
 from jaxstyle.networks.catalogue import COMPACT, find_params
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.descent import descend
+from jaxstyle.optimization.estimate import estimate_memory
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.solvers import Info, Solver
@@ -111,11 +112,16 @@ def enough(shape: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def plan_polish(shape: tuple[int, int]) -> MemoryPlan:
-    """Returns the memory that `polish` takes for a height and width."""
-    judge, (height, width) = polisher(), _extended(shape)
-    return plan_memory(
-        judge.network.params, (height, width), spec=judge.spec_at(shape), solver=judge.solver
+def plan_polish(shape: tuple[int, int], *, exact: bool) -> MemoryPlan:
+    """Returns the memory that `polish` takes.
+
+    Args:
+      shape: height and width of the picture.
+      exact: whether to ask the compiler, in place of a formula.
+    """
+    judge, find = polisher(), plan_memory if exact else estimate_memory
+    return find(
+        judge.network.params, _extended(shape), spec=judge.spec_at(shape), solver=judge.solver
     )
 
 

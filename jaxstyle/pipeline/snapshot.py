@@ -16,7 +16,7 @@ from jaxstyle._common.reading import Bounded, open_regular
 from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.optimization.descent import Progress
-from jaxstyle.solvers import Info, State
+from jaxstyle.pipeline.method import Forms
 
 Rows = list[dict[str, float]]
 
@@ -44,13 +44,14 @@ def save_snapshot(path: Path, progress: Progress, rows: Rows, settings: dict[str
 
 
 def load_snapshot(
-    path: Path, like: tuple[State, Info], settings: dict[str, Any], num_steps: int
+    path: Path, forms: Forms, settings: dict[str, Any], num_steps: int
 ) -> tuple[Progress, Rows]:
     """Reads what `save_snapshot` wrote.
 
     Args:
       path: the file.
-      like: the forms of the state and of its info; see `jaxstyle.optimization.step.start_forms`.
+      forms: of the state and of its info, by the steps done. Those after the last step are the
+        largest.
       settings: what makes the run; those of the file must be the same.
       num_steps: how many steps the whole run has.
 
@@ -58,8 +59,8 @@ def load_snapshot(
       FileFormatError: if the file is damaged, no snapshot, or one that does not fit the run.
       UsageError: if other settings made it.
     """
-    leaves, structure = jax.tree.flatten(like)
-    most = _MAX_REST + sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+    largest = jax.tree.leaves(forms(num_steps))
+    most = _MAX_REST + sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in largest)
     try:
         with open_regular(path, most) as file, zipfile.ZipFile(Bounded(file, most)) as archive:
             notes = json.loads(_read(archive, 0, None, np.dtype(np.uint8)).tobytes())
@@ -67,6 +68,7 @@ def load_snapshot(
             changed = _changed(kept, settings)
             if not changed:
                 _check_progress(step, rows, num_steps)
+                leaves, structure = jax.tree.flatten(forms(step))
                 arrays = [_read(archive, i, a.shape, a.dtype) for i, a in enumerate(leaves, 1)]
     except FileFormatError:
         raise

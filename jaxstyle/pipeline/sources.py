@@ -155,7 +155,9 @@ class Sources:
                 "{} {init}: no such file; use {names} or a picture", "init",
                 init=init, names=", ".join(names),
             )  # fmt: skip
-        return jnp.asarray(self.load(Path(init), shape).image)
+        image = jnp.asarray(self.load(Path(init), shape).image)
+        grey = color_of(job.recipe.options) == "luminance"  # as photograph and painting are seen
+        return color.greyscale(image) if grey else image
 
     def finish(self, job: "Job", image: Array) -> Array:
         """Returns the picture to show of an optimised image `[H, W, 3]` of the job."""

@@ -152,15 +152,20 @@ class Studio:
             most = jobs[0].recipe.method.choose_width(self, jobs[0], program.shape)
         return split(len(jobs), most, len(jax.local_devices()))[0]
 
-    def plan(self, batches: Iterable[Batch]) -> list[dict[str, Any]]:
-        """Returns what batches come to: how many pictures each program makes, in which memory."""
+    def plan(self, batches: Iterable[Batch], *, exact: bool = False) -> list[dict[str, Any]]:
+        """Returns what batches come to: how many pictures each program makes, in which memory.
+
+        Args:
+          batches: the batches.
+          exact: whether to ask the compiler for the memory, in place of a formula.
+        """
         programs: dict[tuple[Program, int], list[Job]] = {}
         for program, jobs, width in batches:
             programs.setdefault((program, width), []).extend(jobs)
         facts = []
         for (program, lanes), jobs in programs.items():
             _, network = self.suited(jobs[0])
-            memory = jobs[0].recipe.method.plan(self, jobs[0], program.shape)
+            memory = jobs[0].recipe.method.plan(self, jobs[0], program.shape, exact=exact)
             sizes = {self.shape(job) for job in jobs}
             height, width = sizes.pop() if len(sizes) == 1 else program.shape
             facts.append({

@@ -132,8 +132,11 @@ def plan_sweep(
     shard: tuple[int, int] = (0, 1),
     width: int | None = None,
     download: bool = True,
+    exact: bool = False,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What `run_sweep` would do with the same arguments; nothing is written.
+
+    With `exact` the compiler tells the memory, in place of a formula.
 
     Returns:
       What is to be made with each compiled program, see `Studio.plan`; and why
@@ -157,7 +160,7 @@ def plan_sweep(
                 errors.append(_reason(error))
         if good:
             runnable.append(Batch(program, good, lanes))
-    return studio.plan(runnable), errors
+    return studio.plan(runnable, exact=exact), errors
 
 
 def _open(spec: Spec, output: Path, download: bool) -> tuple[dict[str, Planned], Studio]:

@@ -149,6 +149,8 @@ def test_strength_weakens_the_style_or_fades_the_start(cli):
             if name not in ("loss", "evaluations"):
                 assert terms[name] == pytest.approx(factor * value, rel=1e-5)
     assert start(cli, strength=100, preset="compact") == start(cli, init="noise", preset="compact")
+    picture = {"init": "paint.png", "preset": "compact"}
+    assert start(cli, strength=100, **picture) == start(cli, **picture)
     ran = cli(STYLIZE, strength=50, preset="gatys2016")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "measured for the recipes default, compact and not for gatys2016; use --style" in ran.err
@@ -293,7 +295,6 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
         ({"scale_steps": "3"}, "--scale-steps needs --scales beside it"),
         ({"scales": "16,32", "size": None, "steps": None, "scale_steps": "3"}, "2 scales need as"),
         ({"scales": "16,32", "size": None, "scale_steps": "3,2"}, "--steps and --scale-steps excl"),
-        ({"scales": "16,32", "size": None, "resume": True}, "--resume and --scales exclude"),
         ({"style_size": 16, "style_scale": 2}, "--style-size and --style-scale exclude"),
         ({"statistic": "mean"}, "--statistic: should be one of gram, covariance"),
     ],

@@ -107,13 +107,38 @@ def test_broken_pictures_are_told_at_the_end_and_the_others_are_made(cli, holida
     assert sorted(os.listdir("made")) == sorted([*made, "contact_sheet.png"])
 
 
-def test_a_plan_without_a_run(cli):
-    ran = done(cli(STYLIZE, dry_run=True, json=True))
+def no_compilation(*args, **options):
+    raise AssertionError("compiles")
+
+
+def test_a_plan_without_a_run(cli, monkeypatch):
+    monkeypatch.setattr("jaxstyle.optimization.step.compile_step", no_compilation)
+    monkeypatch.setattr("jaxstyle.optimization.step.advance", no_compilation)
+    ran = done(cli(STYLIZE.replace("stylize", "stylize --dry-run"), json=True))
     facts = json.loads(ran.out)
     assert (facts["pictures"], facts["lanes"], facts["steps"]) == (1, 1, 3)
     assert facts["bytes"] >= facts["bytes_per_lane"] > 1000
     assert "MiB" in done(cli(STYLIZE, dry_run=True)).out
     assert not Path("out.png").exists()
+    write_picture("mask.png", 3)
+    masked = json.loads(done(cli(STYLIZE, dry_run=True, json=True, keep="mask.png")).out)
+    assert masked["bytes"] > facts["bytes"]
+    for options, says in (
+        ({"keep": "lost.png"}, "--keep lost.png"),
+        ({"network": "lost.h5"}, "lost.h5"),
+        ({"dry_run": "soon"}, "--dry-run: should be one of formula, exact, got 'soon'"),
+    ):
+        ran = cli(STYLIZE, **({"dry_run": True} | options))
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert says in ran.err
+
+
+@pytest.mark.slow
+def test_an_exact_plan_is_near_the_formula(cli):
+    exact, near = (
+        json.loads(done(cli(STYLIZE, dry_run=how, json=True)).out) for how in ("exact", "formula")
+    )
+    assert near["bytes"] == pytest.approx(exact["bytes"], rel=0.15)
 
 
 @pytest.mark.parametrize(

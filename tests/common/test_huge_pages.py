@@ -98,7 +98,7 @@ def test_the_command_starts_anew_to_make_pictures_only(tmp_path):
     )
     code = f"{trace}\nfrom jaxstyle.cli import command\nsys.exit(command())"
     line = f"stylize {samples.LAKE} {samples.SWIRLS} -o {tmp_path}/out.png --network compact "
-    line += "--size 32 --content-layers relu2_1 --style-layers relu1_1 --dry-run"
+    line += "--size 32 --content-layers relu2_1 --style-layers relu1_1 --dry-run=exact"
     assert run("-c", code, *line.split()).count("anew") == 1
     assert (
         run("-c", code, *line.split(), GLIBC_TUNABLES="glibc.malloc.hugetlb=0").count("anew") == 0

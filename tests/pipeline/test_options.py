@@ -77,7 +77,7 @@ def test_every_option_is_one_of_a_recipe(command, option):
         features = painting | {"method": "adain", "decoder": "dec.safetensors"}
         needs = {
             "method": features, "style-size": painting, "mix": painting, "decoder": features,
-            "levels": features,
+            "levels": features, "init": {"polish": 3},
         }.get(option.name, {})  # fmt: skip
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)
@@ -96,6 +96,11 @@ def test_what_is_unknown_is_refused_with_what_is_known():
         check_options("stylize", {"output": "elsewhere.png"})  # it shapes no picture
     with pytest.raises(OptionError, match="steps: should be a whole number from 1"):
         check_options("stylize", {"steps": "many"})
+
+
+def test_a_picture_to_begin_with_is_for_a_polish():
+    with pytest.raises(OptionError, match="init needs polish N beside it"):
+        make_recipe("apply", {"init": "out.png"})
 
 
 PAIRS = [
