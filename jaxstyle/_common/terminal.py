@@ -131,6 +131,26 @@ def watched() -> bool:
     return Stream(sys.stderr).isatty()
 
 
+@contextlib.contextmanager
+def passing(text: str, *, quiet: bool) -> Iterator[None]:
+    """Shows a text on stderr while a block runs, where somebody watches.
+
+    The cursor stays at the start of the line, so whatever is printed meanwhile takes its place.
+
+    Args:
+      text: what is done in the block.
+      quiet: whether nothing is shown anyway.
+    """
+    if quiet or not watched():
+        yield
+        return
+    print(text, end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print(" " * len(text), end="\r", file=sys.stderr, flush=True)
+
+
 def progress_bar(total: int | None, name: str, *, quiet: bool) -> Any:
     """Returns a bar of tqdm on stderr, which stays silent where nobody watches.
 
