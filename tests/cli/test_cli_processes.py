@@ -139,7 +139,8 @@ def test_a_killed_run_resumes(cli, network):
 def test_a_terminal_sees_a_sign_of_life_and_an_interrupt_before_jax_is_there(tmp_path, ending):
     # In JAX's place, an import that takes long, and drops what interrupts it.
     (tmp_path / "jax.py").write_text(
-        f"import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    {ending}\n"
+        "import time\ntry:\n    open('begun', 'w').close()\n    time.sleep(60)\n"
+        f"except KeyboardInterrupt:\n    {ending}\n"
     )
     root = environment()["PYTHONPATH"]
     paths = os.pathsep.join([str(tmp_path), root])
@@ -149,13 +150,14 @@ def test_a_terminal_sees_a_sign_of_life_and_an_interrupt_before_jax_is_there(tmp
         command, env=environment() | {"PYTHONPATH": paths}, stderr=writer, cwd=tmp_path
     ) as run:
         os.close(writer)
-        assert os.read(reader, 100) == b"starting\r"
-        time.sleep(0.2)  # until the import has begun
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        shown = os.read(reader, 1000)
         run.send_signal(signal.SIGINT)
-        shown = b""
+        assert shown == b"starting\r"
         with contextlib.suppress(OSError):  # where Linux has nothing more to read
             while more := os.read(reader, 1000):
                 shown += more
     os.close(reader)
     assert run.returncode == 130
-    assert shown == b"        \rjaxstyle: interrupted; nothing was written\r\n"
+    assert shown == b"starting\r        \rjaxstyle: interrupted; nothing was written\r\n"
