@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxstyle._common.arrays import to_device
+from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.image.io import load_image
 from jaxstyle.networks.load import Network
@@ -76,17 +78,17 @@ class Features:
         weights = like.weights if like.weights.ndim == 1 else extend(like.weights, *sides)
         painted: Array = _paint(
             self.decoder.params, polisher().network.params, extend(photograph, *sides),
-            known, jnp.asarray(weights, jnp.float32), self._strengths,
+            known, to_device(weights), self._strengths,
             levels=levels, transform=self.transform,
         )  # fmt: skip
         return painted[:height, :width]
 
     @property
     def _strengths(self) -> Array:
-        return jnp.array(tuple(self.levels.values()), jnp.float32)
+        return to_device(np.array(tuple(self.levels.values())))
 
 
-@functools.partial(jax.jit, static_argnames=("levels", "transform"))
+@functools.partial(kept, static_argnames=("levels", "transform"))
 def _paint(
     decoder: Any,
     compact: Any,
@@ -113,4 +115,4 @@ def _seen(path: Path, side: int, changed: int, levels: tuple[int, ...]) -> dict[
     return known
 
 
-_measure = jax.jit(measure_levels, static_argnames="levels")
+_measure = kept(measure_levels, static_argnames="levels")

@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
+from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import paint, takes_size
 from jaxstyle.optimization.memory import peak_memory
@@ -125,7 +126,7 @@ def _shares(architecture: Architecture, shape: tuple[int, int], weights: int) ->
     return takes_size(architecture) and min(shape) >= _SMALLEST and weights == 1
 
 
-@functools.partial(jax.jit, static_argnames="architecture")
+@functools.partial(kept, static_argnames="architecture")
 def _paint(
     params: Mapping[str, Any],
     photograph: ArrayLike,

@@ -1,23 +1,22 @@
 """What the options of an optimisation come to: scales, what is compared, weights, the solver."""
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxstyle import solvers
+from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import OptionError, usage_errors
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.networks import vgg
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.multiscale import Scale
-from jaxstyle.optimization.presets import Preset, get_preset
+from jaxstyle.optimization.presets import Preset
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.solvers import Solver
 
@@ -83,21 +82,21 @@ def make_weights(
       params: the network's parameters.
       shape: height and width of the picture.
     """
-    widths = vgg.network_widths(params)
-    weights = _preset_weights(preset.name, spec, widths, shape)
+    weights = preset.weights(params, shape, spec).resolve(spec)
     changes: dict[str, Any] = {}
     for kind in ("content", "style"):
         layers = options.get(f"{kind}-layers", {})
         factors = [layers.get(layer, 1.0) for layer in getattr(spec, f"{kind}_layers")]
-        factor = options.get(f"{kind}-weight", 1.0) * jnp.asarray(factors, jnp.float32)
-        changes[kind] = getattr(weights, kind) * factor
+        # NumPy compiles nothing.
+        factor = options.get(f"{kind}-weight", 1.0) * np.asarray(factors, np.float32)
+        changes[kind] = to_device(jax.device_get(getattr(weights, kind)) * factor)
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
-            changes[field] = jnp.asarray(options[name], jnp.float32)
+            changes[field] = to_device(options[name])
     if "smooth" in options:
         own = float(cast(Array, weights.total_variation))
         smoothed = _smoothed(preset, own, options["smooth"])
-        changes["total_variation"] = jnp.asarray(smoothed, jnp.float32)
+        changes["total_variation"] = to_device(smoothed)
     return dataclasses.replace(weights, **changes)
 
 
@@ -114,15 +113,6 @@ def _smoothed(preset: Preset, own: float, times: float) -> float:
             "smooth", "tv-weight", preset=preset.name,
         )  # fmt: skip
     return own * times if times <= 1 else own + (times - 1) * step
-
-
-@functools.lru_cache(maxsize=64)
-def _preset_weights(
-    name: str, spec: LossSpec, widths: vgg.Widths, shape: tuple[int, int]
-) -> LossWeights:
-    # It depends on the widths alone, and tracing the network for each of many jobs would add up.
-    params = jax.eval_shape(lambda key: vgg.init_params(key, widths), jax.random.key(0))
-    return get_preset(name).weights(params, shape, spec).resolve(spec)
 
 
 def make_solver(preset: Preset, options: Mapping[str, Any]) -> tuple[Solver, str]:

@@ -18,6 +18,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle._common.reading import sha256
 from jaxstyle.errors import UsageError, naming, usage_errors
 from jaxstyle.feedforward.files import load_network
@@ -207,7 +208,7 @@ class Painting:
                 yield Reports(1, {i: first}, {i: _unjudged(finite)})
                 continue
             yield Reports(0, {i: first}, {})
-            steps = polish(image, jnp.asarray(photograph), style, self.polish)
+            steps = polish(image, to_device(photograph), style, self.polish)
             for step, (image, info) in enumerate(steps, 1):
                 yield Reports(step, {i: self._laid_over(photograph, image)}, {i: info})
 
@@ -220,7 +221,7 @@ class Painting:
         like = Painted(
             [path for path, _ in self._seen(job.recipe.options)],
             self._side(job, shape),
-            lambda path, side: jnp.asarray(studio.sources.load(path, side).image),
+            lambda path, side: to_device(studio.sources.load(path, side).image),
             self._weights(studio, shape),
         )
         return self.first.paint(program.shape, photograph, like)
@@ -231,7 +232,7 @@ class Painting:
         if not weighed:
             return mix_statistics(_statistics_of(studio.suited(job)[1].path), self.weights[0])
         side = job.style_size or max(shape[:2])
-        read = [jnp.asarray(studio.sources.load(path, side).image) for path, _ in weighed]
+        read = [to_device(studio.sources.load(path, side).image) for path, _ in weighed]
         return measure_mixture(read, [share for _, share in weighed])
 
     def _side(self, job: "Job", shape: tuple[int, int]) -> int:
