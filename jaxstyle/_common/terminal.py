@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TextIO
 
 from jaxstyle._common.text import printable
 
@@ -149,26 +149,6 @@ def passing(text: str, *, quiet: bool) -> Iterator[None]:
         yield
     finally:
         print(" " * len(text), end="\r", file=sys.stderr, flush=True)
-
-
-def progress_bar(total: int | None, name: str, *, quiet: bool) -> Any:
-    """Returns a bar of tqdm on stderr, which stays silent where nobody watches.
-
-    Args:
-      total: how many steps there are, or None if that is not known yet.
-      name: what the bar is for.
-      quiet: whether it stays silent anyway.
-    """
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total,
-        desc=printable(name),
-        unit="step",
-        file=Stream(sys.stderr),
-        disable=quiet or not watched(),
-        dynamic_ncols=True,
-    )
 
 
 def _plainly(error: UnicodeError) -> tuple[str | bytes, int]:

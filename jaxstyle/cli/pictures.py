@@ -13,8 +13,9 @@ from typing import Any
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.progress import Steps
 from jaxstyle._common.reading import sha256
-from jaxstyle._common.terminal import progress_bar
+from jaxstyle._common.terminal import passing
 from jaxstyle.cli.plan import print_plan
 from jaxstyle.cli.printing import complain, say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
@@ -193,9 +194,10 @@ def run_jobs(
     studio = Studio(
         jobs, download="no-download" not in arguments, split_rows="split-rows" in arguments
     )
-    # Pictures before the network: a wrong file name should not wait for a download.
-    jobs, unmade = _readable(studio, jobs)
-    _, network = studio.suited(jobs[0])
+    with passing("reading", quiet="quiet" in arguments):
+        # Pictures before the network: a wrong file name should not wait for a download.
+        jobs, unmade = _readable(studio, jobs)
+        _, network = studio.suited(jobs[0])
     check_outputs(_outputs(jobs, arguments), [network.path])
     batches = [
         batch
@@ -236,7 +238,7 @@ def _make(
       KeyboardInterrupt: with a sentence on what is left.
     """
     outcomes: list[Outcome] = []
-    bar = progress_bar(
+    bar = Steps(
         sum(job.recipe.num_steps for job in jobs),
         jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
         quiet="quiet" in arguments,
@@ -351,7 +353,7 @@ def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
     return outputs
 
 
-def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence[Sink]:
+def _sinks(studio: Studio, bar: Steps, arguments: Arguments, job: Job) -> Sequence[Sink]:
     """Returns what becomes of a job's picture, in the order in which it is written."""
     encoding = encoding_of(arguments)
     sinks: list[Sink] = [ProgressBar(bar), PictureFile(studio, **encoding)]
