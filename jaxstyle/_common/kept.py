@@ -94,6 +94,10 @@ class _Kept:
         program = _load(path)
         if program is None:
             lowered = self._jitted.lower(*arrays, **static)
+            # JAX makes libraries such as LAPACK ready when it lowers a call of theirs; without
+            # that, the program would crash.
+            if "custom_call" in lowered.as_text():
+                return functools.partial(self._jitted, **static)
             with _compiled_anew():
                 program = lowered.compile()
             _save(path, program)

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import itertools
 import shlex
@@ -24,6 +25,7 @@ from jaxstyle.image import io
 from jaxstyle.image.animation import SIZE, Animation, check_animation_path
 from jaxstyle.pipeline import sheets
 from jaxstyle.pipeline.file_options import exclusive
+from jaxstyle.pipeline.frames import FRAMES
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import color_of, picture_options
 from jaxstyle.pipeline.outputs import (
@@ -33,6 +35,7 @@ from jaxstyle.pipeline.outputs import (
     pictures_on_the_way,
     snapshot_of,
 )
+from jaxstyle.pipeline.painting import Painting
 from jaxstyle.pipeline.run import Outcome, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import (
     Film,
@@ -47,7 +50,7 @@ from jaxstyle.pipeline.studio import Studio
 
 Arguments = dict[str, Any]
 
-_PREVIEW = 192  # pixels of the longer side: what is worth waiting for before the wait
+_PREVIEW = max(max(frame) for frame in FRAMES)  # pixels of the longer side
 
 
 def stylize(arguments: Arguments) -> int:
@@ -116,7 +119,13 @@ def _preview_of(job: Job, output: Path) -> Job:
         options["style-size"] = max(1, round(job.style_size * size / kept["size"]))
     if color_of(kept) == "luminance":
         options["color"] = "luminance"
-    return make_job("apply", job.content, None, output, options)
+    preview = make_job("apply", job.content, None, output, options)
+    if size < _PREVIEW:
+        return preview
+    assert isinstance(preview.recipe.method, Painting)
+    # In a size for which programs were compiled once for ever.
+    method = dataclasses.replace(preview.recipe.method, framed=True)
+    return preview._replace(recipe=preview.recipe._replace(method=method))
 
 
 def _quietly(arguments: Arguments) -> Arguments:
