@@ -89,7 +89,8 @@ def make_weights(
         factors = [layers.get(layer, 1.0) for layer in getattr(spec, f"{kind}_layers")]
         # NumPy compiles nothing.
         factor = options.get(f"{kind}-weight", 1.0) * np.asarray(factors, np.float32)
-        changes[kind] = to_device(jax.device_get(getattr(weights, kind)) * factor)
+        with np.errstate(over="ignore"):  # a loss that is not finite is told of as such
+            changes[kind] = to_device(jax.device_get(getattr(weights, kind)) * factor)
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
             changes[field] = to_device(options[name])
