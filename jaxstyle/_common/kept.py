@@ -81,9 +81,7 @@ class _Kept:
             self._programs[key] = self._program(_folder, arrays, static, (structure, forms))
         return self._programs[key](*arrays)
 
-    def _program(
-        self, folder: Path, arrays: Any, static: dict[str, Any], forms: Any
-    ) -> Callable[..., Any]:
+    def _program(self, folder: Path, arrays: Any, static: dict[str, Any], forms: Any) -> Any:
         """Returns a program that was kept, or one that is kept from now on, if it can be."""
         name = f"{self.__module__}.{self.__qualname__}"  # type: ignore[attr-defined]
         try:
@@ -154,8 +152,9 @@ def _load(path: Path) -> Any:
     try:
         body = zlib.decompress(path.read_bytes())  # it knows a damaged file
         os.utime(path)  # what is not used for longest goes first
+        payload, in_tree, out_tree = pickle.loads(body)
         program = serialize_executable.deserialize_and_load(
-            *pickle.loads(body), execution_devices=jax.devices()[:1]
+            payload, in_tree, out_tree, execution_devices=jax.devices()[:1]
         )
     except Exception:  # of whatever class: the program is only made again
         return None
