@@ -13,117 +13,62 @@ Example:
 """
 
 import importlib
+import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
-from jaxstyle import solvers
-from jaxstyle._common import huge_pages as pages
-from jaxstyle._common.sharding import shard_rows
-from jaxstyle.image import animation, color
-from jaxstyle.image.pixels import quantize, resize
-from jaxstyle.losses import statistics
-from jaxstyle.losses.functional import content_loss, gram_matrix, style_loss
-from jaxstyle.losses.guidance import Region, guided_targets
-from jaxstyle.losses.objective import ObjectiveValue, objective, objective_and_gradient
-from jaxstyle.losses.spec import LossSpec, LossWeights, OwnLoss
-from jaxstyle.losses.targets import (
-    Kept,
-    Mixture,
-    Targets,
-    blend_styles,
-    compute_targets,
-    mix_styles,
-)
-from jaxstyle.networks.rescaling import normalize_params
-from jaxstyle.networks.spec import VGGSpec
-from jaxstyle.networks.vgg import features, init_params
-from jaxstyle.optimization import presets
-from jaxstyle.optimization.descent import Result, descend, optimize
-from jaxstyle.optimization.grid import Grid, stylize_grid
-from jaxstyle.optimization.memory import MemoryPlan, plan_memory
-from jaxstyle.optimization.multiscale import enlarge, make_scales, stylize_coarse_to_fine
-from jaxstyle.optimization.transfer import (
-    OptimizeOptions,
-    StylizeOptions,
-    reconstruct_content,
-    stylize,
-    synthesize_texture,
-)
-
 if TYPE_CHECKING:
-    from jaxstyle.image.io import load_image, save_image
-    from jaxstyle.networks.load import load_params
+    from types import ModuleType
 
-# What touches the disk is imported when it is first used: Pillow and the file formats cost time.
-_LAZY = {
-    "load_image": "jaxstyle.image.io",
-    "save_image": "jaxstyle.image.io",
-    "load_params": "jaxstyle.networks.load",
-}
+    from jaxstyle._public import *
 
 # Modules that users import by short names, wherever they live; as `os.path` is one. A stub of the
 # same name tells type checkers.
-for _module in (animation, color, pages, presets, statistics):
-    _name = "pages" if _module is pages else _module.__name__.rpartition(".")[2]
-    sys.modules[f"jaxstyle.{_name}"] = _module
-
-__all__ = [
-    "Grid",
-    "Kept",
-    "LossSpec",
-    "LossWeights",
-    "MemoryPlan",
-    "Mixture",
-    "ObjectiveValue",
-    "OptimizeOptions",
-    "OwnLoss",
-    "Region",
-    "Result",
-    "StylizeOptions",
-    "Targets",
-    "VGGSpec",
-    "animation",
-    "blend_styles",
-    "color",
-    "compute_targets",
-    "content_loss",
-    "descend",
-    "enlarge",
-    "features",
-    "gram_matrix",
-    "guided_targets",
-    "init_params",
-    "load_image",
-    "load_params",
-    "make_scales",
-    "mix_styles",
-    "normalize_params",
-    "objective",
-    "objective_and_gradient",
-    "optimize",
-    "pages",
-    "plan_memory",
-    "presets",
-    "quantize",
-    "reconstruct_content",
-    "resize",
-    "save_image",
-    "shard_rows",
-    "solvers",
-    "statistics",
-    "style_loss",
-    "stylize",
-    "stylize_coarse_to_fine",
-    "stylize_grid",
-    "synthesize_texture",
-]
+_SHORT_NAMES = {
+    "jaxstyle.animation": "jaxstyle.image.animation",
+    "jaxstyle.color": "jaxstyle.image.color",
+    "jaxstyle.pages": "jaxstyle._common.huge_pages",
+    "jaxstyle.presets": "jaxstyle.optimization.presets",
+    "jaxstyle.statistics": "jaxstyle.losses.statistics",
+}
 
 
+class _ShortNames:
+    """Finds and loads the module that a short name stands for."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Returns a spec for the short names alone."""
+        return ModuleSpec(fullname, _ShortNames) if fullname in _SHORT_NAMES else None  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> None:
+        """Leaves it to Python to make an empty module."""
+
+    @staticmethod
+    def exec_module(module: "ModuleType") -> None:
+        """Puts the module that is meant in the place of an empty one."""
+        name = module.__name__
+        sys.modules[name] = importlib.import_module(_SHORT_NAMES[name])
+
+
+sys.meta_path.append(_ShortNames)
+
+
+# The command says that it has begun, and hears of an interrupt, before it imports JAX; so nothing
+# above does.
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'jaxstyle' has no attribute {name!r}")
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+        return importlib.import_module(f"{__name__}.{name}")
+    public = importlib.import_module(f"{__name__}._public")
+    try:
+        return getattr(public, name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(__getattr__("__all__"))

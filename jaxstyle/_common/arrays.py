@@ -4,6 +4,7 @@
 operation outside `jit` is one, `jax.device_put` is not.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -19,6 +20,13 @@ def to_device(value: ArrayLike, dtype: DTypeLike = jnp.float32) -> Array:
         return value.astype(dtype)
     placed: Array = jax.device_put(np.asarray(value, dtype))
     return placed
+
+
+def stack(scalars: Sequence[Array]) -> Array:
+    """Returns scalars as a vector; compiles nothing where none is traced or bound to a device."""
+    if any(isinstance(each, jax.core.Tracer) or each.committed for each in scalars):
+        return jnp.stack(scalars)
+    return to_device(np.stack(jax.device_get(list(scalars))))
 
 
 @jax.jit

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TextIO
 
 from jaxstyle._common.text import printable
 
@@ -131,24 +131,24 @@ def watched() -> bool:
     return Stream(sys.stderr).isatty()
 
 
-def progress_bar(total: int | None, name: str, *, quiet: bool) -> Any:
-    """Returns a bar of tqdm on stderr, which stays silent where nobody watches.
+@contextlib.contextmanager
+def passing(text: str, *, quiet: bool) -> Iterator[None]:
+    """Shows a text on stderr while a block runs, where somebody watches.
+
+    The cursor stays at the start of the line, so whatever is printed meanwhile takes its place.
 
     Args:
-      total: how many steps there are, or None if that is not known yet.
-      name: what the bar is for.
-      quiet: whether it stays silent anyway.
+      text: what is done in the block.
+      quiet: whether nothing is shown anyway.
     """
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total,
-        desc=printable(name),
-        unit="step",
-        file=Stream(sys.stderr),
-        disable=quiet or not watched(),
-        dynamic_ncols=True,
-    )
+    if quiet or not watched():
+        yield
+        return
+    print(text, end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print(" " * len(text), end="\r", file=sys.stderr, flush=True)
 
 
 def _plainly(error: UnicodeError) -> tuple[str | bytes, int]:

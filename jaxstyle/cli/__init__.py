@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxstyle._common import interrupts
-from jaxstyle._common.terminal import open_standard_descriptors, safe_streams
+from jaxstyle._common.huge_pages import restart_with_huge_pages
+from jaxstyle._common.terminal import open_standard_descriptors, passing, safe_streams
 from jaxstyle._common.text import printable
 from jaxstyle.cli.printing import answered, complain, complain_of
 from jaxstyle.errors import DownloadError, FileFormatError, UsageError, spelled
@@ -28,8 +29,10 @@ _USAGE = (
     NotADirectoryError,
     PermissionError,
 )
-# Commands that compute little: starting again, for huge pages, takes most of a second.
-_LIGHT = ("weights", "show", "plot")
+# Commands that compute much, for which huge pages are worth a new start of the process.
+_HEAVY = (
+    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "larger", "train", "export", "sweep",
+)  # fmt: skip
 
 
 def command() -> int:
@@ -73,9 +76,28 @@ def _status(argv: list[str], own_process: bool) -> int:
 def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
-    # Imported here so that an interrupt meanwhile ends as any other.
-    from jaxstyle.cli import apply, demo, larger, networks, pictures, plot, show, sweeps, train
-    from jaxstyle.cli.parser import build_parser
+        # Before JAX is imported, which would have to be done again.
+        # A dry run by the formula computes nothing.
+        heavy = next((word for word in argv if not word.startswith("-")), "") in _HEAVY
+        if heavy and "--dry-run" not in argv:
+            restart_with_huge_pages()
+    with passing("starting", quiet="--quiet" in argv):
+        try:
+            # Imported here so that an interrupt meanwhile ends as any other.
+            from jaxstyle.cli import (
+                apply,
+                demo,
+                larger,
+                networks,
+                pictures,
+                plot,
+                show,
+                sweeps,
+                train,
+            )
+            from jaxstyle.cli.parser import build_parser
+        finally:  # what an interrupt breaks off may fail for another reason, or go on
+            interrupts.check()
 
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("jaxstyle: %(message)s"))
@@ -108,11 +130,8 @@ def _run(argv: list[str], own_process: bool) -> int:
 
         arguments = add_options_of(arguments["settings-from"], command, arguments)
     if own_process:
-        from jaxstyle._common import huge_pages
         from jaxstyle.cli import programs
 
-        if command.partition(" ")[0] not in _LIGHT and arguments.get("dry-run") != "formula":
-            huge_pages.restart_with_huge_pages()
         programs.keep_programs()
     return runs[command](arguments)
 

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import itertools
 import shlex
@@ -13,8 +14,9 @@ from typing import Any
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
+from jaxstyle._common.progress import Steps
 from jaxstyle._common.reading import sha256
-from jaxstyle._common.terminal import progress_bar
+from jaxstyle._common.terminal import passing
 from jaxstyle.cli.plan import is_exact, print_plan
 from jaxstyle.cli.printing import complain, say
 from jaxstyle.cli.reports import interrupted, report, report_unmade
@@ -23,6 +25,7 @@ from jaxstyle.image import io
 from jaxstyle.image.animation import SIZE, Animation, check_animation_path
 from jaxstyle.pipeline import sheets
 from jaxstyle.pipeline.file_options import exclusive
+from jaxstyle.pipeline.frames import FRAMES
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
 from jaxstyle.pipeline.options import color_of, picture_options
 from jaxstyle.pipeline.outputs import (
@@ -32,6 +35,7 @@ from jaxstyle.pipeline.outputs import (
     pictures_on_the_way,
     snapshot_of,
 )
+from jaxstyle.pipeline.painting import Painting
 from jaxstyle.pipeline.run import Outcome, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import (
     Film,
@@ -46,7 +50,7 @@ from jaxstyle.pipeline.studio import Studio
 
 Arguments = dict[str, Any]
 
-_PREVIEW = 192  # pixels of the longer side: what is worth waiting for before the wait
+_PREVIEW = max(max(frame) for frame in FRAMES)  # pixels of the longer side
 
 
 def stylize(arguments: Arguments) -> int:
@@ -115,7 +119,13 @@ def _preview_of(job: Job, output: Path) -> Job:
         options["style-size"] = max(1, round(job.style_size * size / kept["size"]))
     if color_of(kept) == "luminance":
         options["color"] = "luminance"
-    return make_job("apply", job.content, None, output, options)
+    preview = make_job("apply", job.content, None, output, options)
+    if size < _PREVIEW:
+        return preview
+    assert isinstance(preview.recipe.method, Painting)
+    # In a size for which programs were compiled once for ever.
+    method = dataclasses.replace(preview.recipe.method, framed=True)
+    return preview._replace(recipe=preview.recipe._replace(method=method))
 
 
 def _quietly(arguments: Arguments) -> Arguments:
@@ -193,9 +203,10 @@ def run_jobs(
     studio = Studio(
         jobs, download="no-download" not in arguments, split_rows="split-rows" in arguments
     )
-    # Pictures before the network: a wrong file name should not wait for a download.
-    jobs, unmade = _readable(studio, jobs)
-    _, network = studio.suited(jobs[0])
+    with passing("reading", quiet="quiet" in arguments):
+        # Pictures before the network: a wrong file name should not wait for a download.
+        jobs, unmade = _readable(studio, jobs)
+        _, network = studio.suited(jobs[0])
     check_outputs(_outputs(jobs, arguments), [network.path])
     batches = [
         batch
@@ -236,7 +247,7 @@ def _make(
       KeyboardInterrupt: with a sentence on what is left.
     """
     outcomes: list[Outcome] = []
-    bar = progress_bar(
+    bar = Steps(
         sum(job.recipe.num_steps for job in jobs),
         jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
         quiet="quiet" in arguments,
@@ -351,7 +362,7 @@ def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:
     return outputs
 
 
-def _sinks(studio: Studio, bar: Any, arguments: Arguments, job: Job) -> Sequence[Sink]:
+def _sinks(studio: Studio, bar: Steps, arguments: Arguments, job: Job) -> Sequence[Sink]:
     """Returns what becomes of a job's picture, in the order in which it is written."""
     encoding = encoding_of(arguments)
     sinks: list[Sink] = [ProgressBar(bar), PictureFile(studio, **encoding)]

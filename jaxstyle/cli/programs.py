@@ -12,11 +12,12 @@ from typing import TextIO
 
 import jax
 
+from jaxstyle._common import kept
 from jaxstyle.cli.printing import complain
 from jaxstyle.networks import catalogue
 
-# Quicker compilations are not worth a file.
-_LEAST_SECONDS = 0.2
+# Small programs too: compiling fifty of them takes longer than reading them.
+_LEAST_SECONDS = 0.0
 # The bytes of all programs that are kept.
 _LIMIT = 2**28
 # What JAX says of an entry, and the name of the program in it.
@@ -33,7 +34,9 @@ def keep_programs() -> None:
     An entry that cannot be read is removed, and made again. What was not used for longest goes when
     the folder grows too large.
     """
-    if jax.config.values["jax_compilation_cache_dir"] is not None:
+    values = jax.config.values
+    told = values["jax_compilation_cache_dir"] is not None
+    if told or not values["jax_enable_compilation_cache"]:
         return
     cache = catalogue.cache()
     if cache is None:
@@ -49,6 +52,7 @@ def keep_programs() -> None:
     ):
         jax.config.update(name, value)  # type: ignore[no-untyped-call]
     _Mender(folder).listen()
+    kept.keep_in(folder)
 
 
 class _Mender:

@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxstyle import samples
 from jaxstyle._common import files
-from jaxstyle._common.terminal import progress_bar
+from jaxstyle._common.progress import Steps
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
 from jaxstyle.feedforward.files import load_network
@@ -148,15 +148,14 @@ class _Watcher:
         self._rows: list[list[float]] = []
         self._recent: list[Any] = []
         self._drawn, self._begun = time.monotonic(), time.time()
-        self.bar: Any = progress_bar(None, plan.output.name, quiet=self._quiet)
+        self.bar = Steps(None, plan.output.name, quiet=self._quiet)
         self.step = self.steps = 0
 
     def __call__(self, moment: training.Moment) -> None:
         """Is told of a step."""
         if not self.step:
             self.bar.total = moment.steps
-        self.bar.set_postfix({"loss": f"{float(moment.report.loss):.3f}"}, refresh=False)
-        self.bar.update(moment.step - self.step if self.step else moment.step)
+        self.bar.update(moment.step - self.step, f"loss {float(moment.report.loss):.3f}")
         self.step, self.steps = moment.step, moment.steps
         self._recent.append(moment.report)
         if len(self._recent) == _ROW or moment.step == moment.steps:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxstyle._common.arrays import to_device
+from jaxstyle._common.arrays import stack, to_device
 from jaxstyle._common.checks import check_amount, check_choice, check_kind, check_names
 from jaxstyle._common.text import brief_repr
 from jaxstyle.losses.statistics import StatisticName, get_statistic
@@ -225,10 +224,10 @@ def _per_layer(name: str, weight: LayerWeights, layers: Sequence[str]) -> Array:
             )
         if not layers:
             return to_device(np.zeros(0))
-        return jnp.stack([_weight(f"{name} at {k}", weight[k]) for k in layers])
+        return stack([_weight(f"{name} at {k}", weight[k]) for k in layers])
     checked = _checked(name, weight)
     if checked.ndim == 0:
-        return jnp.broadcast_to(checked, (len(layers),))
+        return stack([checked] * len(layers)) if layers else to_device(np.zeros(0))
     if checked.shape != (len(layers),):
         raise ValueError(
             f"{name} weights should be a scalar or of shape ({len(layers)},) for "

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_key, check_picture
+from jaxstyle._common.kept import kept
 from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.features import features, settle
 from jaxstyle.losses.spec import LossSpec, check_spec
@@ -155,17 +156,16 @@ def content_targets(params: Any, content: Array | None, spec: LossSpec) -> Targe
 def _measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
     if content is None or not spec.content_layers:
         return {}
-    maps: dict[str, Array] = _features(beside(params, content), content, settle(spec, content))
+    maps: dict[str, Array] = _features(beside(params, content), content, spec=settle(spec, content))
     return maps
 
 
-@functools.partial(jax.jit, static_argnames="spec")
-def _features(params: Any, content: Array, spec: LossSpec) -> dict[str, Array]:
+@functools.partial(kept, static_argnames="spec")
+def _features(params: Any, content: Array, *, spec: LossSpec) -> dict[str, Array]:
     maps = features(params, content, spec, spec.content_layers)
     return {layer: each.astype(jnp.float32) for layer, each in maps.items()}
 
 
-@functools.partial(jax.jit, static_argnames="spec")
 def measure_style(
     params: Any,
     style: Array | None,
@@ -177,6 +177,19 @@ def measure_style(
     """Returns the style statistics of `compute_targets`; none if `spec` has no style layers."""
     if style is None or not spec.style_layers:
         return {}
+    measured: dict[str, Any] = _measure_style(params, style, mass, key, spec=spec)
+    return measured
+
+
+@functools.partial(kept, static_argnames="spec")
+def _measure_style(
+    params: Any,
+    style: Array,
+    mass: Mapping[str, Array] | None,
+    key: Array | None,
+    *,
+    spec: LossSpec,
+) -> dict[str, Any]:
     key = jax.random.key(0) if key is None else key
     measure = get_statistic(spec.statistic).measure
     maps = features(params, style, spec, spec.style_layers)
@@ -195,12 +208,12 @@ def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str
         return {}
     if content is None:
         raise ValueError(f"content is None, but own loss {measured[0]} measures it")
-    own: dict[str, Any] = _own(beside(params, content), content, spec)
+    own: dict[str, Any] = _own(beside(params, content), content, spec=spec)
     return own
 
 
-@functools.partial(jax.jit, static_argnames="spec")
-def _own(params: Any, content: Array, spec: LossSpec) -> dict[str, Any]:
+@functools.partial(kept, static_argnames="spec")
+def _own(params: Any, content: Array, *, spec: LossSpec) -> dict[str, Any]:
     own: dict[str, Any] = {}
     for each in spec.own_losses:
         if each.measure is not None:

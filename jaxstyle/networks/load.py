@@ -213,7 +213,7 @@ def load_network(
             params = _normalize_over(params, path, images)
             metadata = {**metadata, "normalized_over": f"{len(images)} images"}
         metadata = {**metadata, "normalized": "true"}
-    return Network(jax.tree.map(jnp.asarray, params), name, path, metadata)
+    return Network(jax.device_put(params), name, path, metadata)
 
 
 def verify(path: str | Path) -> Verification:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxstyle._common import sharding
+from jaxstyle._common.arrays import is_traced
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import Targets
 from jaxstyle.networks.vgg import Params
@@ -105,7 +107,7 @@ def descend_lanes(
         for progress in descent.descend_resolved(
             image, params, targets, weights=weights, learning_rate=rate, resume=resume, **options
         ):
-            info = jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 1), progress.info)
+            info = jax.tree.map(_with_lane, progress.info)
             picture = targets.seen(progress.state.image)[None]
             yield BatchProgress(progress.step, picture, info, progress)
         return
@@ -122,6 +124,14 @@ def descend_lanes(
         info = jax.tree.map(lambda leaf: _first(leaf, len(lanes), axis=1), progress.info)
         image = _first(batch.targets.seen(progress.state.image), len(lanes))
         yield BatchProgress(progress.step, image, info, progress)
+
+
+def _with_lane(leaf: Array) -> Array:
+    """Returns `[n]` as `[n, 1]`; not by jnp, which would compile a program for every n."""
+    if is_traced(leaf):
+        return jnp.expand_dims(leaf, 1)
+    widened: Array = jax.device_put(np.expand_dims(jax.device_get(leaf), 1))
+    return widened
 
 
 def _first(array: Array, count: int, axis: int = 0) -> Array:

@@ -248,7 +248,7 @@ def descend_resolved(
         lanes_shape = image.shape[:1] if lanes else ()
         rate = None if learning_rate is None else _learning_rate(learning_rate, lanes_shape)
         state, info = start(image, arrays, rate, problem, by_step=per_call == 1)
-        infos.append(jax.tree.map(lambda leaf: leaf[None], info))
+        infos.append(_as_row(info))
         done = 0
     else:
         done, state = resume.step, resume.state
@@ -265,6 +265,15 @@ def descend_resolved(
         if done % every == 0 or done == num_steps:
             yield Progress(done, state, _concatenate(infos))
             infos = []
+
+
+def _as_row(info: Info) -> Info:
+    """Returns the `Info` of one moment as that of a list of moments."""
+    # Not jnp, as below.
+    row: Info = jax.tree.map(
+        lambda leaf: leaf[None], info if is_traced(info) else jax.device_get(info)
+    )
+    return row
 
 
 def _concatenate(infos: list[Info]) -> Info:

@@ -11,13 +11,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from jaxstyle import solvers
 from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.networks.bands import map_shape
 from jaxstyle.networks.spec import VGGSpec
-from jaxstyle.networks.vgg import Params, features
+from jaxstyle.networks.vgg import Params, check_layers, check_size, network_widths
 from jaxstyle.optimization import compact
 from jaxstyle.optimization.transfer import Init, StylizeOptions
 from jaxstyle.solvers import Solver
@@ -104,17 +104,19 @@ class Preset:
           ValueError: if a layer is unknown.
 
         Example:
+          >>> import jax
           >>> from jaxstyle.networks import vgg
           >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
           >>> PRESETS["neural-style"].weights(params, (64, 64)).style["relu1_1"]
           0.0244140625
         """
         spec = self.spec if spec is None else spec
-        maps = jax.eval_shape(
-            lambda params: features(params, jnp.zeros((*shape, 3)), spec.layers), params
-        )
-        filters = {layer: m.shape[2] for layer, m in maps.items()}
-        positions = {layer: m.shape[0] * m.shape[1] for layer, m in maps.items()}
+        widths = network_widths(params)
+        check_layers(spec.layers, widths)
+        check_size(shape, spec.layers)
+        maps = {layer: map_shape(widths, shape, layer) for layer in spec.layers}
+        filters = {layer: c for layer, (_, _, c) in maps.items()}
+        positions = {layer: h * w for layer, (h, w, _) in maps.items()}
         return self.weigh(Sizes(filters, positions, (shape[0], shape[1]), spec))
 
     def prepare(self, params: Params, weights: str = "torchvision") -> Params:
@@ -127,6 +129,7 @@ class Preset:
             `unscaled_input` is set, because the others are made for 0–255.
 
         Example:
+          >>> import jax
           >>> from jaxstyle.networks import vgg
           >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
           >>> PRESETS["gordic"].prepare(params, "oxford") is params
@@ -149,6 +152,7 @@ class Preset:
           The arguments by name.
 
         Example:
+          >>> import jax
           >>> from jaxstyle.networks import vgg
           >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
           >>> options = PRESETS["gatys2016"].options(params, (64, 64))

@@ -15,6 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxstyle import solvers
 from jaxstyle._common.arrays import is_traced, is_tracing
+from jaxstyle._common.kept import kept
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.objective import objective_of_resolved
 from jaxstyle.losses.spec import LossSpec, LossWeights
@@ -181,7 +182,7 @@ def _carry(state: State, info: Info) -> tuple[State, Info]:
     return State(state.image, state), info
 
 
-@functools.partial(jax.jit, static_argnames="problem")
+@functools.partial(kept, static_argnames="problem")
 def _start(
     image: Array,
     arrays: Arrays,
@@ -207,7 +208,7 @@ def _start_by_step(image: Array, arrays: Arrays, problem: Problem) -> tuple[Stat
     return started
 
 
-@functools.partial(jax.jit, static_argnames="problem")
+@functools.partial(kept, static_argnames="problem")
 def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Info]:
     """Returns the start of a descent whose objective is zero everywhere."""
 
@@ -224,7 +225,7 @@ def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Inf
     return problem.place(state), info
 
 
-@functools.partial(jax.jit, static_argnames="problem")
+@functools.partial(kept, static_argnames="problem")
 def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
     def begin(state: State) -> tuple[State, Info]:
         assert problem.solver.begin is not None
@@ -234,7 +235,7 @@ def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
     return problem.place(state), info
 
 
-@functools.partial(jax.jit, static_argnames=("problem", "length"))
+@functools.partial(kept, static_argnames=("problem", "length"))
 def advance(
     state: State,
     info: Info,

@@ -13,6 +13,8 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxstyle._common.arrays import to_device
+from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.image.io import load_image
 from jaxstyle.networks import vgg
@@ -82,7 +84,7 @@ class Features:
         weights = like.weights if like.weights.ndim == 1 else extend(like.weights, *sides)
         painted: Array = _paint(
             self.decoder.params, polisher().network.params, extend(photograph, *sides),
-            known, jnp.asarray(weights, jnp.float32), self._strengths,
+            known, to_device(weights), self._strengths,
             levels=levels, transform=self.transform,
         )  # fmt: skip
         return painted[:height, :width]
@@ -106,7 +108,7 @@ class Features:
 
     @property
     def _strengths(self) -> Array:
-        return jnp.array(tuple(self.levels.values()), jnp.float32)
+        return to_device(np.array(tuple(self.levels.values())))
 
 
 def _held_by(kernel: Array, shape: tuple[int, int, int]) -> float:
@@ -120,7 +122,7 @@ def _held_by(kernel: Array, shape: tuple[int, int, int]) -> float:
     return (3.25 if transformed else 1) * height * width * (kernel.shape[2] + channels)
 
 
-@functools.partial(jax.jit, static_argnames=("levels", "transform"))
+@functools.partial(kept, static_argnames=("levels", "transform"))
 def _paint(
     decoder: Any,
     compact: Any,
@@ -147,4 +149,4 @@ def _seen(path: Path, side: int, changed: int, levels: tuple[int, ...]) -> dict[
     return known
 
 
-_measure = jax.jit(measure_levels, static_argnames="levels")
+_measure = kept(measure_levels, static_argnames="levels")

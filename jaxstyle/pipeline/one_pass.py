@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
+from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import paint, takes_size
 from jaxstyle.optimization.memory import peak_memory
@@ -150,7 +151,7 @@ def _estimate(
     return int(4 * (held + 2 * image + math.prod(shape) * values + 2 * image))
 
 
-@functools.partial(jax.jit, static_argnames="architecture")
+@functools.partial(kept, static_argnames="architecture")
 def _paint(
     params: Mapping[str, Any],
     photograph: ArrayLike,

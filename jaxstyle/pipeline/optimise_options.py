@@ -1,23 +1,22 @@
 """What the options of an optimisation come to: scales, what is compared, weights, the solver."""
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxstyle import solvers
+from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import OptionError, usage_errors
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.networks import vgg
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.multiscale import Scale
-from jaxstyle.optimization.presets import PRESETS, Preset, get_preset
+from jaxstyle.optimization.presets import PRESETS, Preset
 from jaxstyle.optimization.strength import Strength, find_strength, weaken
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.solvers import Solver
@@ -84,8 +83,7 @@ def make_weights(
       params: the network's parameters.
       shape: height and width of the picture.
     """
-    widths = vgg.network_widths(params)
-    weights = _preset_weights(preset.name, spec, widths, shape)
+    weights = preset.weights(params, shape, spec).resolve(spec)
     strength = strength_of(preset, options)
     if strength is not None:
         weights = weaken(weights, strength.multiple)
@@ -93,15 +91,17 @@ def make_weights(
     for kind in ("content", "style"):
         layers = options.get(f"{kind}-layers", {})
         factors = [layers.get(layer, 1.0) for layer in getattr(spec, f"{kind}_layers")]
-        factor = options.get(f"{kind}-weight", 1.0) * jnp.asarray(factors, jnp.float32)
-        changes[kind] = getattr(weights, kind) * factor
+        # NumPy compiles nothing.
+        factor = options.get(f"{kind}-weight", 1.0) * np.asarray(factors, np.float32)
+        with np.errstate(over="ignore"):  # a loss that is not finite is told of as such
+            changes[kind] = to_device(jax.device_get(getattr(weights, kind)) * factor)
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
-            changes[field] = jnp.asarray(options[name], jnp.float32)
+            changes[field] = to_device(options[name])
     if "smooth" in options:
         own = float(cast(Array, weights.total_variation))
         smoothed = _smoothed(preset, own, options["smooth"])
-        changes["total_variation"] = jnp.asarray(smoothed, jnp.float32)
+        changes["total_variation"] = to_device(smoothed)
     return dataclasses.replace(weights, **changes)
 
 
@@ -135,15 +135,6 @@ def _smoothed(preset: Preset, own: float, times: float) -> float:
             "smooth", "tv-weight", preset=preset.name,
         )  # fmt: skip
     return own * times if times <= 1 else own + (times - 1) * step
-
-
-@functools.lru_cache(maxsize=64)
-def _preset_weights(
-    name: str, spec: LossSpec, widths: vgg.Widths, shape: tuple[int, int]
-) -> LossWeights:
-    # It depends on the widths alone, and tracing the network for each of many jobs would add up.
-    params = jax.eval_shape(lambda key: vgg.init_params(key, widths), jax.random.key(0))
-    return get_preset(name).weights(params, shape, spec).resolve(spec)
 
 
 def make_solver(preset: Preset, options: Mapping[str, Any]) -> tuple[Solver, str]:

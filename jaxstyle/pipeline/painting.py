@@ -18,6 +18,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import UsageError, naming, usage_errors
 from jaxstyle.feedforward.files import load_network
 from jaxstyle.networks.load import Network
@@ -27,6 +28,7 @@ from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.first import First, Painted, Way, paintings_of
 from jaxstyle.pipeline.firsts import file_of, find_network, make_first
+from jaxstyle.pipeline.frames import FRAMES, nearest, out_of_frame, scaled
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
 from jaxstyle.pipeline.polish import measure_mixture, mix_statistics, plan_polish, polish
@@ -71,6 +73,8 @@ class Painting:
       strength: how much of the painting is laid over the photograph, 0 to 1.
       polish: steps of optimisation after the first picture.
       regions: masks, each with a style or a painting; None for one blend everywhere.
+      framed: whether all pictures are painted in a few fixed sizes; see
+        `jaxstyle.pipeline.frames`.
       first: makes the first picture, once the network is known.
       weights: how much each style or painting counts, once the network is known: one row for the
         picture, or one for each region.
@@ -80,6 +84,7 @@ class Painting:
     strength: float
     polish: int
     regions: tuple[RegionOption, ...] | None = None
+    framed: bool = False
     first: First | None = None
     weights: tuple[tuple[float, ...], ...] = ()
 
@@ -95,7 +100,8 @@ class Painting:
 
     def program(self, job: "Job", shape: tuple[int, int]) -> Program:
         """Returns the program of a job whose picture has a height and width."""
-        return Program(job.network_key, round_up(shape), self.polish)
+        shape = nearest(shape) if self.framed else round_up(shape)
+        return Program(job.network_key, shape, self.polish)
 
     def find_network(
         self, options: Mapping[str, Any], images: Sequence[Array], *, download: bool
@@ -197,7 +203,8 @@ class Painting:
             try:
                 method = _suited(studio, job)
                 assert job.content is not None
-                photograph = np.asarray(studio.sources.load(job.content, job.size).image)
+                size = program.shape if self.framed else job.size
+                photograph = np.asarray(studio.sources.load(job.content, size).image)
                 image = method._paint(studio, program, job, photograph)
                 style = method._style(studio, job, photograph.shape) if self.polish else {}
             except Exception as error:
@@ -206,14 +213,14 @@ class Painting:
                 on_error(i, error)
                 continue
             finite = bool(np.isfinite(np.asarray(image)).all())
-            first = self._laid_over(photograph, image)
+            finish = functools.partial(self._finished, studio.shape(job), photograph)
             if not (self.polish and finite):
-                yield Reports(1, {i: first}, {i: _unjudged(finite)})
+                yield Reports(1, {i: finish(image)}, {i: _unjudged(finite)})
                 continue
-            yield Reports(0, {i: first}, {})
-            steps = polish(image, jnp.asarray(photograph), style, self.polish)
+            yield Reports(0, {i: finish(image)}, {})
+            steps = polish(image, to_device(photograph), style, self.polish)
             for step, (image, info) in enumerate(steps, 1):
-                yield Reports(step, {i: self._laid_over(photograph, image)}, {i: info})
+                yield Reports(step, {i: finish(image)}, {i: info})
 
     def _paint(
         self, studio: "Studio", program: Program, job: "Job", photograph: NDArray[np.float32]
@@ -243,9 +250,13 @@ class Painting:
         read = [self._load(studio, path, side, trim=trim) for path, _ in weighed]
         return measure_mixture(read, [share for _, share in weighed])
 
-    @staticmethod
-    def _load(studio: "Studio", path: Path, side: int, *, trim: bool) -> Array:
-        return jnp.asarray(studio.sources.load(path, side, trim=trim).image)
+    def _load(self, studio: "Studio", path: Path, side: int, *, trim: bool) -> Array:
+        """Returns a painting at a longer side, or in the frame for it."""
+        size: int | tuple[int, int] = side
+        if self.framed:
+            frame = nearest(studio.sources.shape(path, None))
+            size = scaled(frame, side / max(max(each) for each in FRAMES))
+        return to_device(studio.sources.load(path, size, trim=trim).image)
 
     def _side(self, job: "Job", shape: tuple[int, int]) -> int:
         """Returns the longer side that paintings are seen at for the first picture."""
@@ -272,8 +283,13 @@ class Painting:
         with usage_errors("regions"):
             return weigh_regions(list(rows), masks)
 
-    def _laid_over(self, photograph: ArrayLike, image: Array) -> Array:
-        return image if self.strength == 1 else _lay_over(photograph, image, self.strength)
+    def _finished(self, shape: tuple[int, int], photograph: ArrayLike, image: Array) -> Array:
+        """Returns an image laid over the photograph, and out of its frame."""
+        if self.strength != 1:
+            image = _lay_over(photograph, image, self.strength)
+        if not self.framed:
+            return image
+        return to_device(out_of_frame(np.asarray(image), shape))
 
 
 @functools.lru_cache(maxsize=2)

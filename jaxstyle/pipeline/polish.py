@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.targets import content_targets, measure_style
 from jaxstyle.networks.catalogue import COMPACT, find_params
@@ -159,7 +160,7 @@ def extend(image: ArrayLike, rows: int, columns: int) -> Array:
     """Returns an image that goes on as its reflection to a height and width."""
     image = np.asarray(image)
     around = ((0, rows - image.shape[0]), (0, columns - image.shape[1]), (0, 0))
-    return jnp.asarray(np.pad(image, around, mode="symmetric"))
+    return to_device(np.pad(image, around, mode="symmetric"))
 
 
 def _extended(shape: tuple[int, int]) -> tuple[int, int]:

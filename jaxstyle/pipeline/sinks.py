@@ -5,12 +5,14 @@ dropped and named; it costs neither the picture nor the other sinks their work.
 """
 
 import errno
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from jaxstyle._common import interrupts
+from jaxstyle._common.progress import Steps
 from jaxstyle.image.animation import Animation
 from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.method import Forms
@@ -45,14 +47,15 @@ class ProgressBar:
     every: int | None = None
     needed = False
 
-    def __init__(self, bar: Any):
+    def __init__(self, bar: Steps):
         self._bar, self._shown = bar, 0
 
     def report(self, track: Track) -> None:
         """Moves the bar on, and shows how far the picture is."""
-        if track.rows and track.judged:
-            self._bar.set_postfix_str(in_percent(shares_gone(track)), refresh=False)
-        self._bar.update(track.step - self._shown)
+        shares = shares_gone(track) if track.rows and track.judged else {}
+        # The first says most, and a bar of 80 columns has no room for two.
+        first = dict(itertools.islice(shares.items(), 1))
+        self._bar.update(track.step - self._shown, in_percent(first))
         self._shown = track.step
 
     def close(self, track: Track) -> None:

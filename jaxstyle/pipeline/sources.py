@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle._common.recent import Recent
 from jaxstyle.errors import FileFormatError, OptionError, UsageError
 from jaxstyle.image import color, faces
@@ -155,7 +156,7 @@ class Sources:
                 "{} {init}: no such file; use {names} or a picture", "init",
                 init=init, names=", ".join(names),
             )  # fmt: skip
-        image = jnp.asarray(self.load(Path(init), shape).image)
+        image = to_device(self.load(Path(init), shape).image)
         grey = color_of(job.recipe.options) == "luminance"  # as photograph and painting are seen
         return color.greyscale(image) if grey else image
 
@@ -164,7 +165,7 @@ class Sources:
         options = job.recipe.options
         content = None
         if job.content is not None:
-            content = jnp.asarray(self.load(job.content, job.size).image)
+            content = to_device(self.load(job.content, job.size).image)
         if content is not None and color_of(options) == "luminance":
             return color.with_luminance_of(content, image)
         if job.recipe.command == "apply" or not self.grey(job):
@@ -197,14 +198,12 @@ class Sources:
         """Returns the pixels of a picture, `[H, W, 3]`."""
         if seen is None:
             return None
-        image = jnp.asarray(self.load(seen.path, seen.size, trim=seen.trim).image)
+        image = to_device(self.load(seen.path, seen.size, trim=seen.trim).image)
         if seen.how == "style":
             return image
         if seen.content is None:
             return color.greyscale(image)
-        recolored: Array = _recolor(
-            image, jnp.asarray(self.load(*seen.content).image), how=seen.how
-        )
+        recolored: Array = _recolor(image, to_device(self.load(*seen.content).image), how=seen.how)
         return recolored
 
     def _is_grey(self, path: Path, size: int | None) -> bool:
@@ -233,7 +232,7 @@ class Sources:
         Raises:
           OptionError: if nothing is installed that finds faces.
         """
-        return jnp.asarray(faces.face_mask(self._faces(path), shape))
+        return to_device(faces.face_mask(self._faces(path), shape))
 
     def _find_faces(self, path: Path) -> list[faces.Face]:
         try:

@@ -14,6 +14,29 @@ from jax import Array
 from jaxstyle.solvers.base import Info, Objective, Solver, State
 
 
+class _Memory(NamedTuple):
+    """jaxopt's state, field by field.
+
+    It is a class of our own so that a compiled program that carries it can be loaded without
+    jaxopt, whose import takes as long as JAX's.
+    """
+
+    iter_num: Any
+    value: Any
+    grad: Any
+    stepsize: Any
+    error: Any
+    s_history: Any
+    y_history: Any
+    rho_history: Any
+    gamma: Any
+    aux: Any
+    failed_linesearch: Any
+    num_fun_eval: Any
+    num_grad_eval: Any
+    num_linesearch_iter: Any
+
+
 class _Guarded(NamedTuple):
     """What the guarded step carries beside the image.
 
@@ -22,7 +45,7 @@ class _Guarded(NamedTuple):
       least: scalar, the least loss so far.
     """
 
-    memory: Any
+    memory: _Memory
     least: Array
 
 
@@ -45,13 +68,15 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
     """
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        return start(image, _jaxopt_lbfgs(objective, history, stepsize=_ONE).init_state(image))
+        jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=_ONE)
+        return start(image, _Memory(*jaxopt_solver.init_state(image)))
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
         before, least = state.inner
         # jaxopt does no line search if the step size is a function.
         jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=lambda _: before.stepsize)
-        image, trial = jaxopt_solver.update(state.image, before)
+        image, updated = jaxopt_solver.update(state.image, before)
+        trial = _Memory(*updated)
         rise = (trial.value - least) / jnp.maximum(jnp.abs(least), _TINY)
         # Without a gradient nothing moves, and there is nothing to take back.
         taken_back = jnp.any(image != state.image) & ~(rise <= max_rise)
@@ -75,7 +100,7 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
         once = {name: jnp.ones_like(getattr(memory, name)) for name in _COUNTS}
         return start(state.image, memory._replace(iter_num=jnp.asarray(0), **once))
 
-    def start(image: Array, memory: Any) -> tuple[State, Info]:
+    def start(image: Array, memory: _Memory) -> tuple[State, Info]:
         memory = _scale_first_step(memory, first_step)
         return State(image, _Guarded(memory, memory.value)), _info(memory)
 
@@ -98,17 +123,19 @@ def searching_step(history: int, first_step: float, max_linesearch: int) -> Solv
         return _jaxopt_lbfgs(objective, history, linesearch="zoom", maxls=max_linesearch)
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        memory = _scale_first_step(jaxopt_solver(objective).init_state(image), first_step)
+        memory = _Memory(*jaxopt_solver(objective).init_state(image))
+        memory = _scale_first_step(memory, first_step)
         return State(image, memory), _info(memory)
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
-        image, memory = jaxopt_solver(objective).update(state.image, state.inner)
+        image, updated = jaxopt_solver(objective).update(state.image, state.inner)
+        memory = _Memory(*updated)
         return State(image, memory), _info(memory)
 
     return Solver(init, step)
 
 
-def _settle_pair(trial: Any, before: Any, forgotten: Array) -> Any:
+def _settle_pair(trial: _Memory, before: _Memory, forgotten: Array) -> _Memory:
     """Returns a trial's memory, without its pair (s, y) if that has no curvature or is forgotten.
 
     gamma then stays as before.
@@ -157,14 +184,14 @@ def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
     )
 
 
-def _scale_first_step(memory: Any, first_step: float) -> Any:
+def _scale_first_step(memory: _Memory, first_step: float) -> _Memory:
     # With an empty history the direction is gamma times the gradient, so gamma sets the first step.
     size = jnp.mean(jnp.abs(memory.grad))
     gamma = jnp.where(size > 0, first_step / size, 1.0).astype(memory.grad.dtype)
     return memory._replace(gamma=gamma)
 
 
-def _info(memory: Any, finite: Array | bool = True) -> Info:
+def _info(memory: _Memory, finite: Array | bool = True) -> Info:
     evaluations = jnp.asarray(memory.num_fun_eval, jnp.int32)
     return Info(memory.value, memory.aux, evaluations, jnp.isfinite(memory.value) & finite)
 

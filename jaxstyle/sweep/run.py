@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeGuard
 import jax
 
 from jaxstyle._common import files, locks
-from jaxstyle._common.terminal import progress_bar
+from jaxstyle._common.progress import Steps
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches
 from jaxstyle.pipeline.options import option_texts
@@ -257,7 +257,7 @@ def _run(
         manifest.append(record, failures)
     made = len(failures)
     steps = sum(len(batch.jobs) * batch.program.num_steps for batch in batches)
-    with progress_bar(steps, record.parent.name, quiet=quiet) as bar:
+    with Steps(steps, record.parent.name, quiet=quiet) as bar:
         for batch in batches:
             entries, stop = _run_batch(studio, batch, wanted, bar)
             manifest.append(record, entries)
@@ -268,7 +268,7 @@ def _run(
 
 
 def _run_batch(
-    studio: Studio, batch: Batch, wanted: dict[Path, Entry], bar: Any
+    studio: Studio, batch: Batch, wanted: dict[Path, Entry], bar: Steps
 ) -> tuple[list[Entry], OSError | None]:
     """Runs a batch and writes what is wanted of it.
 

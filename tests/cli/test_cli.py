@@ -318,7 +318,7 @@ def test_sixteen_bits(cli, command):
 
 def test_progress_bar_can_be_silenced(cli, monkeypatch):
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
-    assert re.search(r"step/s, style \d+(\.\d)? %\]", cli(STYLIZE).err)
+    assert re.search(r"3/3, style \d+(\.\d)? %", cli(STYLIZE).err)
     assert done(cli(STYLIZE, quiet=True)).err == ""
 
 

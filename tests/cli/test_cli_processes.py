@@ -1,5 +1,6 @@
 """The command line in processes of its own: interrupts, kills, terminals, pipes."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -102,9 +103,8 @@ def test_progress_bar_in_a_terminal(cli, monkeypatch):
     except OSError:  # how Linux says that the other end was closed
         pass
     os.close(terminal)
-    last = shown.decode().split("\r")[-2]
-    assert re.search(r"out.png: 100%.* 9/9 \[\d\d:\d\d<\d\d:\d\d, .*step", last)
-    assert re.search(r"step/s, style \d+(\.\d)? %\]", last)
+    last = shown.decode().rstrip().split("\r")[-1]
+    assert re.fullmatch(r"out.png: 100%\|█+\| 9/9, style \d+(\.\d)? %", last)
 
 
 @pytest.mark.slow
@@ -124,3 +124,39 @@ def test_a_killed_run_resumes(cli, network):
     assert len(rows()) == 151
     assert rows()[: len(before)] == before
     assert pixels("out.png").shape == (21, 32, 3)
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    reason="interrupts are ignored here, as in a background job of a script",
+)
+@pytest.mark.parametrize(
+    "ending",
+    ["pass", "raise ImportError('half loaded') from None"],
+    ids=["python goes on", "another error"],
+)
+def test_a_terminal_sees_a_sign_of_life_and_an_interrupt_before_jax_is_there(tmp_path, ending):
+    # In JAX's place, an import that takes long, and drops what interrupts it.
+    (tmp_path / "jax.py").write_text(
+        "import time\ntry:\n    open('begun', 'w').close()\n    time.sleep(60)\n"
+        f"except KeyboardInterrupt:\n    {ending}\n"
+    )
+    root = environment()["PYTHONPATH"]
+    paths = os.pathsep.join([str(tmp_path), root])
+    reader, writer = pty.openpty()
+    command = [sys.executable, "-m", "jaxstyle", *STYLIZE.split()]
+    with subprocess.Popen(
+        command, env=environment() | {"PYTHONPATH": paths}, stderr=writer, cwd=tmp_path
+    ) as run:
+        os.close(writer)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        shown = os.read(reader, 1000)
+        run.send_signal(signal.SIGINT)
+        assert shown == b"starting\r"
+        with contextlib.suppress(OSError):  # where Linux has nothing more to read
+            while more := os.read(reader, 1000):
+                shown += more
+    os.close(reader)
+    assert run.returncode == 130
+    assert shown == b"starting\r        \rjaxstyle: interrupted; nothing was written\r\n"

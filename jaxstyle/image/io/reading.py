@@ -112,17 +112,17 @@ def load_picture(
 
     alpha = None if opacity is None else _unit(opacity)
     if alpha is None or alpha.min() == 1:
-        planes = [_resized(_unit(band), target) for band in bands]
+        planes = [resized(_unit(band), target) for band in bands]
         image = np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0)
         return Picture(image, None, source, frame)
-    weight = _resized(alpha, target)
+    weight = resized(alpha, target)
     hidden = weight < _FAINTEST
     if hidden.all():
         raise FileFormatError(f"{path}: fully transparent; give a picture with something to see")
     if target == source:
         planes = [_unit(band) for band in bands]
     else:  # weighted by alpha; otherwise hidden colours would bleed into the edges
-        planes = [_resized(_unit(band) * alpha, target) for band in bands]
+        planes = [resized(_unit(band) * alpha, target) for band in bands]
         planes = [np.where(hidden, 0, plane / weight.clip(_FAINTEST)) for plane in planes]
     image = np.stack(planes * (3 // len(planes)), -1).clip(0.0, 1.0)
     shown = weight[~hidden].astype(np.float64)
@@ -368,7 +368,8 @@ def _unit(band: Image.Image) -> _FloatArray:
     return values / np.float32(255) if band.mode == "L" else values
 
 
-def _resized(plane: _FloatArray, shape: tuple[int, int]) -> _FloatArray:
+def resized(plane: _FloatArray, shape: tuple[int, int]) -> _FloatArray:
+    """Returns a plane `[h, w]` at another height and width, by a Lanczos filter; not clipped."""
     if plane.shape == shape:
         return plane
     return np.asarray(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.LANCZOS))

@@ -1,0 +1,170 @@
+"""Compiled programs that outlive the process, found without being traced.
+
+JAX's own cache keeps what the compiler makes, but a program has to be traced and lowered before it
+can be looked up there. For a deep network that takes longer than all else that a second start does.
+Here a program is found by what decides it: the function, its static arguments, the forms of its
+arrays, and the sources and versions of all that takes part in tracing.
+
+Nothing is kept unless a process says where, which only the command does: a function of a user's own
+could be another one under the same name.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import io
+import os
+import pickle
+import zlib
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import serialize_executable
+from jax.experimental.compilation_cache import compilation_cache
+
+from jaxstyle._common import files
+from jaxstyle._common.arrays import is_traced
+
+_TRACED_BY = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
+# Where JAX keeps its own entries decides no program.
+_ASIDE = "cache"
+
+_folder: Path | None = None
+
+
+def keep_in(folder: Path | None) -> None:
+    """Lets all functions of `kept` keep their programs in a folder, or in none.
+
+    Args:
+      folder: it must belong to the user alone. Whoever can write there can have a program run.
+    """
+    global _folder
+    _folder = folder
+
+
+def kept(function: Callable[..., Any], *, static_argnames: Sequence[str] | str = ()) -> Any:
+    """Compiles a function like `jax.jit`, and keeps its programs where `keep_in` says.
+
+    Static arguments are given by name, arrays by place.
+
+    Args:
+      function: a pure function of arrays, at the top of a module.
+      static_argnames: its static arguments, which can be pickled.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> double = kept(lambda x: 2 * x)
+      >>> int(double(jnp.int32(3)))
+      6
+    """
+    return _Kept(function, static_argnames)
+
+
+class _Kept:
+    def __init__(self, function: Callable[..., Any], static_argnames: Sequence[str] | str):
+        functools.update_wrapper(self, function)
+        self._jitted = jax.jit(function, static_argnames=static_argnames)
+        self.lower = self._jitted.lower
+        self._programs: dict[Hashable, Callable[..., Any]] = {}
+
+    def __call__(self, *arrays: Any, **static: Any) -> Any:
+        """Runs the program of the arguments."""
+        leaves, structure = jax.tree.flatten(arrays)
+        if _folder is None or is_traced(leaves) or not _at_home(leaves):
+            return self._jitted(*arrays, **static)
+        forms = tuple((x.shape, x.dtype, x.weak_type) for x in map(jax.typeof, leaves))
+        key = structure, forms, tuple(sorted(static.items()))
+        if key not in self._programs:
+            self._programs[key] = self._program(_folder, arrays, static, (structure, forms))
+        return self._programs[key](*arrays)
+
+    def _program(self, folder: Path, arrays: Any, static: dict[str, Any], forms: Any) -> Any:
+        """Returns a program that was kept, or one that is kept from now on, if it can be."""
+        name = f"{self.__module__}.{self.__qualname__}"  # type: ignore[attr-defined]
+        try:
+            decided_by = repr((_surroundings(), name, forms)).encode() + _pickled(static)
+        except (pickle.PicklingError, AttributeError, TypeError):  # a function of no module
+            return functools.partial(self._jitted, **static)
+        path = folder / f"{name}-{hashlib.sha256(decided_by).hexdigest()}-cache"
+        program = _load(path)
+        if program is None:
+            lowered = self._jitted.lower(*arrays, **static)
+            # JAX makes libraries such as LAPACK ready when it lowers a call of theirs; without
+            # that, the program would crash.
+            if "custom_call" in lowered.as_text():
+                return functools.partial(self._jitted, **static)
+            with _compiled_anew():
+                program = lowered.compile()
+            _save(path, program)
+        return program
+
+
+def _at_home(leaves: Sequence[Any]) -> bool:
+    """Tells whether all arrays lie on the device that JAX would choose, or on none yet."""
+    home = {jax.devices()[0]}
+    return all(not isinstance(leaf, jax.Array) or leaf.devices() == home for leaf in leaves)
+
+
+@functools.cache
+def _surroundings() -> tuple[Any, ...]:
+    """Returns what decides all programs of this process alike."""
+    sources = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        sources.update(path.read_bytes())
+    versions = [importlib.metadata.version(name) for name in _TRACED_BY]
+    settings = {k: repr(v) for k, v in jax.config.values.items() if _ASIDE not in k}
+    flags = {k: v for k, v in os.environ.items() if k.startswith(("XLA_", "LIBTPU_"))}
+    device = jax.devices()[0]
+    where = device.device_kind, device.client.platform_version, len(jax.devices())
+    return sources.hexdigest(), versions, sorted(settings.items()), sorted(flags.items()), where
+
+
+def _pickled(value: Any) -> bytes:
+    """Returns a pickle that is the same for equal values, with functions by their names."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file)
+    pickler.fast = True
+    pickler.dump(value)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _compiled_anew() -> Iterator[None]:
+    """Keeps JAX's own cache out of a block: what came from there cannot be kept again."""
+    name, enabled = (
+        "jax_enable_compilation_cache",
+        jax.config.values["jax_enable_compilation_cache"],
+    )
+    jax.config.update(name, False)  # type: ignore[no-untyped-call]
+    compilation_cache.reset_cache()
+    try:
+        yield
+    finally:
+        jax.config.update(name, enabled)  # type: ignore[no-untyped-call]
+        compilation_cache.reset_cache()
+
+
+def _load(path: Path) -> Any:
+    """Returns a program that was kept; None where there is none, or a damaged one."""
+    try:
+        body = zlib.decompress(path.read_bytes())  # it knows a damaged file
+        os.utime(path)  # what is not used for longest goes first
+        payload, in_tree, out_tree = pickle.loads(body)
+        program = serialize_executable.deserialize_and_load(
+            payload, in_tree, out_tree, execution_devices=jax.devices()[:1]
+        )
+    except Exception:  # of whatever class: the program is only made again
+        return None
+    return program
+
+
+def _save(path: Path, program: jax.stages.Compiled) -> None:
+    """Keeps a program, if its device and the disk admit that; it works in any case."""
+    try:
+        body = pickle.dumps(serialize_executable.serialize(program))
+        files.write_bytes(path, zlib.compress(body))
+    except Exception:
+        return
