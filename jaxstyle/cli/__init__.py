@@ -31,7 +31,8 @@ _USAGE = (
 )
 # Commands that compute much, for which huge pages are worth a new start of the process.
 _HEAVY = (
-    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "larger", "train", "export", "sweep",
+    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "larger", "train", "export",
+    "sweep",
 )  # fmt: skip
 
 
