@@ -16,7 +16,7 @@ from jaxstyle.networks.recognition import Recognised, find_by_content, recognise
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
 VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
 VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
-PAINTBOX = "paintbox"
+PAINTBOX, BRUSH = "paintbox", "brush"
 # The network that takes the place of one that is neither on this machine nor downloadable.
 SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
 _DESCRIPTIONS = {
@@ -27,7 +27,10 @@ _DESCRIPTIONS = {
     VGG16_TORCHVISION: "VGG-16 as retrained for torchvision",
     COMPACT: "a small network with VGG-19's layers, shipped with this package",
 }
-_FAST_DESCRIPTIONS = {PAINTBOX: "paints in one pass, in five styles; shipped with this package"}
+_FAST_DESCRIPTIONS = {
+    PAINTBOX: "paints in one pass, in five styles; shipped with this package",
+    BRUSH: "makes pixels of features, for any painting; shipped with this package",
+}
 # The names under which a network's file may be found, our own first. The name only tells where to
 # look; the contents decide the layout.
 FILES = {
@@ -63,6 +66,8 @@ _CONTENTS = {
 }
 # Networks that paint in one pass.
 FAST_FILES = {PAINTBOX: "paintbox.safetensors"}
+# Decoders, which make pixels of the compact network's maps.
+DECODER_FILES = {BRUSH: "brush.safetensors"}
 # PyTorch's file names carry the beginning of the file's SHA-256.
 PREFIXES = {
     "dcbb9e9d": "vgg19-dcbb9e9d.pth",
@@ -208,12 +213,12 @@ def titled(name: str, path: Path) -> str:
 
 
 def find_fast_network(name: str) -> Path:
-    """Returns the file of a network that paints in one pass.
+    """Returns the file of a network that paints in one pass, or of a decoder.
 
     Args:
-      name: "paintbox", which the package ships, or the path of a file.
+      name: "paintbox" or "brush", which the package ships, or the path of a file.
     """
-    file = FAST_FILES.get(name)
+    file = (FAST_FILES | DECODER_FILES).get(name)
     return Path(name) if file is None else shipped() / file
 
 

@@ -9,7 +9,7 @@ from jaxstyle.feedforward.architecture import ARCHITECTURES
 from jaxstyle.losses.guides import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
-from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX
+from jaxstyle.networks.catalogue import BRUSH, DECODER_FILES, FAST_FILES, FILES, PAINTBOX
 from jaxstyle.networks.convolution import Convolution, Padding
 from jaxstyle.networks.layouts import LAYOUTS
 from jaxstyle.networks.spec import Memory, Precision
@@ -263,8 +263,9 @@ def make_rows() -> tuple[Option, ...]:
         Option("method", Choice(get_args(Way)), "paint with a network; quick: in the painting's "
                "colours, and polished; or by features and a decoder", "method", apply, "HOW",
                "quick with a painting"),
-        Option("decoder", FileName(), "make pixels of features by this decoder", "method", apply,
-               "FILE"),
+        Option("decoder", FileName(names=tuple(DECODER_FILES)), "make pixels of features by this "
+               f"decoder: {', '.join(DECODER_FILES)}, which the package ships, or a file", "method",
+               apply, "NAME", BRUSH),
         Option("levels", Levels(), "give these levels of features the painting's statistics, "
                "coarse to fine, each with a strength from 0 to 1", "method", apply, "N=X,…",
                "4,3,2"),

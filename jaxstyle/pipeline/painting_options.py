@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxstyle.errors import OptionError
-from jaxstyle.networks.catalogue import PAINTBOX
+from jaxstyle.networks.catalogue import BRUSH, PAINTBOX
 from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.painting import Painting
 
@@ -44,7 +44,7 @@ def make_painting(
     elif way == "quick":
         defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     else:
-        defaults = {"levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
+        defaults = {"decoder": BRUSH, "levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
     if way != "network":
         _check_painting(way, given)
     if "init" in given and not filled.get("polish", defaults["polish"]):
@@ -96,8 +96,3 @@ def _check_painting(way: Way, given: Mapping[str, Any]) -> None:
                 raise OptionError(
                     "{} is for {} adain, wct and transport; leave it out", name, "method"
                 )
-    elif "decoder" not in given:
-        raise OptionError(
-            "{} {way} needs {} FILE, which scripts.training.train_decoder makes", "method",
-            "decoder", way=way,
-        )  # fmt: skip

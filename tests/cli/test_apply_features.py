@@ -10,11 +10,22 @@ import pytest
 from helpers.command_line import done, pixels, write_picture
 from PIL import Image
 
+from jaxstyle import samples
 from jaxstyle.feedforward.decoder_files import Decoder, load_decoder, save_decoder
-from jaxstyle.feedforward.decoding import init_decoder, measure_levels, transfer
+from jaxstyle.feedforward.decoding import (
+    LEVELS,
+    decode,
+    encode,
+    init_decoder,
+    measure_levels,
+    transfer,
+)
 from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import load_params
 from jaxstyle.networks.save import write_tensors
+from jaxstyle.pipeline.options import check_options
+from jaxstyle.pipeline.recipe import make_recipe
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 LINE = "apply content.png -o out.png --painting style.png --decoder decoder.safetensors"
@@ -103,7 +114,6 @@ def test_memory_is_told_before(apply):
     ("line", "says"),
     [
         ("--method adain", "--method adain needs --painting, the painting's file"),
-        ("--method wct --painting style.png", "--method wct needs --decoder FILE, which"),
         ("--method wct --painting style.png --decoder none.st", "none.st: no such file"),
         ("--method adain --painting style.png --decoder decoder.safetensors --style night",
          "--style is for networks; leave it out with --method adain"),
@@ -117,6 +127,18 @@ def test_what_cannot_be_is_one_line(apply, line, says):
     ran = apply(f"apply content.png -o out.png {line}")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert says in ran.err
+
+
+def test_the_decoder_that_ships_gives_a_photograph_back(apply):
+    given = check_options("apply", {"method": "wct", "painting": "style.png"})
+    path = find_fast_network(make_recipe("apply", given).options["decoder"])
+    assert path.name == "brush.safetensors"
+    compact = load_params("compact")
+    decoder = load_decoder(path, compact)
+    image = load_image(samples.LAKE, size=64)
+    maps = encode(compact, image, (2,))
+    restored = decode(decoder.params, maps[LEVELS[2]], 2)
+    assert float(jnp.mean(jnp.abs(restored - image))) < 0.05
 
 
 def test_a_file_of_another_kind_is_no_decoder(apply):

@@ -532,7 +532,9 @@ def test_normalized_files_stay_as_they_are(params, places):
 def test_status_names_files_and_sources(params, places):
     save_params(places.cache / "vgg19.safetensors", params)
     status = {line.name: line for line in network_status()}
-    assert list(status) == [*catalogue.FILES, *catalogue.FAST_FILES]
+    assert list(status) == [
+        *catalogue.FILES, *catalogue.FAST_FILES, *catalogue.DECODER_FILES,
+    ]  # fmt: skip
     assert status["paintbox"].path is None
     assert status["vgg19"].path == places.cache / "vgg19.safetensors"
     assert status["vgg19"].path == status["vgg19-normalized"].path
