@@ -38,6 +38,7 @@ _SLOW_EXAMPLES = {
     "jaxstyle.optimization.grid.stylize_grid",
     "jaxstyle.optimization.descent.descend",
     "jaxstyle.optimization.memory.plan_memory",
+    "jaxstyle.optimization.multiscale.enlarge",
     "jaxstyle.optimization.multiscale.stylize_coarse_to_fine",
     "jaxstyle.optimization.transfer.stylize",
     "jaxstyle.sweep.run.run_sweep",
