@@ -74,7 +74,7 @@ def test_its_activations_are_some_of_vgg19s(compact, vgg19, normalized):
         assert float(error) < bound, f"{layer}: {error:.3f}"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_vgg19_sees_the_style_in_its_pictures(compact, vgg19):
     """Far more of it than in a random network's; bounds: what was found, and some room."""
     content = jaxstyle.load_image(samples.LAKE, 128)

@@ -85,7 +85,7 @@ def test_planning_allocates_nothing(params):
     assert plan.total() > 20e9
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's /proc")
 def test_the_plan_against_the_peak_of_a_process():
     assert Path(shipped() / "compact.safetensors").is_file()

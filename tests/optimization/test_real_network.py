@@ -66,7 +66,7 @@ def check_run(params, content, style, init, num_steps):
     assert fall >= 20, f"from {init} it fell {fall:.1f} times"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_saving_costs_little_and_less_than_clipping_at_the_end(params, small):
     check_saving(params, *small, num_steps=40)
 

@@ -95,7 +95,7 @@ def test_a_picture_s_key_changes_with_all_that_it_depends_on():
     assert key() == keys[0]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_networks_are_judged_once_and_drawn(data, tmp_path, capsys):
     command = [
         f"--data={data}", "--size=48", "--steps=2", "--pairs=2", f"--output={tmp_path / 'kept'}",

@@ -160,7 +160,7 @@ def test_pictures_under_optimisation_are_of_every_stage(teacher, found, sources)
     assert 0 < np.abs(start - middle).mean() < np.abs(start - end).mean()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     teacher, found, sources, tmp_path, monkeypatch
 ):
