@@ -11,7 +11,7 @@ from typing import Any
 from jaxstyle.errors import OptionError, UsageError, usage_errors
 
 _HOST, _PORT = "127.0.0.1", 8000
-_NEEDED = ("django", "uvicorn", "whitenoise", "dj_database_url")
+_NEEDED = ("django", "uvicorn", "dj_database_url")
 
 
 def serve(arguments: dict[str, Any]) -> int:

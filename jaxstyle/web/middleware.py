@@ -14,7 +14,7 @@ _POLICY = (
     "frame-ancestors 'none'"
 )
 _PERMISSIONS = "camera=(self), microphone=(), geolocation=(), payment=(), usb=()"
-_OPEN = ("/login", "/healthy")  # without the password
+_OPEN = ("/login", "/healthy", "/static/", "/robots.txt")  # without the password
 _KNOWN = "known"
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -27,8 +27,7 @@ def policy(answer: Answer) -> Answer:
         response = answer(request)
         response.headers.setdefault("Content-Security-Policy", _POLICY)
         response.headers.setdefault("Permissions-Policy", _PERMISSIONS)
-        if not request.path.startswith(settings.STATIC_URL):
-            response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return answered
@@ -38,7 +37,8 @@ def gate(answer: Answer) -> Answer:
     """Lets nobody pass who has not given the password, if there is one."""
 
     def answered(request: Any) -> HttpResponseBase:
-        if settings.PASSWORD and not knows_password(request) and request.path not in _OPEN:
+        inside = not request.path.startswith(_OPEN)
+        if settings.PASSWORD and inside and not knows_password(request):
             if request.path.startswith("/api/"):
                 message = "this page has a password; give it at /login first"
                 return JsonResponse({"error": message}, status=401)

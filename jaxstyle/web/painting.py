@@ -64,14 +64,16 @@ class Watch:
         self._job, self._studio, self._aside = job, studio, aside
         self._began = self._shown = self._asked = time.monotonic()
         self._frame = job.frame
-        self._first: tuple[int, float] | None = None
+        self._reports = 0
+        self._timed = (0, self._began)
 
     def report(self, track: Track) -> None:
         """Shows the picture if it is time, lets quick jobs of others pass, and may end the run."""
         now = time.monotonic()
-        first = self._first is None
-        if first:
-            self._first = (track.step, now)
+        first = not self._reports
+        self._reports += 1
+        if self._reports <= 2:  # what comes before the second has compiled, and says little
+            self._timed = (track.step, now)
         if track.step >= track.num_steps:
             return
         if (first or now - self._shown >= _FRAME_SECONDS) and track.finite:
@@ -94,7 +96,7 @@ class Watch:
         image = self._studio.finish(track.job, track.image)
         io.save_image(path, image, quality=_FRAME_QUALITY)
         self._frame += 1
-        begun_at, begun = self._first
+        begun_at, begun = self._timed
         done, left = track.step - begun_at, track.num_steps - track.step
         seconds = (self._shown - begun) / done * left if done else None
         held = queue.tell(

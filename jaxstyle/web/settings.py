@@ -22,11 +22,10 @@ SECRET_KEY_FALLBACKS = environment.words("OLD_SECRET_KEYS")
 ALLOWED_HOSTS = environment.words("HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = environment.words("ORIGINS")
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "jaxstyle.web.apps.Page"]
+INSTALLED_APPS = ["jaxstyle.web.apps.Page"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "jaxstyle.web.middleware.policy",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -74,8 +73,6 @@ X_FRAME_OPTIONS = "DENY"
 APPEND_SLASH = False
 
 STATIC_URL = "/static/"
-STATIC_ROOT = None
-WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20  # of what is no upload
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 50
 

@@ -3,7 +3,7 @@
 from django.urls import path, re_path, register_converter
 
 from jaxstyle.web.checking import NAME
-from jaxstyle.web.views import api, errors, events, page, pictures
+from jaxstyle.web.views import api, errors, events, page, pictures, static
 
 
 class _Name:
@@ -27,6 +27,7 @@ urlpatterns = [
     path("login", page.login),
     path("healthy", page.healthy),
     path("robots.txt", page.robots),
+    path("static/<str:name>", static.of_page),
     path("api/openapi.json", api.description),
     path("api/session", api.session),
     path("api/catalogue", api.catalogue),

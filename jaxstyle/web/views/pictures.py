@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from django.http import FileResponse, HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from jaxstyle.web import models
 from jaxstyle.web.refusals import Refusal
@@ -46,15 +46,11 @@ def of_style(request: HttpRequest, name: str) -> HttpResponseBase:
 
 def _sent(request: Any, path: Path, called: str, *, public: bool = False) -> HttpResponseBase:
     try:
-        opened = path.open("rb")
+        response = HttpResponse(path.read_bytes(), content_type=_TYPES[path.suffix])
     except FileNotFoundError:
         raise Refusal(404, "that picture is not there, or not yet") from None
-    response = FileResponse(
-        opened,
-        as_attachment="save" in request.GET,
-        filename=called,
-        content_type=_TYPES[path.suffix],
-    )
+    if "save" in request.GET:
+        response.headers["Content-Disposition"] = f'attachment; filename="{called}"'
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["Cache-Control"] = "max-age=3600" if public else "private, no-cache"
     return response
