@@ -6,6 +6,7 @@ reports.
 """
 
 import contextlib
+import logging
 import os
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import jax
 from django.conf import settings
+from django.db import DatabaseError
 
 from jaxstyle.errors import UsageError
 from jaxstyle.image import io
@@ -31,6 +33,7 @@ from jaxstyle.pipeline.track import Track
 from jaxstyle.web import models, queue
 from jaxstyle.web.checking import NAME
 
+_logger = logging.getLogger(__name__)
 PICTURE, DEEP, JPEG = "picture.png", "picture-16.png", "picture.jpg"
 FRAME, BEFORE = "frame.jpg", "before.jpg"
 _START = "start.png"
@@ -70,18 +73,21 @@ class Watch:
     def report(self, track: Track) -> None:
         """Shows the picture if it is time, lets quick jobs of others pass, and may end the run."""
         now = time.monotonic()
-        first = not self._reports
         self._reports += 1
+        first = self._reports == 1
         if self._reports <= 2:  # what comes before the second has compiled, and says little
             self._timed = (track.step, now)
         if track.step >= track.num_steps:
             return
-        if (first or now - self._shown >= _FRAME_SECONDS) and track.finite:
-            self._show(track)
-        if first or now - self._asked >= _ASK_SECONDS:
-            self._asked = now
-            self._aside()
-            self._decide(track, now)
+        try:
+            if (first or now - self._shown >= _FRAME_SECONDS) and track.finite:
+                self._show(track)
+            if first or now - self._asked >= _ASK_SECONDS:
+                self._asked = now
+                self._aside()
+                self._decide(track, now)
+        except DatabaseError as error:  # away for a moment; it is asked again at the next step
+            _logger.warning("warning: %s", error)
         if self.why:
             raise Stop
 
@@ -90,7 +96,6 @@ class Watch:
 
     def _show(self, track: Track) -> None:
         assert track.image is not None
-        assert self._first is not None
         self._shown = time.monotonic()
         path = self._job.folder / FRAME
         image = self._studio.finish(track.job, track.image)

@@ -43,9 +43,7 @@ TEMPLATES = [
 ]
 
 _SQLITE = f"sqlite:///{DATA / 'page.sqlite3'}"
-DATABASES: dict[str, Any] = {
-    "default": dj_database_url.config(default=_SQLITE, conn_max_age=60, conn_health_checks=True)
-}
+DATABASES: dict[str, Any] = {"default": dj_database_url.config(default=_SQLITE)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Readers do not wait for a writer, and writers wait for each other instead of failing.
     DATABASES["default"]["OPTIONS"] = {
@@ -53,7 +51,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
