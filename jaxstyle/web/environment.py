@@ -36,18 +36,18 @@ class Limits:
       memory_share: the part of the free memory that one picture may take.
     """
 
-    max_upload_mb: float = 40
-    max_source_megapixels: float = 60
+    max_upload_mb: float = 40.0
+    max_source_megapixels: float = 60.0
     max_size: int = 2048
     max_steps: int = 1000
     max_queue: int = 200
     max_queue_each: int = 10
     max_sweep: int = 24
-    max_disk_mb: float = 10_000
-    max_disk_each_mb: float = 1_000
-    expire_days: float = 30
-    lease_seconds: float = 15
-    slice_seconds: float = 30
+    max_disk_mb: float = 10_000.0
+    max_disk_each_mb: float = 1_000.0
+    expire_days: float = 30.0
+    lease_seconds: float = 15.0
+    slice_seconds: float = 30.0
     max_claims: int = 5
     memory_share: float = 0.8
 
@@ -65,7 +65,7 @@ def read_limits(environ: Mapping[str, str] = os.environ) -> Limits:
         if text is None:
             continue
         try:
-            value = type(field.default)(text)  # type: ignore[call-arg, misc]
+            value = type(field.default)(text)  # type: ignore[misc]
         except ValueError:
             value = 0
         if not 0 < value < float("inf"):

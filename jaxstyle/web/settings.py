@@ -1,5 +1,6 @@
 """Django's settings, from the environment; see `jaxstyle.web.environment`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ _HERE = Path(__file__).parent
 
 DATA = environment.data_folder()
 LIMITS = environment.read_limits()
-PASSWORD = environment.os.environ.get(environment.PREFIX + "PASSWORD", "")
+PASSWORD = os.environ.get(environment.PREFIX + "PASSWORD", "")
 HTTPS = environment.flag("HTTPS")
 """Whether a proxy in front speaks HTTPS: then everything is refused that does not."""
 

@@ -41,7 +41,7 @@ def said(status: int, message: str) -> HttpResponse:
     """Returns a line as JSON."""
     response = JsonResponse({"error": message}, status=status)
     # Django would log what is meant for the visitor alone.
-    response._has_been_logged = True  # type: ignore[attr-defined]
+    response._has_been_logged = True
     return response
 
 
