@@ -115,8 +115,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        known = isinstance(error, OSError) and error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known else str(error)
+        number = getattr(error, "errno", None) or 0  # those of names are negative
+        reason = os.strerror(number) if number > 0 else str(error)
         raise UsageError(
             f"{host}:{port}: cannot be listened at ({reason.lower()}); give another --port"
         ) from None

@@ -85,6 +85,7 @@ async function painted() {
 async function paint(properly) {
   if (!photograph) return;
   const number = ++asked;
+  byId("downloads").hidden = byId("lines").hidden = true;
   try {
     say(properly ? "Asking for it …" : "Painting …");
     const wanted = await request(properly);
@@ -201,7 +202,7 @@ async function again(job) {
   try {
     await api.known(id);
     use(id);
-    styles.take(job.request);
+    await styles.take(job.request);
     options.show(own() ? "stylize" : "apply");
     if (job.command === options.command) options.set(withoutStyle(given));
     scrollTo({ top: 0, behavior: "smooth" });
@@ -215,8 +216,10 @@ function withoutStyle({ style, blend, method, ...rest }) {
   return rest;
 }
 
-function show(job) {
+async function show(job) {
   const { photograph: id } = job.request;
+  await styles.take(job.request);
+  options.show(own() ? "stylize" : "apply");
   if (id) {
     photograph = id;
     first = job.state === "done" ? job : null;
@@ -284,7 +287,7 @@ async function main() {
     say("");
     const jobs = await api.jobs();
     gallery.fill(jobs);
-    if (jobs.length && jobs[0].request.photograph && jobs[0].state !== "failed") show(jobs[0]);
+    if (jobs.length && jobs[0].request.photograph && jobs[0].state !== "failed") await show(jobs[0]);
     document.documentElement.dataset.ready = "yes";
   } catch (error) {
     complain(error);

@@ -22,6 +22,7 @@ export class Masks {
     for (const id of ["brush", "feather"]) {
       byId(id).addEventListener("input", (event) => {
         event.target.nextElementSibling.textContent = event.target.value;
+        this.draw();
       });
     }
     this.canvas.addEventListener("pointerdown", (event) => {
@@ -104,28 +105,33 @@ export class Masks {
     ];
   }
 
-  // Paints from the last place to another, in dabs that fade towards their edge by the feather.
+  // Paints from the last place to another; the feather is laid over it when it is seen.
   stroke(to) {
     const from = this.last ?? to;
-    const radius = (Number(byId("brush").value) / 200) * this.canvas.width;
-    const steps = Math.max(1, Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) / (radius / 3)));
     const pen = this.current.canvas.getContext("2d");
     pen.globalCompositeOperation = this.erasing ? "destination-out" : "source-over";
-    for (let i = 1; i <= steps; i += 1) {
-      const x = from[0] + ((to[0] - from[0]) * i) / steps;
-      const y = from[1] + ((to[1] - from[1]) * i) / steps;
-      const hard = 1 - Number(byId("feather").value) / 100;
-      const fade = pen.createRadialGradient(x, y, radius * hard * 0.99, x, y, radius);
-      fade.addColorStop(0, "rgb(255 255 255 / 1)");
-      fade.addColorStop(1, "rgb(255 255 255 / 0)");
-      pen.fillStyle = fade;
-      pen.beginPath();
-      pen.arc(x, y, radius, 0, 2 * Math.PI);
-      pen.fill();
-    }
+    pen.strokeStyle = "#fff";
+    pen.lineCap = "round";
+    pen.lineWidth = (Number(byId("brush").value) / 100) * this.canvas.width;
+    pen.beginPath();
+    pen.moveTo(...from);
+    pen.lineTo(to[0] + 0.01, to[1]);
+    pen.stroke();
     this.current.painted = true;
     this.last = to;
     this.draw();
+  }
+
+  // A mask with its feather: the shadow of what was painted, which every browser blurs.
+  softened(region) {
+    const { width, height } = region.canvas;
+    const soft = element("canvas", { width, height });
+    const pen = soft.getContext("2d");
+    pen.shadowColor = "#fff";
+    pen.shadowBlur = (Number(byId("feather").value) / 1000) * width;
+    pen.shadowOffsetX = 2 * width;
+    pen.drawImage(region.canvas, -2 * width, 0);
+    return soft;
   }
 
   key(event) {
@@ -156,7 +162,7 @@ export class Masks {
     const brush = tinted.getContext("2d");
     for (const region of this.regions) {
       brush.globalCompositeOperation = "copy";
-      brush.drawImage(region.canvas, 0, 0);
+      brush.drawImage(this.softened(region), 0, 0);
       brush.globalCompositeOperation = "source-in";
       brush.fillStyle = region.colour;
       brush.fillRect(0, 0, tinted.width, tinted.height);
@@ -203,7 +209,7 @@ export class Masks {
       const flat = element("canvas", { width: region.canvas.width, height: region.canvas.height });
       const pen = flat.getContext("2d");
       pen.fillRect(0, 0, flat.width, flat.height);
-      pen.drawImage(region.canvas, 0, 0);
+      pen.drawImage(this.softened(region), 0, 0);
       const blob = await new Promise((done) => flat.toBlob(done, "image/png"));
       return { blob, style: this.styles.named(region.style) };
     }));

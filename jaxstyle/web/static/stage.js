@@ -70,7 +70,7 @@ export class Stage {
     const { naturalWidth: width, naturalHeight: height } = this.before;
     if (!width) return;
     const room = byId("drop").clientWidth;
-    const high = 0.78 * innerHeight;
+    const high = 0.68 * innerHeight;
     this.pair.style.setProperty("--width", `${Math.min(room, (high * width) / height)}px`);
   }
 

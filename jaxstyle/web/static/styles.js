@@ -1,7 +1,7 @@
 // The choice of a style: those that come with the package, paintings of one's own, and blends.
 
 import { byId, element, title } from "./elements.js";
-import { preview, upload } from "./api.js";
+import { known, preview, upload } from "./api.js";
 
 export class Styles {
   constructor(catalogue, changed, trouble) {
@@ -31,13 +31,18 @@ export class Styles {
   }
 
   addUpload(id) {
+    this.choose(this.own(id));
+  }
+
+  // Returns the style of an uploaded painting.
+  own(id) {
     let own = this.styles.find((style) => style.id === id);
     if (!own) {
       const count = this.styles.filter((style) => style.kind === "own").length + 1;
       own = { key: `own-${id}`, kind: "own", id, title: `Your painting ${count}`, source: "", url: preview(id) };
       this.styles.push(own);
     }
-    this.choose(own);
+    return own;
   }
 
   choose(style) {
@@ -47,12 +52,11 @@ export class Styles {
     this.changed();
   }
 
-  // Selects what a picture was made with, to make another.
-  take(request) {
-    const name = request.options?.style;
-    const found = this.styles.find((style) => style.name === name) ?? this.styles[0];
-    if (request.painting) return this.addUpload(request.painting);
-    this.chosen = found;
+  // Selects what a picture was made with, and paints nothing.
+  async take({ options, painting }) {
+    const named = this.styles.find((style) => style.name === options?.style);
+    const there = painting && (await known(painting).catch(() => null));
+    this.chosen = there ? this.own(painting) : (named ?? this.chosen);
     this.shares.clear();
     this.draw();
   }
