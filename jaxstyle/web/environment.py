@@ -92,6 +92,26 @@ def words(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     return [word.strip() for word in environ.get(PREFIX + name, "").split(",") if word.strip()]
 
 
+def database(address: str) -> dict[str, Any]:
+    """Returns Django's settings of a database.
+
+    Args:
+      address: such as "postgres://page@localhost/page".
+
+    Raises:
+      UsageError: if it names none that Django knows.
+    """
+    import dj_database_url
+
+    try:
+        found: dict[str, Any] = dict(dj_database_url.parse(address))
+    except ValueError:  # its message has the address, and that a password
+        found = {}
+    if "ENGINE" not in found:
+        raise UsageError("DATABASE_URL: should be like postgres://USER:PASSWORD@HOST/NAME")
+    return found
+
+
 def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Returns the folder of all that is kept: `JAXSTYLE_WEB_DATA`, or one of the user's own."""
     named = environ.get(PREFIX + "DATA")

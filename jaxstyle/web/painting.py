@@ -17,9 +17,9 @@ from typing import Any
 
 import jax
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 
-from jaxstyle.errors import UsageError
+from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.optimization.memory import free_memory
 from jaxstyle.pipeline import again, options
@@ -88,6 +88,7 @@ class Watch:
                 self._decide(track, now)
         except DatabaseError as error:  # away for a moment; it is asked again at the next step
             _logger.warning("warning: %s", error)
+            close_old_connections()
         if self.why:
             raise Stop
 
@@ -208,13 +209,11 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
     """
     made = _pipeline_job(job)
     studio = Studio([made], download=False)
-    watch = Watch(job, studio, aside)
+    watch, snapshot = Watch(job, studio, aside), snapshot_of(made.output)
     sinks: list[Sink] = [watch, Downloads(watch, studio)]
     if made.recipe.command == "stylize" and "scales" not in made.recipe.options:
         # Last, as it removes the snapshot once the picture is kept.
-        sinks.append(
-            SnapshotFile(snapshot_of(made.output), _SNAPSHOT_STEPS, lambda: studio.made_by(made))
-        )
+        sinks.append(SnapshotFile(snapshot, _SNAPSHOT_STEPS, lambda: studio.made_by(made)))
     [(program, [_])] = pipeline_job.group(studio.shape, [made]).items()
     [batch] = pipeline_job.make_batches(program, [made], 1)
     watches.append(watch)
@@ -227,6 +226,12 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
             queue.give_back(job)
             raise
         track, failures = outcomes[0].track, outcomes[0].failures
+    except (FileFormatError, UsageError):
+        if not snapshot.exists():
+            raise
+        snapshot.unlink()  # of another release: it is begun again
+        queue.give_back(job)
+        return
     finally:
         watches.remove(watch)
     if watch.why == "pause":
@@ -356,5 +361,7 @@ def _link(source: Path, target: Path) -> None:
         return
     try:
         os.link(source, target)
+    except FileExistsError:  # another worker was quicker
+        pass
     except OSError:  # a file system without links
         shutil.copyfile(source, target)

@@ -81,7 +81,7 @@ def finish(job: Job, state: str, **facts: Any) -> bool:
 
 def give_back(job: Job) -> bool:
     """Gives a job back, to go on with later; returns whether the claim still held."""
-    return tell(job, state=Job.QUEUED, claim="", seconds_left=None)
+    return tell(job, state=Job.QUEUED, claim="", seconds_left=None, barren=0)
 
 
 def give_back_all(worker: str) -> int:

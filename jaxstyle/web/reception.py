@@ -70,8 +70,7 @@ def _take_in(upload: models.Upload) -> None:
     def read() -> dict[str, object]:
         with opened(upload.file, most) as (file, _):
             extension = _EXTENSIONS.get(str(file.format), str(file.format).lower()[:8])
-        picture = io.load_picture(upload.file, max_pixels=most)
-        height, width = picture.source_shape
+        height, width = io.read_shape(upload.file, max_pixels=most)
         size = min(_PREVIEW, max(height, width))
         shown = io.load_picture(upload.file, size=size, max_pixels=most)
         io.save_image(upload.preview, shown.image, quality=90)

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
-
 from jaxstyle.web import environment
 
 _HERE = Path(__file__).parent
@@ -44,7 +42,9 @@ TEMPLATES = [
 ]
 
 _SQLITE = f"sqlite:///{DATA / 'page.sqlite3'}"
-DATABASES: dict[str, Any] = {"default": dj_database_url.config(default=_SQLITE)}
+DATABASES: dict[str, Any] = {
+    "default": environment.database(os.environ.get("DATABASE_URL") or _SQLITE)
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Readers do not wait for a writer, and writers wait for each other instead of failing.
     DATABASES["default"]["OPTIONS"] = {
@@ -59,7 +59,7 @@ SESSION_COOKIE_NAME = "jaxstyle"
 SESSION_COOKIE_AGE = 365 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "jaxstyle.web.views.errors.csrf"
 
 SECURE_SSL_REDIRECT = HTTPS

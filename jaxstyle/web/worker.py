@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+import jax
 from django.conf import settings
 from django.db import close_old_connections
 
@@ -25,6 +26,7 @@ from jaxstyle.web.reception import Reception, reason
 
 _logger = logging.getLogger(__name__)
 _PAUSE = 0.1  # between looks into an empty queue
+_KEPT = 200  # jobs after which compiled programs are forgotten: sizes without end would add up
 _BREATHS = 3  # renewals of a claim in the time that it holds
 
 
@@ -38,6 +40,7 @@ class Worker:
     def __init__(self, slot: str):
         self.name = f"{socket.gethostname()[:80]}-{slot}"
         self.ending = False
+        self._made = 0
         self._jobs: list[models.Job] = []
         self._watches: list[painting.Watch] = []
         self._parent = os.getppid()
@@ -53,6 +56,8 @@ class Worker:
             try:
                 if not self._take_one(quick=False):
                     time.sleep(_PAUSE)
+                elif self._made % _KEPT == 0:
+                    jax.clear_caches()  # type: ignore[no-untyped-call]
             except Exception as error:  # such as a database that is away for a moment
                 _logger.warning("warning: %s", error)
                 close_old_connections()
@@ -78,6 +83,7 @@ class Worker:
             )  # fmt: skip
             return True
         self._jobs.append(job)
+        self._made += 1
         try:
             painting.make(job, self._let_in if not job.quick else _nothing, self._watches)
         except Exception as error:

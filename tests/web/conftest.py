@@ -16,7 +16,8 @@ else:
     # Django reads its settings once per process.
     os.environ["JAXSTYLE_WEB_DATA"] = _FOLDER.name
     os.environ["DJANGO_SETTINGS_MODULE"] = "jaxstyle.web.settings"
-    os.environ.pop("DATABASE_URL", None)
+    # Of a database that these tests may fill and empty; see test_postgres.py.
+    os.environ["DATABASE_URL"] = os.environ.get("JAXSTYLE_TEST_DATABASE_URL", "")
 
 
 @pytest.fixture(scope="session")

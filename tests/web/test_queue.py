@@ -121,12 +121,18 @@ def test_claims_without_a_step_are_counted(make):
 
     make()
     for count in (1, 2, 3):
-        job = queue.claim("w")
-        assert job.barren == count
-        queue.give_back(job)
-    job = queue.claim("w")
-    queue.tell(job, step=1)
-    queue.give_back(job)
+        assert queue.claim("w").barren == count
+        queue.give_back_all("w")  # it was killed
+    queue.tell(queue.claim("w"), step=1)
+    queue.give_back_all("w")
+    assert queue.claim("w").barren == 1
+
+
+def test_a_job_that_was_given_back_did_not_end_its_worker(make):
+    from jaxstyle.web import queue
+
+    make()
+    queue.give_back(queue.claim("w"))
     assert queue.claim("w").barren == 1
 
 

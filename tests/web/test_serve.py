@@ -14,7 +14,7 @@ from helpers.serving import Guest, Served, until
 from jaxstyle.cli import main, serve
 from jaxstyle.cli.parser import build_parser
 from jaxstyle.errors import UsageError
-from jaxstyle.web.environment import read_limits
+from jaxstyle.web.environment import database, read_limits
 
 pytest.importorskip("django")
 
@@ -70,6 +70,13 @@ del sys.modules["numpy"], sys.modules["PIL"]
 def test_a_wrong_limit_is_named(environ, message):
     with pytest.raises(UsageError, match=message):
         read_limits(environ)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "word://secret@host/name", "postgres://[::/x"])
+def test_a_wrong_database_is_named_without_its_password(address):
+    with pytest.raises(UsageError) as caught:
+        database(address)
+    assert str(caught.value) == ("DATABASE_URL: should be like postgres://USER:PASSWORD@HOST/NAME")
 
 
 def test_limits_come_from_the_environment():

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpResponseBase, StreamingHttpResponse
 
 from jaxstyle.web.models import Job
@@ -24,7 +25,7 @@ class _Desk:
 
     def __init__(self) -> None:
         self._watched: dict[str, int] = {}
-        self._news: dict[str, dict[str, Any]] = {}
+        self._news: dict[str, dict[str, Any] | None] = {}
         self._told = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
@@ -37,7 +38,8 @@ class _Desk:
             while True:
                 told = self._told
                 await told.wait()
-                yield self._news.get(name)
+                if name in self._news:  # it was asked for in time
+                    yield self._news[name]
         finally:
             self._watched[name] -= 1
             if not self._watched[name]:
@@ -98,5 +100,8 @@ async def _stream(job: Job) -> AsyncIterator[str]:
         await news.aclose()  # type: ignore[attr-defined]
 
 
-def _facts_of(names: list[str]) -> dict[str, dict[str, Any]]:
-    return {str(job.pk): job.facts() for job in Job.objects.filter(pk__in=names)}
+def _facts_of(names: list[str]) -> dict[str, dict[str, Any] | None]:
+    """Returns the facts of jobs by name, None for those that are gone."""
+    close_old_connections()  # no request ends here, after which Django would do it
+    found = {str(job.pk): job.facts() for job in Job.objects.filter(pk__in=names)}
+    return {name: found.get(name) for name in names}
