@@ -83,9 +83,10 @@ export class Options {
       return element("label", { className: "field", title: sentence(row.help) }, label, select);
     }
     const [least, most, step, usual] = this.span(name, row);
-    const value = this.values[this.command][name] ?? usual;
+    const given = this.values[this.command][name];
+    const value = given ?? usual ?? (least + most) / 2;
     if (SPANS[name]) this.values[this.command][name] = value;
-    const output = element("output", { textContent: value });
+    const output = element("output", { textContent: given ?? usual ?? "auto" });
     const input = element("input", { type: "range", min: least, max: most, step, value });
     input.addEventListener("input", () => {
       output.textContent = input.value;
@@ -99,12 +100,11 @@ export class Options {
   }
 
   span(name, { schema, default: usual }) {
-    let [least, most, step, start] = SPANS[name] ?? [schema.minimum, schema.maximum, 0, NaN];
+    let [least, most, step, start] = SPANS[name] ?? [schema.minimum, schema.maximum, 0, Number.parseFloat(usual)];
     most = Math.min(most, schema.maximum ?? Infinity, this.limits[`max_${name}`] ?? Infinity);
     if (name === "polish") most = Math.min(most, this.limits.max_steps);
     if (!step) step = schema.type === "integer" || most >= 50 ? 1 : 0.05;
-    if (Number.isNaN(start)) start = Number.parseFloat(usual) || most;
-    return [least, most, step, Math.min(start, most)];
+    return [least, most, step, Number.isNaN(start) ? undefined : Math.min(start, most)];
   }
 
   choice(name, row, choices) {
