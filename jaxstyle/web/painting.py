@@ -41,9 +41,10 @@ _FRAME_SECONDS = 0.8  # between pictures on the way: more often is more work tha
 _ASK_SECONDS = 0.2  # between questions to the database
 _FRAME_QUALITY, _QUALITY = 85, 95
 _SNAPSHOT_STEPS = 10
-# Bytes that a pixel of the picture takes while it is optimised with VGG-19, and what comes on top:
-# feature maps with their gradients, and what L-BFGS keeps.
-_BYTES_PER_PIXEL, _BYTES_BESIDE = 4500, 300 * 2**20
+# Bytes that a pixel takes: by one pass or the compact network, and while VGG-19 judges, whose
+# feature maps have gradients, with what L-BFGS keeps. Networks and programs come on top.
+_BYTES_PER_PIXEL = {"apply": 1200}
+_BYTES_OTHERWISE, _BYTES_BESIDE = 2500, 2**28
 
 
 class Stop(KeyboardInterrupt):
@@ -157,11 +158,6 @@ def prepare(job: models.Job) -> None:
       UsageError, FileFormatError, OSError: if it cannot, with the one line that says why.
     """
     job.folder.mkdir(mode=0o700, exist_ok=True)
-    request = job.request
-    named: dict[str, str] = {}
-    for key in ("photograph", "painting"):
-        if key in request:
-            named[key] = _take(job, request[key], key)
     made = _pipeline_job(job)
     studio = Studio([made], download=False)
     limits = settings.LIMITS
@@ -176,7 +172,7 @@ def prepare(job: models.Job) -> None:
             f"size: should be at most {limits.max_size} here, "
             f"got {max(height, width, style_size)}; give a smaller size"
         )
-    check_memory(height * width, style_size)
+    check_memory(job.command, max(height * width, style_size**2))
     studio.check(made)
     if made.content is not None and not (job.folder / BEFORE).exists():
         before = studio.sources.load(made.content, min(max(height, width), 1600)).image
@@ -184,10 +180,10 @@ def prepare(job: models.Job) -> None:
     models.Job.objects.filter(pk=job.pk).update(steps=made.recipe.num_steps)
 
 
-def check_memory(pixels: int, style_size: int) -> None:
+def check_memory(command: str, pixels: int) -> None:
     """Raises `UsageError` if pictures of some pixels would not fit into the memory that is free."""
     free = free_memory(jax.local_devices()[0])
-    needed = _BYTES_BESIDE + _BYTES_PER_PIXEL * max(pixels, style_size**2)
+    needed = _BYTES_BESIDE + _BYTES_PER_PIXEL.get(command, _BYTES_OTHERWISE) * pixels
     room = None if free is None else settings.LIMITS.memory_share * free
     if room is not None and needed > room:
         raise UsageError(
