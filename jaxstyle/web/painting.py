@@ -1,17 +1,15 @@
 """From a job of the page to a picture: the pipeline's own job, sinks and run.
 
-Nothing is made here in a way of its own. A job of the page becomes a job of the pipeline, in a
-folder of its own with file names of our choosing, and the sinks tell the database what the pipeline
-reports.
+Nothing is made here in a way of its own. A job of the page becomes a job of the pipeline, and the
+sinks tell the database what the pipeline reports.
 """
 
 import contextlib
 import logging
 import os
 import shlex
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +20,19 @@ from django.db import DatabaseError, close_old_connections
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.optimization.memory import free_memory
-from jaxstyle.pipeline import again, options
-from jaxstyle.pipeline import job as pipeline_job
-from jaxstyle.pipeline.file_options import REST, RegionOption, Regions
+from jaxstyle.pipeline import again
+from jaxstyle.pipeline.job import group, make_batches
 from jaxstyle.pipeline.outputs import snapshot_of
 from jaxstyle.pipeline.run import run_batch
 from jaxstyle.pipeline.sinks import PictureFile, Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
 from jaxstyle.web import models, queue
-from jaxstyle.web.checking import NAME
+from jaxstyle.web.materials import PICTURE, pipeline_job
 
 _logger = logging.getLogger(__name__)
-PICTURE, DEEP, JPEG = "picture.png", "picture-16.png", "picture.jpg"
+DEEP, JPEG = "picture-16.png", "picture.jpg"
 FRAME, BEFORE = "frame.jpg", "before.jpg"
-_START = "start.png"
 _FRAME_SECONDS = 0.8  # between pictures on the way: more often is more work than it shows
 _ASK_SECONDS = 0.2  # between questions to the database
 _FRAME_QUALITY, _QUALITY = 85, 95
@@ -158,7 +154,7 @@ def prepare(job: models.Job) -> None:
       UsageError, FileFormatError, OSError: if it cannot, with the one line that says why.
     """
     job.folder.mkdir(mode=0o700, exist_ok=True)
-    made = _pipeline_job(job)
+    made = pipeline_job(job)
     studio = Studio([made], download=False)
     limits = settings.LIMITS
     if made.recipe.num_steps > limits.max_steps:
@@ -203,15 +199,15 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
     Raises:
       Exception: what the pipeline raises.
     """
-    made = _pipeline_job(job)
+    made = pipeline_job(job)
     studio = Studio([made], download=False)
     watch, snapshot = Watch(job, studio, aside), snapshot_of(made.output)
     sinks: list[Sink] = [watch, Downloads(watch, studio)]
     if made.recipe.command == "stylize" and "scales" not in made.recipe.options:
         # Last, as it removes the snapshot once the picture is kept.
         sinks.append(SnapshotFile(snapshot, _SNAPSHOT_STEPS, lambda: studio.made_by(made)))
-    [(program, [_])] = pipeline_job.group(studio.shape, [made]).items()
-    [batch] = pipeline_job.make_batches(program, [made], 1)
+    [(program, [_])] = group(studio.shape, [made]).items()
+    [batch] = make_batches(program, [made], 1)
     watches.append(watch)
     try:
         [outcome] = run_batch(studio, batch, lambda _: sinks)
@@ -275,89 +271,3 @@ def folder_bytes(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 total += entry.stat().st_size
     return total
-
-
-def _pipeline_job(job: models.Job) -> pipeline_job.Job:
-    """Returns the pipeline's job, whose files are in the folder of the page's.
-
-    Raises:
-      UsageError: if the options do not fit.
-    """
-    request, command = job.request, job.command
-    named = {
-        name: _file_of(job, value, f"option-{name}")
-        for name, value in request["options"].items()
-        if NAME.fullmatch(str(value))
-    }
-    chosen = {**request["options"], **named}
-    if "mix" in request:
-        chosen["mix"] = {
-            _file_of(job, part["painting"], f"painting-{i}"): part["share"]
-            for i, part in enumerate(request["mix"], 2)
-        }
-    if "regions" in request:
-        regions = [_region(job, i, part) for i, part in enumerate(request["regions"], 1)]
-        chosen["regions"] = Regions().text(tuple(regions))
-    if "after" in request:
-        chosen["init"] = str(_start(job, request["after"]))
-    content = style = None
-    if "photograph" in request:
-        content = Path(_file_of(job, request["photograph"], "photograph"))
-    if "painting" in request:
-        style = Path(_file_of(job, request["painting"], "painting"))
-    if command == "apply" and style is not None:
-        chosen["painting"], style = str(style), None
-    checked = options.check_options(command, chosen)
-    return pipeline_job.make_job(command, content, style, job.folder / PICTURE, checked)
-
-
-def _region(job: models.Job, number: int, part: Mapping[str, str]) -> RegionOption:
-    mask, style = part["mask"], part.get("style")
-    if mask != REST:
-        mask = _file_of(job, mask, f"mask-{number}")
-    if "painting" in part:
-        style = _file_of(job, part["painting"], f"region-{number}")
-    return RegionOption(mask, style)
-
-
-def _file_of(job: models.Job, name: str, called: str) -> str:
-    found = sorted(job.folder.glob(f"{called}.*"))
-    return str(found[0]) if found else str(job.folder / _take(job, name, called))
-
-
-def _take(job: models.Job, name: str, called: str) -> str:
-    """Puts an upload into a job's folder under another name, which it returns.
-
-    Raises:
-      UsageError: if it is gone, or no picture.
-    """
-    upload = models.Upload.objects.filter(pk=name, visitor_id=job.visitor_id).first()
-    if upload is None:
-        raise UsageError(f"{called}: was removed; upload it again")
-    if upload.state == models.Upload.REFUSED:
-        raise UsageError(f"{called}: {upload.message}")
-    file = f"{called}.{upload.extension or 'img'}"
-    _link(upload.file, job.folder / file)
-    return file
-
-
-def _start(job: models.Job, name: str) -> Path:
-    """Returns the picture that a job goes on from, in the job's own folder."""
-    path = job.folder / _START
-    if not path.exists():
-        before = models.Job.objects.filter(pk=name, visitor_id=job.visitor_id).first()
-        if before is None or not (before.folder / PICTURE).exists():
-            raise UsageError("after: that picture is gone, or not done yet; leave it out")
-        _link(before.folder / PICTURE, path)
-    return path
-
-
-def _link(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    try:
-        os.link(source, target)
-    except FileExistsError:  # another worker was quicker
-        pass
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
