@@ -21,7 +21,7 @@ from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.optimization.memory import free_memory
 from jaxstyle.pipeline import again
-from jaxstyle.pipeline.job import group, make_batches
+from jaxstyle.pipeline.job import Batch, Job, group, make_batches
 from jaxstyle.pipeline.outputs import snapshot_of
 from jaxstyle.pipeline.run import run_batch
 from jaxstyle.pipeline.sinks import PictureFile, Sink, SnapshotFile
@@ -37,10 +37,6 @@ _FRAME_SECONDS = 0.8  # between pictures on the way: more often is more work tha
 _ASK_SECONDS = 0.2  # between questions to the database
 _FRAME_QUALITY, _QUALITY = 85, 95
 _SNAPSHOT_STEPS = 10
-# Bytes that a pixel takes: by one pass or the compact network, and while VGG-19 judges, whose
-# feature maps have gradients, with what L-BFGS keeps. Networks and programs come on top.
-_BYTES_PER_PIXEL = {"apply": 1200}
-_BYTES_OTHERWISE, _BYTES_BESIDE = 2500, 2**28
 
 
 class Stop(KeyboardInterrupt):
@@ -168,24 +164,30 @@ def prepare(job: models.Job) -> None:
             f"size: should be at most {limits.max_size} here, "
             f"got {max(height, width, style_size)}; give a smaller size"
         )
-    check_memory(job.command, max(height * width, style_size**2))
     studio.check(made)
+    _check_memory(studio, made)
     if made.content is not None and not (job.folder / BEFORE).exists():
         before = studio.sources.load(made.content, min(max(height, width), 1600)).image
         io.save_image(job.folder / BEFORE, before, quality=_QUALITY)
     models.Job.objects.filter(pk=job.pk).update(steps=made.recipe.num_steps)
 
 
-def check_memory(command: str, pixels: int) -> None:
-    """Raises `UsageError` if pictures of some pixels would not fit into the memory that is free."""
-    free = free_memory(jax.local_devices()[0])
-    needed = _BYTES_BESIDE + _BYTES_PER_PIXEL.get(command, _BYTES_OTHERWISE) * pixels
+def _check_memory(studio: Studio, made: Job) -> None:
+    """Raises `UsageError` if a picture would not fit into the memory that is free."""
+    [facts] = studio.plan([_batch(studio, made)])
+    needed, free = facts["bytes"], free_memory(jax.local_devices()[0])
     room = None if free is None else settings.LIMITS.memory_share * free
     if room is not None and needed > room:
         raise UsageError(
-            f"size: would take {needed / 2**30:.1f} GiB of memory, and {room / 2**30:.1f} are "
+            f"size: would take {needed / 2**20:.0f} MiB of memory, and {room / 2**20:.0f} are "
             "free; give a smaller size"
         )
+
+
+def _batch(studio: Studio, made: Job) -> Batch:
+    [(program, jobs)] = group(studio.shape, [made]).items()
+    [batch] = make_batches(program, jobs, 1)
+    return batch
 
 
 def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> None:
@@ -206,8 +208,7 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
     if made.recipe.command == "stylize" and "scales" not in made.recipe.options:
         # Last, as it removes the snapshot once the picture is kept.
         sinks.append(SnapshotFile(snapshot, _SNAPSHOT_STEPS, lambda: studio.made_by(made)))
-    [(program, [_])] = group(studio.shape, [made]).items()
-    [batch] = make_batches(program, [made], 1)
+    batch = _batch(studio, made)
     watches.append(watch)
     try:
         [outcome] = run_batch(studio, batch, lambda _: sinks)

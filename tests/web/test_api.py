@@ -236,7 +236,7 @@ def test_a_full_disk_takes_no_upload(visitor, limited):
     ("limits", "options", "line"),
     [
         ({"max_size": 20}, {"size": None}, "size: should be at most 20 here, got 24"),
-        ({"memory_share": 1e-6}, {}, "size: would take 0.3 GiB of memory, and 0.0 are free"),
+        ({"memory_share": 1e-6}, {}, "size: would take "),
         ({"max_steps": 5}, {"size": 16}, None),
     ],
 )
