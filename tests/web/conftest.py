@@ -31,9 +31,12 @@ def catalogue():
     environment.make_folder(Path(_FOLDER.name))
     django.setup()
     call_command("migrate", verbosity=0)
+    from django.db import connections
+
     from jaxstyle.web import publish
 
-    return publish.publish()
+    yield publish.publish()
+    connections.close_all()
 
 
 @pytest.fixture

@@ -102,6 +102,9 @@ async def _stream(job: Job) -> AsyncIterator[str]:
 
 def _facts_of(names: list[str]) -> dict[str, dict[str, Any] | None]:
     """Returns the facts of jobs by name, None for those that are gone."""
-    close_old_connections()  # no request ends here, after which Django would do it
-    found = {str(job.pk): job.facts() for job in Job.objects.filter(pk__in=names)}
+    close_old_connections()  # no request begins or ends here, where Django would do it
+    try:
+        found = {str(job.pk): job.facts() for job in Job.objects.filter(pk__in=names)}
+    finally:
+        close_old_connections()
     return {name: found.get(name) for name in names}
