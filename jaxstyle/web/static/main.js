@@ -42,6 +42,9 @@ async function request(properly) {
   const given = { ...options.given(command) };
   const made = { command, photograph, ...wanted, options: { ...given, ...wanted.options } };
   if (regions) {
+    if (properly && command === "apply") {
+      throw new api.Trouble("Regions in the styles of this page are painted in one pass. Take paintings of your own to optimise them.");
+    }
     made.regions = regions;
     for (const name of ["style", "blend", "polish"]) delete made.options[name];
     delete made.mix;
