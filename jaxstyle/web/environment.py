@@ -11,6 +11,8 @@ from jaxstyle._common import files
 from jaxstyle.errors import UsageError
 
 PREFIX = "JAXSTYLE_WEB_"
+PARENT = PREFIX + "PARENT"
+"""The variable that tells a process the number of its supervisor."""
 _KEY = "secret-key"
 _KEY_BYTES = 48
 
@@ -137,6 +139,16 @@ def secret_key(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
             with open(handle, "w", encoding="ascii") as file:
                 file.write(secrets.token_urlsafe(_KEY_BYTES))
     return path.read_text(encoding="ascii")
+
+
+def orphaned() -> bool:
+    """Tells whether the supervisor that started this process has gone.
+
+    It is known by its number, not by who the parent was at first: it may go while a process is
+    still importing.
+    """
+    parent = os.environ.get(PARENT)
+    return parent is not None and os.getppid() != int(parent)
 
 
 def make_folder(folder: Path) -> None:

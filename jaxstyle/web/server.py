@@ -1,12 +1,13 @@
 """A web process: `python -m jaxstyle.web.server FD` serves on a socket that is open already."""
 
-import os
 import socket
 import sys
 import threading
 import time
 
 import uvicorn
+
+from jaxstyle.web.environment import orphaned
 
 _PAUSE = 1.0
 _GRACE = 2  # seconds for what is being answered; streams of events go on elsewhere
@@ -25,12 +26,12 @@ def main(descriptor: int) -> None:
         backlog=2048,
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_follow, args=(server, os.getppid()), daemon=True).start()
+    threading.Thread(target=_follow, args=(server,), daemon=True).start()
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
-def _follow(server: uvicorn.Server, parent: int) -> None:
-    while os.getppid() == parent:
+def _follow(server: uvicorn.Server) -> None:
+    while not orphaned():
         time.sleep(_PAUSE)
     server.should_exit = True
 

@@ -20,6 +20,7 @@ from django.core.management import call_command
 
 from jaxstyle._common.huge_pages import with_huge_pages
 from jaxstyle.errors import UsageError
+from jaxstyle.web.environment import PARENT
 
 _PAUSE = 0.1
 _GRACE = 10.0  # seconds in which processes end by themselves
@@ -51,7 +52,8 @@ class _Child:
     def __init__(
         self, command: list[str], environment: Mapping[str, str], descriptors: tuple[int, ...] = ()
     ):
-        self._command, self._environment = command, dict(environment)
+        self._command = command
+        self._environment = {**environment, PARENT: str(os.getpid())}
         self._descriptors = descriptors
         self._wait, self._due = _SHORTEST, 0.0
         self._began = 0.0

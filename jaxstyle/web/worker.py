@@ -22,11 +22,13 @@ from django.db import close_old_connections
 
 from jaxstyle._common import locks
 from jaxstyle.web import models, painting, publish, queue
+from jaxstyle.web.environment import orphaned
 from jaxstyle.web.reception import Reception, reason
 
 _logger = logging.getLogger(__name__)
 _PAUSE = 0.1  # between looks into an empty queue
 _KEPT = 200  # jobs after which compiled programs are forgotten: sizes without end would add up
+_GRACE = 10.0  # seconds in which a run ends by itself
 _BREATHS = 3  # renewals of a claim in the time that it holds
 
 
@@ -43,7 +45,6 @@ class Worker:
         self._made = 0
         self._jobs: list[models.Job] = []
         self._watches: list[painting.Watch] = []
-        self._parent = os.getppid()
 
     def run(self) -> None:
         """Takes up what an earlier worker of this name has left, and works until told to end."""
@@ -51,7 +52,6 @@ class Worker:
         queue.give_back_all(self.name)
         reception = Reception()
         reception.start()
-        threading.Thread(target=self._breathe, name="heartbeat", daemon=True).start()
         while not self.ending:
             try:
                 if not self._take_one(quick=False):
@@ -99,12 +99,14 @@ class Worker:
         while not self.ending and self._take_one(quick=True):
             pass
 
-    def _breathe(self) -> None:
+    def breathe(self) -> None:
         """Renews the claims while steps or compilations take long; ends with the supervisor."""
         while True:
             time.sleep(settings.LIMITS.lease_seconds / _BREATHS)
-            if os.getppid() != self._parent:
+            if orphaned():
                 self.end()
+                time.sleep(_GRACE)
+                os._exit(1)  # what takes so long goes on from its snapshot elsewhere
             try:
                 for job in list(self._jobs):
                     queue.renew(job)
@@ -122,6 +124,8 @@ def main(slot: str) -> int:
     worker = Worker(slot)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, worker.end)
+    # First of all: the supervisor may go while this waits for the lock of one before.
+    threading.Thread(target=worker.breathe, name="heartbeat", daemon=True).start()
     with _mark(Path(settings.DATA) / f"worker-{worker.name}.lock") as file, locks.locked(file):
         worker.run()
     return 0

@@ -14,7 +14,7 @@ from helpers.serving import Guest, Served, until
 from jaxstyle.cli import main, serve
 from jaxstyle.cli.parser import build_parser
 from jaxstyle.errors import UsageError
-from jaxstyle.web.environment import database, read_limits
+from jaxstyle.web.environment import PARENT, database, orphaned, read_limits
 
 pytest.importorskip("django")
 
@@ -211,6 +211,25 @@ def pixels(data):
 
     with Image.open(BytesIO(data)) as image:
         return image.tobytes()
+
+
+def test_a_process_knows_that_its_supervisor_has_gone(monkeypatch):
+    monkeypatch.delenv(PARENT, raising=False)
+    assert not orphaned()  # started by hand
+    monkeypatch.setenv(PARENT, str(os.getppid()))
+    assert not orphaned()
+    monkeypatch.setenv(PARENT, str(os.getpid()))
+    assert orphaned()
+
+
+@pytest.mark.slow
+def test_a_supervisor_that_is_killed_at_once_leaves_nobody_behind(tmp_path):
+    page = Served(tmp_path).start()
+    until(lambda: page.children("worker"))
+    left = [*page.children("worker"), *page.children("jaxstyle.web.server")]
+    assert len(left) == 2
+    page.kill_all()  # while the worker is still importing
+    until(lambda: not any(Path(f"/proc/{number}").exists() for number in left), 120)
 
 
 def test_a_worker_asks_for_the_same_as_the_command_line(tmp_path, monkeypatch):
