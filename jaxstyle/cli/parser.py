@@ -222,6 +222,12 @@ _COMMANDS = (
         ("jaxstyle plot trace.csv -o curves.png",),
         (("trace", "TRACE.csv", None, "a file that --trace wrote"),),
     ),
+    _Command(
+        "serve",
+        "Open a page in the browser where photographs are painted.",
+        "[options]",
+        ("jaxstyle serve", "jaxstyle serve --host 0.0.0.0 --password WORD"),
+    ),
     _Command("weights list", "List the networks, and where they are.", "[options]"),
     _Command(
         "weights fetch",

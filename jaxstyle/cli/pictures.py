@@ -15,7 +15,6 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxstyle._common import files
 from jaxstyle._common.progress import Steps
-from jaxstyle._common.reading import sha256
 from jaxstyle._common.terminal import passing
 from jaxstyle.cli.plan import is_exact, print_plan
 from jaxstyle.cli.printing import complain, say
@@ -376,16 +375,9 @@ def _sinks(studio: Studio, bar: Steps, arguments: Arguments, job: Job) -> Sequen
         sinks.append(Film(studio, Path(arguments["animate"]), often, film))
     if "resume" in arguments:
         often = arguments.get("snapshot-every", 50)
-        made_by = functools.partial(_made_by, studio, job)
+        made_by = functools.partial(studio.made_by, job)
         sinks.append(SnapshotFile(snapshot_of(job.output), often, made_by))
     return sinks
-
-
-def _made_by(studio: Studio, job: Job) -> dict[str, Any]:
-    """Returns what has to be the same for a run to go on."""
-    settings = studio.settings(job)
-    del settings["given"]  # it does not matter whether a default was typed
-    return settings | {"pictures": [sha256(path) for path in job.files]}
 
 
 def encoding_of(arguments: Arguments) -> dict[str, int]:

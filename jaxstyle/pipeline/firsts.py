@@ -1,6 +1,7 @@
 """What makes the picture that is there at once: the choice, and its simplest two kinds."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jaxstyle.errors import OptionError, naming, usage_errors
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.decoder_files import load_decoder
 from jaxstyle.feedforward.files import (
+    FastNetwork,
     Style,
     load_network,
     notes_of,
@@ -46,11 +48,25 @@ def find_network(way: Way, options: Mapping[str, Any]) -> Network:
         return polisher().network
     if way == "network":
         with naming("fast-network"):
-            network = load_network(path)
+            network = _load(path)
         return Network(network.params, path.stem, path, notes_of(network))
     with naming("decoder"):
         decoder = load_decoder(path, polisher().network.params)
     return Network(decoder.params, path.stem, path, dict(decoder.metadata))
+
+
+def _load(path: Path) -> FastNetwork:
+    """Returns the network of a file, which is read once while it stays as it is."""
+    try:
+        status = path.stat()
+    except OSError:
+        return load_network(path)  # which says what is wrong
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(path: Path, changed: int, size: int) -> FastNetwork:
+    return load_network(path)
 
 
 def file_of(way: Way, options: Mapping[str, Any]) -> Path | None:

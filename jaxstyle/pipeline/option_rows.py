@@ -98,6 +98,7 @@ def make_rows() -> tuple[Option, ...]:
     """The table, in the order of the help texts."""
     every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
     made, train, larger = (*PICTURES, "apply", "larger"), ("train",), ("larger",)
+    serve = ("serve",)
     run = functools.partial(Option, shapes=False)
     again = functools.partial(run, commands=larger)
     optimised, count, size = (*PICTURES, "larger"), whole(1), whole(1)
@@ -383,8 +384,25 @@ def make_rows() -> tuple[Option, ...]:
             "N"),
         run("process-id", whole(0), "set the number of this process, from 0", "machine",
             ("sweep",), "I"),
+        run("host", Kind(), "listen at this address; others can then come in, so a password or "
+            "public is needed", "machine", serve, "ADDRESS", "127.0.0.1, this machine alone"),
+        run("port", whole(0, 65535), "listen at this port; 0 takes any", "machine", serve, "N",
+            "8000"),
+        run("password", Kind(), "let in who knows this password", "machine", serve, "WORD"),
+        run("public", Flag(), "let everybody in, without a password", "machine", serve),
+        run("https", Flag(), "answer only what a proxy in front got by HTTPS", "machine", serve),
+        run("hosts", Kind(), "answer only under these names", "machine", serve, "NAME,…",
+            "this machine's"),
+        run("data", FileName(), "keep pictures, and the database, in this folder", "machine", serve,
+            "DIR", "one of the user's own"),
+        run("workers", whole(1, 64), "paint with so many processes, one for each device", "machine",
+            serve, "N", "1"),
+        run("web-processes", whole(1, 64), "answer with so many processes", "machine", serve, "N",
+            "1"),
+        run("only", Choice(("web", "worker")), "start one kind of processes, beside others "
+            "elsewhere", "machine", serve, "KIND"),
         run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
             ("weights fetch",), "SECONDS", "30"),
         run("debug", Flag(), "show a traceback with an error", "machine",
-            (*_LISTED, "export", "show", "plot", *_WEIGHTS)),
+            (*_LISTED, "export", "show", "plot", "serve", *_WEIGHTS)),
     )  # fmt: skip

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle._common import sharding
+from jaxstyle._common.reading import sha256
 from jaxstyle.errors import UsageError
 from jaxstyle.image import io, pixels
 from jaxstyle.networks.load import Network
@@ -95,6 +96,12 @@ class Studio:
         """Returns the settings of the job's picture, as a picture in a folder keeps them."""
         recipe, network = self.suited(job)
         return settings_of(recipe, job.content, job.style, network, folder)
+
+    def made_by(self, job: Job) -> dict[str, Any]:
+        """Returns what has to be the same for a run of the job to go on from a snapshot."""
+        settings = self.settings(job)
+        del settings["given"]  # it does not matter whether a default was typed
+        return settings | {"pictures": [sha256(path) for path in job.files]}
 
     def finish(self, job: Job, image: Array) -> Array:
         """Returns the picture to show of an image that the method has made.

@@ -1,0 +1,146 @@
+"""Looks at what visitors bring, beside what is painted: uploads, and whether jobs can be made."""
+
+import contextlib
+import datetime
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.db.models import F
+from django.utils import timezone
+
+from jaxstyle.errors import FileFormatError, UsageError, spelled
+from jaxstyle.image import io
+from jaxstyle.image.io.opening import opened
+from jaxstyle.web import models, painting
+
+_logger = logging.getLogger(__name__)
+_PAUSE = 0.1
+_TIDY_SECONDS = 600
+_OLD_SECONDS = 3600  # files that no row of the database names may be about to get one
+_PREVIEW = 1600  # the longer side of a copy that is shown
+_EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "GIF": "gif"}
+_USERS = (UsageError, FileFormatError, OSError)
+
+
+class Reception(threading.Thread):
+    """Takes in uploads and jobs until it is told to end."""
+
+    def __init__(self) -> None:
+        super().__init__(name="reception", daemon=True)
+        self.ending = threading.Event()
+        self._tidied = 0.0
+
+    def run(self) -> None:
+        """Looks for new uploads and jobs, again and again."""
+        while not self.ending.is_set():
+            try:
+                busy = receive()
+                if time.monotonic() - self._tidied > _TIDY_SECONDS:
+                    self._tidied = time.monotonic()
+                    tidy()
+            except Exception as error:  # such as a database that is away for a moment
+                _logger.warning("warning: %s", error)
+                close_old_connections()
+                busy = False
+            if not busy:
+                self.ending.wait(_PAUSE)
+
+
+def receive() -> bool:
+    """Takes in what is new; returns whether there was anything."""
+    uploads = list(models.Upload.objects.filter(state=models.Upload.NEW).order_by("created")[:20])
+    for upload in uploads:
+        _take_in(upload)
+    jobs = list(models.Job.objects.filter(state=models.Job.NEW).order_by("created")[:20])
+    for job in jobs:
+        _accept(job)
+    return bool(uploads or jobs)
+
+
+def _take_in(upload: models.Upload) -> None:
+    """Decodes an upload by the package's reader, and says what it is."""
+    most = int(settings.LIMITS.max_source_megapixels * 1e6)
+
+    def read() -> dict[str, object]:
+        with opened(upload.file, most) as (file, _):
+            extension = _EXTENSIONS.get(str(file.format), str(file.format).lower()[:8])
+        height, width = io.read_shape(upload.file, max_pixels=most)
+        size = min(_PREVIEW, max(height, width))
+        shown = io.load_picture(upload.file, size=size, max_pixels=most)
+        io.save_image(upload.preview, shown.image, quality=90)
+        return {"state": models.Upload.READY, "width": width, "height": height,
+                "extension": extension}  # fmt: skip
+
+    facts = _attempt(read, upload.file, "")
+    if isinstance(facts, str):
+        facts = {"state": models.Upload.REFUSED, "message": facts}
+        upload.file.unlink(missing_ok=True)
+    models.Upload.objects.filter(pk=upload.pk).update(**facts)
+
+
+def _accept(job: models.Job) -> None:
+    """Lets a job wait for its turn, or says why it cannot be made."""
+
+    def check() -> dict[str, object]:
+        painting.prepare(job)
+        return {"state": models.Job.QUEUED}
+
+    facts = _attempt(check, job.folder, "")
+    if isinstance(facts, str):
+        facts = {"state": models.Job.FAILED, "message": facts, "ended": timezone.now()}
+    models.Job.objects.filter(pk=job.pk, state=models.Job.NEW).update(
+        version=F("version") + 1, **facts
+    )
+
+
+def _attempt(
+    what: Callable[[], dict[str, object]], path: Path, called: str
+) -> dict[str, object] | str:
+    """Returns what a function does, or the one line that says what is wrong."""
+    try:
+        return what()
+    except Exception as error:
+        return reason(error, path, called)
+
+
+def reason(error: Exception, path: Path, called: str = "") -> str:
+    """Returns what a visitor is told of an error: one line, without the folders of this machine.
+
+    Args:
+      error: what went wrong.
+      path: the file or the folder that the line may name.
+      called: what it is called instead.
+    """
+    text = " ".join(spelled(error, lambda name: name).split())
+    if not isinstance(error, _USERS):
+        _logger.warning("warning: %s: %s", type(error).__name__, text[:500])
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
+            return "size: out of memory; give a smaller size"
+        return f"unexpected {type(error).__name__}; the server's log has more"
+    for name in (f"{path}/", f"{path}: ", str(path), f"{settings.DATA}/"):
+        text = text.replace(name, called)
+    return text[:500]
+
+
+def tidy() -> None:
+    """Removes what is too old, and files that belong to nothing any more."""
+    limit = timezone.now() - datetime.timedelta(days=settings.LIMITS.expire_days)
+    ended = (models.Job.DONE, models.Job.FAILED)
+    models.Job.objects.filter(visitor__seen__lt=limit, created__lt=limit, state__in=ended).delete()
+    models.Upload.objects.filter(visitor__seen__lt=limit, created__lt=limit).delete()
+    models.Visitor.objects.filter(seen__lt=limit, jobs=None, uploads=None).delete()
+    _remove_unknown(models.jobs(), set(models.Job.objects.values_list("pk", flat=True)))
+    _remove_unknown(models.uploads(), set(models.Upload.objects.values_list("pk", flat=True)))
+
+
+def _remove_unknown(folder: Path, known: set[str]) -> None:
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if path.stem not in known and time.time() - path.stat().st_mtime > _OLD_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

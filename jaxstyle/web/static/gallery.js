@@ -1,0 +1,81 @@
+// The gallery: what was made in this browser, with the settings of each.
+
+import { byId, element, title } from "./elements.js";
+import { ended, picture, remove } from "./api.js";
+
+export class Gallery {
+  constructor(actions) {
+    this.actions = actions; // what to do with a picture: show, again, gone, trouble
+    this.jobs = new Map();
+  }
+
+  fill(jobs) {
+    for (const job of jobs.toReversed?.() ?? [...jobs].reverse()) this.put(job);
+  }
+
+  put(job) {
+    const old = this.jobs.get(job.id);
+    this.jobs.set(job.id, job);
+    if (old && old.state === job.state && !ended(job)) return;
+    const card = this.card(job);
+    const shown = byId(`card-${job.id}`);
+    if (shown) shown.replaceWith(card);
+    else byId("cards").prepend(card);
+    byId("none").hidden = this.jobs.size > 0;
+  }
+
+  drop(id) {
+    this.jobs.delete(id);
+    byId(`card-${id}`)?.remove();
+    byId("none").hidden = this.jobs.size > 0;
+  }
+
+  card(job) {
+    const button = (text, act, label) => {
+      const made = element("button", { type: "button", className: "button small", textContent: text });
+      made.setAttribute("aria-label", `${text}: ${label}`);
+      made.addEventListener("click", act);
+      return made;
+    };
+    const called = name(job);
+    const shown = element("button", { type: "button", className: "picture" });
+    shown.setAttribute("aria-label", `Show: ${called}`);
+    if (job.state === "done") shown.append(element("img", { src: picture(job, "picture.jpg"), alt: "", loading: "lazy" }));
+    else shown.append(words(job));
+    shown.addEventListener("click", () => this.actions.show(this.jobs.get(job.id)));
+    const buttons = element(
+      "p", { className: "row" },
+      button("Run again", () => this.actions.again(job), called),
+      button("Delete", async () => {
+        try {
+          await remove(job.id);
+          this.drop(job.id);
+          this.actions.gone(job);
+        } catch (error) {
+          this.actions.trouble(error);
+        }
+      }, called),
+    );
+    const facts = element("dl");
+    for (const [key, value] of Object.entries(job.made.options ?? job.request.options)) {
+      facts.append(element("dt", { textContent: key }), element("dd", { textContent: value }));
+    }
+    const settings = element("details", {}, element("summary", { textContent: "Settings" }), facts);
+    const text = element("div", { className: "text" }, element("p", { textContent: called }));
+    if (job.state === "failed") text.append(element("p", { className: "notice", textContent: job.message }));
+    text.append(buttons, settings);
+    return element("li", { className: "card", id: `card-${job.id}` }, shown, text);
+  }
+}
+
+export function name(job) {
+  const { options = {}, painting, regions } = job.request;
+  const style = regions ? "Regions" : title(options.style ?? (options.blend ? "a blend" : painting ? "your painting" : "a style"));
+  const size = job.made.width ? `, ${job.made.width} × ${job.made.height}` : "";
+  const steps = job.steps > 1 ? `, ${job.step} steps` : "";
+  return `${style}${size}${steps}`;
+}
+
+function words(job) {
+  return { new: "waiting", queued: "waiting", running: "painting", failed: "not made" }[job.state] ?? job.state;
+}

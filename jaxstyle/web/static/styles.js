@@ -1,0 +1,121 @@
+// The choice of a style: those that come with the package, paintings of one's own, and blends.
+
+import { byId, element, title } from "./elements.js";
+import { known, preview, upload } from "./api.js";
+
+export class Styles {
+  constructor(catalogue, changed, trouble) {
+    this.styles = catalogue.styles.map((style) => ({
+      key: style.name, kind: "shipped", name: style.name, title: title(style.name),
+      source: style.source, url: `/api/styles/${style.name}.png`,
+    }));
+    this.changed = changed;
+    this.trouble = trouble;
+    this.shares = new Map();
+    this.chosen = this.styles[0];
+    byId("painting").addEventListener("change", (event) => {
+      this.add(event.target.files[0]);
+      event.target.value = "";
+    });
+    this.draw();
+  }
+
+  async add(file) {
+    if (!file) return;
+    try {
+      const found = await upload(file);
+      this.addUpload(found.id);
+    } catch (error) {
+      this.trouble(error);
+    }
+  }
+
+  addUpload(id) {
+    this.choose(this.own(id));
+  }
+
+  // Returns the style of an uploaded painting.
+  own(id) {
+    let own = this.styles.find((style) => style.id === id);
+    if (!own) {
+      const count = this.styles.filter((style) => style.kind === "own").length + 1;
+      own = { key: `own-${id}`, kind: "own", id, title: `Your painting ${count}`, source: "", url: preview(id) };
+      this.styles.push(own);
+    }
+    return own;
+  }
+
+  choose(style) {
+    this.chosen = style;
+    this.shares.clear();
+    this.draw();
+    this.changed();
+  }
+
+  // Selects what a picture was made with, and paints nothing.
+  async take({ options, painting }) {
+    const named = this.styles.find((style) => style.name === options?.style);
+    const there = painting && (await known(painting).catch(() => null));
+    this.chosen = there ? this.own(painting) : (named ?? this.chosen);
+    this.shares.clear();
+    this.draw();
+  }
+
+  named(key) {
+    return this.styles.find((style) => style.key === key);
+  }
+
+  // What the request says of the style.
+  asked() {
+    const shares = [...this.shares].filter(([, share]) => share > 0);
+    const mixed = shares.length > 0;
+    if (this.chosen.kind === "shipped") {
+      if (!mixed) return { options: { style: this.chosen.name } };
+      const all = [[this.chosen.name, this.rest()], ...shares.map(([key, share]) => [this.named(key).name, share])];
+      return { options: { blend: all.map(([name, share]) => `${name}=${share.toFixed(3)}`).join(",") } };
+    }
+    const mix = shares.map(([key, share]) => ({ painting: this.named(key).id, share }));
+    return { painting: this.chosen.id, ...(mixed ? { mix } : {}) };
+  }
+
+  rest() {
+    return Math.max(0.02, 1 - [...this.shares.values()].reduce((sum, share) => sum + share, 0));
+  }
+
+  draw() {
+    byId("source").textContent = this.chosen.source;
+    byId("styles").replaceChildren(...this.styles.map((style) => this.tile(style)));
+    const others = this.styles.filter((style) => style.kind === this.chosen.kind && style !== this.chosen);
+    const rows = others.map((style) => this.share(style));
+    byId("shares").replaceChildren(
+      element("p", {
+        className: "quiet",
+        textContent: rows.length
+          ? `${this.chosen.title} keeps what the others leave.`
+          : "Add another painting of your own to blend it with this one.",
+      }),
+      ...rows,
+    );
+  }
+
+  tile(style) {
+    const input = element("input", { type: "radio", name: "style", value: style.key, checked: style === this.chosen });
+    input.addEventListener("change", () => this.choose(style));
+    const image = element("img", { src: style.url, alt: "", loading: "lazy" });
+    return element("label", { className: "tile", title: style.source }, input, image, style.title);
+  }
+
+  share(style) {
+    const value = Math.round(100 * (this.shares.get(style.key) ?? 0));
+    const output = element("output", { textContent: `${value} %` });
+    const input = element("input", { type: "range", min: 0, max: 100, step: 5, value });
+    input.addEventListener("input", () => {
+      const others = [...this.shares].reduce((sum, [key, share]) => sum + (key === style.key ? 0 : share), 0);
+      input.value = Math.min(input.value, Math.round(100 * (1 - others)));
+      output.textContent = `${input.value} %`;
+      this.shares.set(style.key, input.value / 100);
+    });
+    input.addEventListener("change", () => this.changed());
+    return element("label", { className: "slider" }, element("span", { textContent: style.title }), input, output);
+  }
+}

@@ -1,0 +1,1 @@
+"""The answers: the page itself, the interface in JSON, events, and pictures."""

@@ -1,0 +1,206 @@
+"""The whole way in a browser: Chromium, which the system provides, and Playwright."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from helpers.serving import Served, until
+
+from jaxstyle import samples
+from jaxstyle.image import io
+
+CHROMIUM = Path("/usr/bin/chromium")
+WIDTHS = (390, 768, 1440)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("playwright") is None,
+        reason="Playwright is missing; pip install '.[browser]'",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    page = Served(tmp_path_factory.mktemp("page")).start()
+    yield page
+    page.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(served, chromium):
+    """The page as a visitor has it; the tests below follow one another as the visitor goes on."""
+    tab = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    tab.wrong = []
+    tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
+    tab.on("request", lambda request: tab.wrong.append(request.url)
+           if not request.url.startswith((served.url, "blob:", "data:")) else None)  # fmt: skip
+    tab.goto(served.url)
+    tab.wait_for_selector("html[data-ready=yes]", timeout=120_000)
+    return tab
+
+
+def put(page, option, value, event="input"):
+    page.evaluate(
+        """([option, value, event]) => {
+          const input = document.querySelector(`[data-option="${option}"]`);
+          input.value = value;
+          input.dispatchEvent(new Event(event));
+        }""",
+        [option, value, event],
+    )
+
+
+def status(page):
+    return page.text_content("#status")
+
+
+def step(page):
+    word = page.text_content("#left").partition(" ")[0]
+    return int(word) if word.isdecimal() else 0
+
+
+def finished(page):
+    until(lambda: page.is_visible("#downloads"))
+
+
+def test_a_dropped_photograph_is_painted_at_once(page):
+    put(page, "size", 128)
+    page.set_input_files("#photograph", samples.LAKE)
+    finished(page)
+    assert status(page) == "Done."
+    assert page.text_content("#line").endswith("--size 128 --style starry-night")
+    assert page.text_content("#python").startswith("from jaxstyle.cli import main")
+
+
+def test_the_divider_compares(page):
+    page.fill("#compare", "40")
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('pair')).getPropertyValue('--cut')")
+        == "40%"
+    )
+    page.focus("#compare")
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#compare") == "41"
+    page.fill("#compare", "0")
+
+
+def test_it_can_be_enlarged(page):
+    width = page.locator("#pair").bounding_box()["width"]
+    page.click("#larger")
+    assert page.text_content("#zoom") == "150 %"
+    assert page.locator("#pair").bounding_box()["width"] == pytest.approx(1.5 * width)
+    page.click("#smaller")
+    assert page.text_content("#zoom") == "fit"
+
+
+def test_a_painting_of_ones_own_is_optimised_live_and_kept_over_a_restart(page, served):
+    page.set_input_files("#painting", samples.SWIRLS)
+    page.wait_for_selector(".tile:nth-child(6)")
+    put(page, "size", 128)
+    put(page, "steps", 400)
+    put(page, "network", "compact", "change")
+    until(lambda: "painting.png" in page.text_content("#line") and page.is_visible("#downloads"))
+    page.click("#properly")
+    until(lambda: step(page) >= 20)
+    frames = page.get_attribute("#after", "src")
+    until(lambda: page.get_attribute("#after", "src") != frames)
+    assert page.is_visible("#stop")
+    assert "left" in page.text_content("#left")
+    served.stop()
+    before = step(page)
+    served.start()
+    until(lambda: step(page) > before)
+    page.click("#stop")
+    finished(page)
+    assert status(page).startswith("Stopped and kept after ")
+    assert "--init start.png" in page.text_content("#line")
+
+
+def test_regions_are_painted_by_hand(page):
+    page.click(".tile:nth-child(1)")
+    until(lambda: page.text_content("#line").endswith("starry-night") and status(page) == "Done.")
+    page.click("#regions summary")
+    page.click("#add-region")
+    page.select_option("#region-list select", "great-wave")
+    box = page.locator("#mask").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 500, box["y"] + 160, steps=5)
+    page.mouse.up()
+    page.click("#erase")
+    assert page.get_attribute("#erase", "aria-pressed") == "true"
+    page.click("#erase")
+    page.focus("#mask")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.click("#repaint")
+    until(lambda: "--regions" in page.text_content("#line"))
+    assert "mask-1.png,style=great-wave;rest,style=starry-night" in page.text_content("#line")
+    page.click("#regions summary")
+
+
+def test_after_a_reload_everything_is_there(page):
+    cards = page.locator(".card").count()
+    page.reload()
+    page.wait_for_selector("html[data-ready=yes]")
+    finished(page)
+    assert page.locator(".card").count() == cards >= 4
+    until(lambda: page.is_visible("#after"))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "deep"])
+def test_it_can_be_taken_home(page, tmp_path, kind):
+    with page.expect_download() as download:
+        page.click(f"#{kind}")
+    name = download.value.suggested_filename
+    download.value.save_as(tmp_path / name)
+    assert io.read_shape(tmp_path / name) == (96, 128)
+    assert io.read_settings(tmp_path / name)["command"] == "apply"
+
+
+def test_it_can_be_run_again_and_deleted(page):
+    card = page.locator(".card").nth(1)
+    card.get_by_role("button", name="Run again").click()
+    until(lambda: status(page) == "Change what you like, then paint again.")
+    cards = page.locator(".card").count()
+    page.locator(".card").nth(0).get_by_role("button", name="Delete").click()
+    until(lambda: page.locator(".card").count() == cards - 1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_and_light_is_readable(page, served, chromium, width, scheme, tmp_path):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    context = chromium.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme,
+        storage_state=json.loads(json.dumps(page.context.storage_state())),
+    )  # fmt: skip
+    tab = context.new_page()
+    tab.goto(served.url)
+    tab.wait_for_selector("html[data-ready=yes]")
+    for summary in ("#more", "#regions", "#blend"):
+        tab.click(f"{summary} summary")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    found = axe.Axe().run(tab)
+    assert found.violations_count == 0, found.generate_report()
+    tab.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    context.close()
+
+
+def test_nothing_went_wrong_and_nothing_came_from_elsewhere(page):
+    assert page.wrong == []
