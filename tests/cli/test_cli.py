@@ -297,11 +297,13 @@ def test_formats_and_transparency(cli, name):
 
 
 def test_quality(cli):
-    lengths = []
+    lengths, written = [], []
     for quality in (10, 95, None):
         done(cli("stylize content.png style.png -o out.jpg", quality=quality))
         lengths.append(os.path.getsize("out.jpg"))
-    assert lengths[0] < lengths[1] == lengths[2]
+        written.append(pixels("out.jpg"))
+    assert lengths[0] < lengths[1]
+    assert np.array_equal(written[1], written[2])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
