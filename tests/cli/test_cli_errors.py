@@ -501,7 +501,8 @@ def test_mistakes_of_our_own_are_no_wrong_usage(cli, monkeypatch, kind):
 # ---- jaxstyle weights --------------------------------------------------------------------------
 def test_weights_list(cli, tmp_path):
     out = done(cli("weights list")).out
-    for name in (*catalogue.FILES, *catalogue.FAST_FILES):
+    names = (*catalogue.FILES, *catalogue.FAST_FILES, *catalogue.DECODER_FILES)
+    for name in names:
         assert f"{name}: " in out
     assert "jaxstyle weights fetch vgg19 takes it from\n    https://" in out
     (tmp_path / "cache").mkdir()
@@ -509,8 +510,7 @@ def test_weights_list(cli, tmp_path):
     assert f"here: {path}" in done(cli("weights list")).out
     listed = [json.loads(line) for line in done(cli("weights list --json")).out.splitlines()]
     assert {entry["name"]: entry["path"] for entry in listed} == {
-        name: str(path) if name == "compact" else None
-        for name in (*catalogue.FILES, *catalogue.FAST_FILES)
+        name: str(path) if name == "compact" else None for name in names
     }
 
 

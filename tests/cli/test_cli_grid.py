@@ -50,7 +50,7 @@ def test_photographs_of_several_sizes_in_wide_batches(cli):
 
 def test_several_paintings_make_several_pictures_and_that_is_said(cli, monkeypatch):
     monkeypatch.setattr("jaxstyle.cli.pictures.print_plan", lambda *_: 0)
-    monkeypatch.setattr("jaxstyle.cli.pictures.Studio.plan", lambda *_: [])
+    monkeypatch.setattr("jaxstyle.cli.pictures.Studio.plan", lambda *_, **__: [])
     write_picture("c.png", 5)
     os.mkdir("photos")
     write_picture("photos/d.png", 6)

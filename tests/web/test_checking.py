@@ -52,7 +52,7 @@ def test_a_pass_and_few_steps_are_quick(catalogue, polish, quick):
         ({"options": [1]}, "options: should be an object, got"),
         ({"options": {"stile": 1}}, "options: stile is unknown; did you mean style?"),
         ({"options": {"painting": "/etc/passwd"}}, "options: painting is unknown"),
-        ({"options": {"decoder": "/etc/passwd"}}, "options: decoder is unknown"),
+        ({"options": {"decoder": "/etc/passwd"}}, "decoder: should be one of brush"),
         ({"options": {"fast-network": "/etc/passwd"}}, "fast-network: should be one of paintbox"),
         ({"options": {"size": 10**400}}, "size: should be a whole number from 1 to 1000000000"),
         ({"options": {"size": 4096}}, "size: should be at most 2048 here, got 4096"),
