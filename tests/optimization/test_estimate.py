@@ -44,10 +44,13 @@ def test_an_estimate_is_near_what_the_compiler_said(net, shape, how, said):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize(
-    "parts",
-    [{}, {"styles": 2}, {"styles": 2, "guided": True, "kept": True, "protected": True}],
+    ("pooling", "parts"),
+    [
+        ("max", {}),
+        ("average", {"styles": 2}),
+        ("max", {"styles": 2, "guided": True, "kept": True, "protected": True}),
+    ],
     ids=["plain", "mixed", "guided"],
 )
 def test_an_estimate_is_near_what_the_compiler_says(pooling, parts):

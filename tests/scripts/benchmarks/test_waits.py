@@ -42,7 +42,7 @@ def test_a_command_that_fails_is_no_time(tmp_path):
         watch(tmp_path, "0", "1")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_cache_is_empty_and_then_filled(capsys):
     line = [samples.LAKE, samples.SWIRLS, "--size", "32", "--steps", "3"]
     waits.main(
