@@ -249,17 +249,18 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def draw_sheet(path: Path, folder: Path, pairs: Sequence[str]) -> None:
+def draw_sheet(path: Path, folder: Path, pairs: Sequence[str], shown: Sequence[str]) -> None:
     """Writes a sheet of pictures that were kept: a row per pair, a column per way.
 
     Args:
       path: the file to write.
       folder: of the pictures.
       pairs: such as "coffee--great-wave", all of one width.
+      shown: the ways.
     """
     rows = [
         np.concatenate(
-            [jaxstyle.load_image(folder / f"{pair}--{way}.png") for way in SHOWN], axis=1
+            [jaxstyle.load_image(folder / f"{pair}--{way}.png") for way in shown], axis=1
         )
         for pair in pairs
     ]
@@ -292,6 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--table", action="store_true", help="print the table of the file and run nothing")
     add("--sheet", type=Path, help="write pictures that were kept to this file and run nothing")
     add("--pairs", nargs="+", default=[], help="pairs on the sheet, such as coffee--great-wave")
+    add("--shown", nargs="+", default=SHOWN, metavar="WAY", help="the ways on the sheet")
     add("--judge", default="vgg19", help="Oxford's VGG-19, or a file of it")
     add("--networks", nargs="*", type=Path, default=[], help="files of fast networks")
     add("--decoders", nargs="*", type=Path, default=[], help="files of decoders")
@@ -303,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--pictures", type=Path, default=Path("fast_ways"), help="folder for the pictures")
     options = parser.parse_args(arguments)
     if options.sheet is not None:
-        draw_sheet(options.sheet, options.pictures, options.pairs)
+        draw_sheet(options.sheet, options.pictures, options.pairs, options.shown)
         return
     lines = read_cases(options.output)
     if options.table:
