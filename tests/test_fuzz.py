@@ -115,7 +115,7 @@ def test_snapshots(tmp_path):
     like = (state, Info(np.float32(1), {"style": np.float32(1)}, np.int32(1), np.bool_(1)))
     fuzz(
         tmp_path / "a.snapshot",
-        lambda path: load_snapshot(path, like, {"options": {}}, 9),
+        lambda path: load_snapshot(path, lambda step: like, {"options": {}}, 9),
         1000,
         (FileFormatError, UsageError),
     )

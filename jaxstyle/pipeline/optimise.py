@@ -29,9 +29,7 @@ from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import Structure, structure
 from jaxstyle.pipeline.method import Forms, Reports
 from jaxstyle.pipeline.optimise_options import (
-    make_scales,
     make_solver,
-    make_spec,
     make_weights,
     strength_of,
 )
@@ -358,43 +356,6 @@ def prepare(studio: "Studio", job: "Job") -> Lane:
         weights,
         None if rate is None else jnp.float32(rate),
     )
-
-
-def make_optimisation(
-    command: str, filled: dict[str, Any], given: Mapping[str, Any]
-) -> tuple[Optimisation, dict[str, Any]]:
-    """Returns the method that options come to, and the options with its defaults filled in.
-
-    Args:
-      command: "stylize", "texture" or "reconstruct".
-      filled: the options, with the defaults that do not depend on the method.
-      given: the options that were given.
-
-    Raises:
-      UsageError: if they contradict each other.
-    """
-    preset = get_preset(given.get("preset", "default"))
-    init = preset.init if command == "stylize" else "noise"
-    defaults = {"preset": preset.name, "init": init, "steps": preset.num_steps}
-    filled = {**defaults, **filled}
-    scales = make_scales(given, filled)
-    filled["size"] = scales[-1].size
-    if "scale-steps" in filled:
-        del filled["steps"]
-    # A noise that belongs to the recipe's own start belongs to no other.
-    own_start = command == "stylize" and filled["init"] == preset.init
-    solver, solver_name = make_solver(preset, filled)
-    method = Optimisation(
-        preset=preset,
-        preset_given="preset" in given,
-        spec=make_spec(command, preset.spec, filled),
-        solver=solver,
-        solver_name=solver_name,
-        learning_rate=filled.get("learning-rate"),
-        scales=scales,
-        noise=filled.get("init-noise", preset.noise if own_start else None),
-    )
-    return method, filled
 
 
 def _at(job: "Job", scale: Scale, shape: tuple[int, int]) -> "Job":

@@ -16,6 +16,7 @@ from jaxstyle.networks.spec import Memory, Precision
 from jaxstyle.networks.vgg import Pooling
 from jaxstyle.optimization.multiscale import ENLARGING_STEPS
 from jaxstyle.optimization.presets import PRESETS
+from jaxstyle.pipeline.choices import COLORS, PLAIN_COLORS, STARTS
 from jaxstyle.pipeline.file_options import FACES, Mix, Regions, StyleRegions
 from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.kinds import (
@@ -39,26 +40,11 @@ from jaxstyle.pipeline.kinds import (
 
 Group = Literal["picture", "style", "colour", "regions", "method", "expert", "output", "machine"]
 
-COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
-"""Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
-PLAIN_COLORS = {
-    "painting": "style",
-    "photo": "luminance",
-    "photo-recoloured": "match-symmetric",
-}
-"""Plain words for the most useful of them."""
-
 PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
 _LISTED = (*_MADE, "apply", "larger", "train", "sweep")
 _WEIGHTS = ("weights list", "weights fetch", "weights convert", "weights verify")
-STARTS = {
-    "stylize": ("content", "matched", "fast", "noise", "white-noise", "style"),
-    "texture": ("noise", "white-noise", "style"),
-    "reconstruct": ("content", "noise", "white-noise"),
-}
-"""What each command may start from, besides a picture's file."""
 SNAPSHOT_EVERY = 10
 """Steps between the snapshots of a larger picture, whose steps are long."""
 

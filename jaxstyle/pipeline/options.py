@@ -11,8 +11,9 @@ from typing import Any
 from jaxstyle._common.text import nearest
 from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import SOURCES
+from jaxstyle.pipeline.choices import PLAIN_COLORS, STARTS
 from jaxstyle.pipeline.kinds import Kind
-from jaxstyle.pipeline.option_rows import PLAIN_COLORS, STARTS, Option, make_rows
+from jaxstyle.pipeline.option_rows import Option, make_rows
 
 OPTIONS = make_rows()
 """Every option of every command."""

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline import file_options
 from jaxstyle.pipeline.method import Method
-from jaxstyle.pipeline.optimise import make_optimisation
+from jaxstyle.pipeline.optimise import Optimisation
+from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec
 from jaxstyle.pipeline.painting_options import make_painting
 
 
@@ -48,5 +50,42 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
     filled = {"network": "auto", "size": 512, "seed": 0}
     if command == "reconstruct":
         filled["layer"] = "relu4_2"
-    method, filled = make_optimisation(command, filled | dict(options), options)
+    method, filled = _make_optimisation(command, filled | dict(options), options)
     return Recipe(command, filled, method, tuple(sorted(options)))
+
+
+def _make_optimisation(
+    command: str, filled: dict[str, Any], given: Mapping[str, Any]
+) -> tuple[Optimisation, dict[str, Any]]:
+    """Returns the method that options come to, and the options with its defaults filled in.
+
+    Args:
+      command: "stylize", "texture" or "reconstruct".
+      filled: the options, with the defaults that do not depend on the method.
+      given: the options that were given.
+
+    Raises:
+      UsageError: if they contradict each other.
+    """
+    preset = get_preset(given.get("preset", "default"))
+    init = preset.init if command == "stylize" else "noise"
+    defaults = {"preset": preset.name, "init": init, "steps": preset.num_steps}
+    filled = {**defaults, **filled}
+    scales = make_scales(given, filled)
+    filled["size"] = scales[-1].size
+    if "scale-steps" in filled:
+        del filled["steps"]
+    # A noise that belongs to the recipe's own start belongs to no other.
+    own_start = command == "stylize" and filled["init"] == preset.init
+    solver, solver_name = make_solver(preset, filled)
+    method = Optimisation(
+        preset=preset,
+        preset_given="preset" in given,
+        spec=make_spec(command, preset.spec, filled),
+        solver=solver,
+        solver_name=solver_name,
+        learning_rate=filled.get("learning-rate"),
+        scales=scales,
+        noise=filled.get("init-noise", preset.noise if own_start else None),
+    )
+    return method, filled

@@ -23,7 +23,7 @@ import jaxstyle
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.cli import main as run_command
 from jaxstyle.image import contact_sheet
-from jaxstyle.pipeline.option_rows import PLAIN_COLORS
+from jaxstyle.pipeline.choices import PLAIN_COLORS
 from scripts.command_line import add_data_option, make_parser
 from scripts.reproduction import figures_2017
 from scripts.reproduction.figure_pictures import NIGHT, PHOTOGRAPH

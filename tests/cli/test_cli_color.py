@@ -11,8 +11,8 @@ from PIL import Image
 from jaxstyle import sweep
 from jaxstyle.image.io import load_picture, read_settings
 from jaxstyle.pipeline import sources
+from jaxstyle.pipeline.choices import COLORS, PLAIN_COLORS
 from jaxstyle.pipeline.job import make_job
-from jaxstyle.pipeline.option_rows import COLORS, PLAIN_COLORS
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 

@@ -1,0 +1,17 @@
+"""The words that some options choose among."""
+
+COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
+"""Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
+PLAIN_COLORS = {
+    "painting": "style",
+    "photo": "luminance",
+    "photo-recoloured": "match-symmetric",
+}
+"""Plain words for the most useful of them."""
+
+STARTS = {
+    "stylize": ("content", "matched", "fast", "noise", "white-noise", "style"),
+    "texture": ("noise", "white-noise", "style"),
+    "reconstruct": ("content", "noise", "white-noise"),
+}
+"""What each command may start from, besides a picture's file."""
