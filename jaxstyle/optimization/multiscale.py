@@ -327,11 +327,12 @@ def enlarge(
       ValueError: if `size` is not more than that of `image`, or an argument does not fit.
 
     Example:
+      >>> from jaxstyle import resize
       >>> from jaxstyle.networks import vgg
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
       >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=("relu1_1",))
       >>> content, style = jax.random.uniform(jax.random.key(1), (2, 24, 32, 3))
-      >>> small = pixels.resize(content, (12, 16))
+      >>> small = resize(content, (12, 16))
       >>> enlarge(params, small, content, style, 32, num_steps=2, spec=spec).image.shape
       (24, 32, 3)
     """
