@@ -100,7 +100,8 @@ def make_weights(
             changes[field] = to_device(options[name])
     if "smooth" in options:
         own = float(cast(Array, weights.total_variation))
-        smoothed = _smoothed(preset, own, options["smooth"])
+        share = 1.0 if strength is None else strength.multiple
+        smoothed = _smoothed(preset, own, options["smooth"], share)
         changes["total_variation"] = to_device(smoothed)
     return dataclasses.replace(weights, **changes)
 
@@ -122,14 +123,20 @@ def strength_of(preset: Preset, options: Mapping[str, Any]) -> Strength | None:
     return find_strength(preset.strengths, options["strength"])
 
 
-def _smoothed(preset: Preset, own: float, times: float) -> float:
+def _smoothed(preset: Preset, own: float, times: float, share: float) -> float:
     """Returns a recipe's weight of the total variation, so many times as large.
+
+    Args:
+      preset: the recipe.
+      own: its weight.
+      times: how many times as large.
+      share: how much the style counts, and with it a step of smoothing; from 0 to 1.
 
     Raises:
       OptionError: if the recipe has none, and no measure for it either.
     """
-    step = own or preset.smoothing
-    if times > 1 and not step:
+    step = own or share * preset.smoothing
+    if times > 1 and not (own or preset.smoothing):
         raise OptionError(
             "{} multiplies the smoothing of the recipe, and {preset} has none; use {}",
             "smooth", "tv-weight", preset=preset.name,

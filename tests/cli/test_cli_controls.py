@@ -151,6 +151,11 @@ def test_strength_weakens_the_style_or_fades_the_start(cli):
     assert start(cli, strength=100, preset="compact") == start(cli, init="noise", preset="compact")
     picture = {"init": "paint.png", "preset": "compact"}
     assert start(cli, strength=100, **picture) == start(cli, **picture)
+    multiple = find_strength(get_preset("default").strengths, 30).multiple
+    smooth = start(cli, init="noise", strength=30, smooth=3)
+    assert smooth == pytest.approx(
+        start(cli, init="noise", strength=30, tv_weight=4000 * multiple), rel=1e-5
+    )
     ran = cli(STYLIZE, strength=50, preset="gatys2016")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "measured for the recipes default, compact and not for gatys2016; use --style" in ran.err
