@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,8 +17,10 @@ _caught: list[int] = []
 def end_as_by_ctrl_c() -> None:
     """Lets SIGTERM and SIGHUP raise `KeyboardInterrupt` too; for a process of the command's own.
 
-    What is ignored stays ignored, as `nohup` wants it.
+    What is ignored stays ignored, as `nohup` wants it. An interrupt that Python drops, because it
+    came while an object was deleted or garbage was collected, prints nothing: `check` hears it.
     """
+    sys.unraisablehook = _show_unraisable
     for number in _NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -26,8 +29,8 @@ def end_as_by_ctrl_c() -> None:
 def check() -> None:
     """Raises `KeyboardInterrupt` if a signal has come and its exception was lost.
 
-    Python drops an exception that a signal raises while an object is being deleted. Loops that take
-    long ask here.
+    Python drops an exception that a signal raises while an object is being deleted, or while a
+    library is told that garbage is collected. Loops that take long ask here.
     """
     if _caught:
         raise KeyboardInterrupt
@@ -77,3 +80,8 @@ def held() -> Iterator[None]:
 def _interrupt(number: int, _: Any) -> None:
     _caught.append(number)
     raise KeyboardInterrupt
+
+
+def _show_unraisable(dropped: "sys.UnraisableHookArgs") -> None:
+    if not (_caught and isinstance(dropped.exc_value, KeyboardInterrupt)):
+        sys.__unraisablehook__(dropped)

@@ -1,6 +1,8 @@
 """Interrupts: which signals are one, and blocks that end before they are heard."""
 
+import gc
 import signal
+import sys
 import threading
 
 import pytest
@@ -23,6 +25,11 @@ def own_signals(monkeypatch):
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True)
+def own_hook(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_what_ends_a_process_is_an_interrupt(number):
     assert interrupts.status() == 130
@@ -32,9 +39,8 @@ def test_what_ends_a_process_is_an_interrupt(number):
     assert interrupts.status() == 128 + number
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", [signal.SIGINT, *SIGNALS])
-def test_one_that_python_drops_is_heard_at_the_next_check(number):
+def test_one_that_python_drops_is_heard_at_the_next_check(number, capsys):
     class Deleted:
         def __del__(self):
             signal.raise_signal(number)
@@ -44,6 +50,33 @@ def test_one_that_python_drops_is_heard_at_the_next_check(number):
     Deleted()
     with pytest.raises(KeyboardInterrupt):
         interrupts.check()
+    assert capsys.readouterr().err == ""
+
+
+def test_one_that_comes_while_garbage_is_collected_is_heard_and_prints_nothing(capsys):
+    def collected(phase, _):
+        if phase == "start" and not interrupts._caught:
+            signal.raise_signal(signal.SIGTERM)
+
+    interrupts.end_as_by_ctrl_c()
+    gc.callbacks.append(collected)
+    try:
+        gc.collect()
+    finally:
+        gc.callbacks.remove(collected)
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
+    assert capsys.readouterr().err == ""
+
+
+def test_another_dropped_exception_is_shown(capsys):
+    class Deleted:
+        def __del__(self):
+            raise OSError("lost")
+
+    interrupts.end_as_by_ctrl_c()
+    Deleted()
+    assert "OSError: lost" in capsys.readouterr().err
 
 
 def test_what_is_ignored_stays_ignored():
