@@ -7,6 +7,9 @@ arrays, and the sources and versions of all that takes part in tracing.
 
 Nothing is kept unless a process says where, which only the command does: a function of a user's own
 could be another one under the same name.
+
+On a CPU, the compiler can also be asked to hurry. `python -m scripts.benchmarks.compiling` measures
+what it takes then, and how much slower the programs are.
 """
 
 import contextlib
@@ -17,20 +20,33 @@ import io
 import os
 import pickle
 import zlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 
 from jaxstyle._common import files
-from jaxstyle._common.arrays import is_traced
+from jaxstyle._common.arrays import is_traced, is_tracing
 
 _TRACED_BY = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy")
 # Where JAX keeps its own entries decides no program.
 _ASIDE = "cache"
+
+# Fewer passes of LLVM, and XLA's older emitters of fused loops. Only for CPUs.
+HURRY: Mapping[str, Any] = {
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_backend_optimization_level": 1,
+}
+"""What the compiler is asked for a program that soon has done its work."""
+
+Hurry = Callable[[Sequence[Any], Mapping[str, Any]], bool]
+
+# Pixels of an image up to which a single run does not take longer by more than is gained.
+_ONCE = 2**19
 
 _folder: Path | None = None
 
@@ -45,7 +61,36 @@ def keep_in(folder: Path | None) -> None:
     _folder = folder
 
 
-def kept(function: Callable[..., Any], *, static_argnames: Sequence[str] | str = ()) -> Any:
+def always(_: Sequence[Any], __: Mapping[str, Any]) -> bool:
+    """Lets the compiler hurry in any case: for programs that take no time."""
+    return True
+
+
+def never(_: Sequence[Any], __: Mapping[str, Any]) -> bool:
+    """Lets the compiler take its time."""
+    return False
+
+
+def once(place: int) -> Hurry:
+    """Lets the compiler hurry for a program that runs once, on an image that is not large.
+
+    Args:
+      place: that of the image `[..., H, W, C]` among the arrays.
+    """
+
+    def hurry(arrays: Sequence[Any], _: Mapping[str, Any]) -> bool:
+        height, width = np.shape(arrays[place])[-3:-1]
+        return bool(height * width <= _ONCE)
+
+    return hurry
+
+
+def kept(
+    function: Callable[..., Any],
+    *,
+    static_argnames: Sequence[str] | str = (),
+    hurry: Hurry = never,
+) -> Any:
     """Compiles a function like `jax.jit`, and keeps its programs where `keep_in` says.
 
     Static arguments are given by name, arrays by place.
@@ -53,6 +98,9 @@ def kept(function: Callable[..., Any], *, static_argnames: Sequence[str] | str =
     Args:
       function: a pure function of arrays, at the top of a module.
       static_argnames: its static arguments, which can be pickled.
+      hurry: given the arrays and the static arguments, tells whether the program runs so briefly
+        that compiling it takes longer. Then a CPU gets one that is compiled in about half the time
+        and runs a little slower.
 
     Example:
       >>> import jax.numpy as jnp
@@ -60,26 +108,39 @@ def kept(function: Callable[..., Any], *, static_argnames: Sequence[str] | str =
       >>> int(double(jnp.int32(3)))
       6
     """
-    return _Kept(function, static_argnames)
+    return _Kept(function, static_argnames, hurry)
 
 
 class _Kept:
-    def __init__(self, function: Callable[..., Any], static_argnames: Sequence[str] | str):
+    def __init__(
+        self, function: Callable[..., Any], static_argnames: Sequence[str] | str, hurry: Hurry
+    ):
         functools.update_wrapper(self, function)
-        self._jitted = jax.jit(function, static_argnames=static_argnames)
+        self._jit = functools.partial(jax.jit, function, static_argnames=static_argnames)
+        self._jitted, self._hurry = self._jit(), hurry
         self.lower = self._jitted.lower
         self._programs: dict[Hashable, Callable[..., Any]] = {}
 
     def __call__(self, *arrays: Any, **static: Any) -> Any:
         """Runs the program of the arguments."""
         leaves, structure = jax.tree.flatten(arrays)
-        if _folder is None or is_traced(leaves) or not _at_home(leaves):
+        if is_traced(leaves) or is_tracing():
             return self._jitted(*arrays, **static)
+        if _folder is None or not _at_home(leaves):
+            return self._compiled(arrays, static)(*arrays, **static)
         forms = tuple((x.shape, x.dtype, x.weak_type) for x in map(jax.typeof, leaves))
         key = structure, forms, tuple(sorted(static.items()))
         if key not in self._programs:
             self._programs[key] = self._program(_folder, arrays, static, (structure, forms))
         return self._programs[key](*arrays)
+
+    def _compiled(self, arrays: Any, static: dict[str, Any]) -> Callable[..., Any]:
+        """Returns the function as JAX compiles and keeps it, with the same bits as `_program`."""
+        return self._hurried if self._hurry(arrays, static) and _can_hurry() else self._jitted
+
+    @functools.cached_property
+    def _hurried(self) -> Any:
+        return self._jit(compiler_options=dict(HURRY))
 
     def _program(self, folder: Path, arrays: Any, static: dict[str, Any], forms: Any) -> Any:
         """Returns a program that was kept, or one that is kept from now on, if it can be."""
@@ -87,7 +148,7 @@ class _Kept:
         try:
             decided_by = repr((_surroundings(), name, forms)).encode() + _pickled(static)
         except (pickle.PicklingError, AttributeError, TypeError):  # a function of no module
-            return functools.partial(self._jitted, **static)
+            return functools.partial(self._compiled(arrays, static), **static)
         path = folder / f"{name}-{hashlib.sha256(decided_by).hexdigest()}-cache"
         program = _load(path)
         if program is None:
@@ -95,11 +156,24 @@ class _Kept:
             # JAX makes libraries such as LAPACK ready when it lowers a call of theirs; without
             # that, the program would crash.
             if "custom_call" in lowered.as_text():
-                return functools.partial(self._jitted, **static)
+                return functools.partial(self._compiled(arrays, static), **static)
+            options = dict(HURRY) if self._hurry(arrays, static) and _can_hurry() else None
             with _compiled_anew():
-                program = lowered.compile()
+                program = lowered.compile(compiler_options=options)
             _save(path, program)
         return program
+
+
+@functools.cache
+def _can_hurry() -> bool:
+    """Tells whether this device's compiler knows what it is asked."""
+    if jax.default_backend() != "cpu":
+        return False
+    try:
+        jax.jit(lambda: 0).lower().compile(compiler_options=dict(HURRY))
+    except jax.errors.JaxRuntimeError:  # of another version
+        return False
+    return True
 
 
 def _at_home(leaves: Sequence[Any]) -> bool:

@@ -22,7 +22,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxstyle._common.checks import check_choice, check_image
-from jaxstyle.feedforward.layers import convolution, enlarged
+from jaxstyle.feedforward.layers import convolution3x3, enlarged
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.matching import moments, transport_map
 from jaxstyle.networks import vgg
@@ -96,7 +96,7 @@ def decode(params: Params, maps: Array, level: int) -> Array:
 
 
 def _convolved(x: Array, layer: Mapping[str, Array]) -> Array:
-    return convolution(x, layer["kernel"], 1, "reflect", None) + layer["bias"]
+    return convolution3x3(x, layer["kernel"], "reflect") + layer["bias"]
 
 
 def measure_levels(compact: Params, painting: Array, levels: Sequence[int]) -> dict[str, Any]:

@@ -24,12 +24,12 @@ from jaxstyle.feedforward.layers import (
     Size,
     continued,
     convolution,
+    convolution3x3,
     enlarged,
     inside_of,
     transposed,
 )
 from jaxstyle.feedforward.palette import move_colors
-from jaxstyle.networks.convolution import conv3x3
 
 Params = Mapping[str, Any]
 
@@ -147,7 +147,7 @@ class _Layer(nn.Module):
             return enlarged(x, kernel, form.padding, size)
         if self.side == 3 and self.stride == 1:
             x = continued(x, 1, size)
-            return conv3x3(x, kernel, jnp.zeros(self.width), padding=form.padding)
+            return convolution3x3(x, kernel, form.padding)
         return convolution(x, kernel, self.stride, form.padding, size)
 
 

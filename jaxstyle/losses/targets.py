@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_key, check_picture
-from jaxstyle._common.kept import kept
+from jaxstyle._common.kept import kept, once
 from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.features import features, settle
 from jaxstyle.losses.spec import LossSpec, check_spec
@@ -156,12 +156,15 @@ def content_targets(params: Any, content: Array | None, spec: LossSpec) -> Targe
 def _measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Array]:
     if content is None or not spec.content_layers:
         return {}
-    maps: dict[str, Array] = _features(beside(params, content), content, spec=settle(spec, content))
+    maps: dict[str, Array] = features_of_content(
+        beside(params, content), content, spec=settle(spec, content)
+    )
     return maps
 
 
-@functools.partial(kept, static_argnames="spec")
-def _features(params: Any, content: Array, *, spec: LossSpec) -> dict[str, Array]:
+@functools.partial(kept, static_argnames="spec", hurry=once(1))
+def features_of_content(params: Any, content: Array, *, spec: LossSpec) -> dict[str, Array]:
+    """Returns the maps of the content layers of a settled spec, compiled."""
     maps = features(params, content, spec, spec.content_layers)
     return {layer: each.astype(jnp.float32) for layer, each in maps.items()}
 
@@ -177,12 +180,12 @@ def measure_style(
     """Returns the style statistics of `compute_targets`; none if `spec` has no style layers."""
     if style is None or not spec.style_layers:
         return {}
-    measured: dict[str, Any] = _measure_style(params, style, mass, key, spec=spec)
+    measured: dict[str, Any] = statistics_of_style(params, style, mass, key, spec=spec)
     return measured
 
 
-@functools.partial(kept, static_argnames="spec")
-def _measure_style(
+@functools.partial(kept, static_argnames="spec", hurry=once(1))
+def statistics_of_style(
     params: Any,
     style: Array,
     mass: Mapping[str, Array] | None,
@@ -190,6 +193,7 @@ def _measure_style(
     *,
     spec: LossSpec,
 ) -> dict[str, Any]:
+    """Returns what `measure_style` does, compiled."""
     key = jax.random.key(0) if key is None else key
     measure = get_statistic(spec.statistic).measure
     maps = features(params, style, spec, spec.style_layers)
@@ -212,7 +216,7 @@ def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str
     return own
 
 
-@functools.partial(kept, static_argnames="spec")
+@functools.partial(kept, static_argnames="spec", hurry=once(1))
 def _own(params: Any, content: Array, *, spec: LossSpec) -> dict[str, Any]:
     own: dict[str, Any] = {}
     for each in spec.own_losses:

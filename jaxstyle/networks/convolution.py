@@ -26,7 +26,8 @@ Convolution = Literal["auto", "direct", "im2col", "winograd"]
 Padding = Literal["zero", "reflect", "replicate"]
 Edges = tuple[bool, bool]
 
-_PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+"""NumPy's names of the paddings."""
 _Matrix = tuple[tuple[float, ...], ...]
 
 # The Cook-Toom construction of Lavin and Gray (CVPR 2016, section 4.2), but with the interpolation
@@ -154,7 +155,7 @@ def choose_convolution(
 def _direct(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
     around = ((int(edges[0]), int(edges[1])), (1, 1))
     if padding != "zero":
-        x = jnp.pad(x, (*around, (0, 0)), mode=_PAD_MODES[padding])
+        x = jnp.pad(x, (*around, (0, 0)), mode=PAD_MODES[padding])
     y = lax.conv_general_dilated(
         x[None],
         kernel,
@@ -167,7 +168,7 @@ def _direct(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
 
 def _im2col(x: Array, kernel: Array, padding: Padding, edges: Edges) -> Array:
     around = ((int(edges[0]), int(edges[1])), (1, 1), (0, 0))
-    x = jnp.pad(x, around, mode=_PAD_MODES[padding])
+    x = jnp.pad(x, around, mode=PAD_MODES[padding])
     h, w = x.shape[0] - 2, x.shape[1] - 2
     # Slices, because `lax.conv_general_dilated_patches` is itself a convolution.
     taps = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
@@ -194,7 +195,7 @@ def transform_kernel(kernel: Array) -> Array:
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _winograd(x: Array, transformed: Array, padding: Padding, edges: Edges) -> Array:
     around = ((int(edges[0]), int(edges[1])), (1, 1), (0, 0))
-    x = jnp.pad(x, around, mode=_PAD_MODES[padding])
+    x = jnp.pad(x, around, mode=PAD_MODES[padding])
     h, w, c_in = x.shape[0] - 2, x.shape[1] - 2, x.shape[2]
     c_out = transformed.shape[-1]
     m, n = -(-h // 4), -(-w // 4)

@@ -177,6 +177,7 @@ def descend(
     num_steps: int = 300,
     every: int = 10,
     resume: Progress | None = None,
+    brief: bool = False,
 ) -> Iterator[Progress]:
     """Runs the optimisation of `optimize` as an iterator, for one image or for lanes of images.
 
@@ -194,6 +195,8 @@ def descend(
       every: steps between reports, at least one.
       resume: a report of a descent that was begun with the same arguments; the descent goes on
         from it. On the same device it ends with the same bits as one that was never interrupted.
+      brief: whether there are so few steps that a CPU's program should be compiled sooner rather
+        than run faster; static.
 
     Yields:
       `jaxstyle.optimization.descent.Progress` after every `every` steps and after the last one.
@@ -216,7 +219,7 @@ def descend(
     return descend_resolved(
         image, params, targets, spec=spec, solver=solver, learning_rate=learning_rate,
         weights=weights if image.ndim == 4 else resolve_weights(weights, spec),
-        num_steps=num_steps, every=every, resume=resume,
+        num_steps=num_steps, every=every, resume=resume, brief=brief,
     )  # fmt: skip
 
 
@@ -232,13 +235,14 @@ def descend_resolved(
     num_steps: int,
     every: int,
     resume: Progress | None = None,
+    brief: bool = False,
 ) -> Iterator[Progress]:
     """Runs `descend` for a float32 image and weights that are resolved already."""
     num_steps, every = check_count(num_steps, "num_steps"), check_count(every, "every")
     lanes = image.ndim == 4
     solver = solvers.as_solver(solver)
     spec = settle(spec, image)
-    problem = Problem(spec, solver, lanes, sharding_of(image))
+    problem = Problem(spec, solver, lanes, sharding_of(image), brief)
     params, weights = beside((params, weights), image)
     params = prepare_params(params, image.shape[-3:-1], spec)
     arrays = (params, targets, weights)

@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxstyle import solvers
 from jaxstyle._common.arrays import is_traced, is_tracing
-from jaxstyle._common.kept import kept
+from jaxstyle._common.kept import always, kept, once
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.objective import objective_of_resolved
 from jaxstyle.losses.spec import LossSpec, LossWeights
@@ -27,12 +27,21 @@ Arrays = tuple[Params, Targets, LossWeights]
 
 
 class Problem(NamedTuple):
-    """The static part of an optimisation, which decides which program is compiled."""
+    """The static part of an optimisation, which decides which program is compiled.
+
+    Attributes:
+      spec: what is compared.
+      solver: the solver.
+      lanes: whether there are lanes of images.
+      sharding: how an image lies on several devices.
+      brief: whether there are so few steps that compiling takes longer.
+    """
 
     spec: LossSpec
     solver: Solver
     lanes: bool
     sharding: NamedSharding | None
+    brief: bool = False
 
     def objective(self, arrays: Arrays) -> solvers.Objective:
         """Returns what a solver minimises over one image."""
@@ -182,7 +191,7 @@ def _carry(state: State, info: Info) -> tuple[State, Info]:
     return State(state.image, state), info
 
 
-@functools.partial(kept, static_argnames="problem")
+@functools.partial(kept, static_argnames="problem", hurry=once(0))
 def _start(
     image: Array,
     arrays: Arrays,
@@ -208,7 +217,7 @@ def _start_by_step(image: Array, arrays: Arrays, problem: Problem) -> tuple[Stat
     return started
 
 
-@functools.partial(kept, static_argnames="problem")
+@functools.partial(kept, static_argnames="problem", hurry=always)
 def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Info]:
     """Returns the start of a descent whose objective is zero everywhere."""
 
@@ -225,7 +234,7 @@ def _rest(image: Array, arrays: Arrays, *, problem: Problem) -> tuple[State, Inf
     return problem.place(state), info
 
 
-@functools.partial(kept, static_argnames="problem")
+@functools.partial(kept, static_argnames="problem", hurry=always)
 def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
     def begin(state: State) -> tuple[State, Info]:
         assert problem.solver.begin is not None
@@ -235,7 +244,11 @@ def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
     return problem.place(state), info
 
 
-@functools.partial(kept, static_argnames=("problem", "length"))
+@functools.partial(
+    kept,
+    static_argnames=("problem", "length"),
+    hurry=lambda _, static: static["problem"].brief,
+)
 def advance(
     state: State,
     info: Info,

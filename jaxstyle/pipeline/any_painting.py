@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from jaxstyle._common.kept import kept
+from jaxstyle._common.kept import always, kept, once
 from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.palette import measure_colors
@@ -105,7 +105,7 @@ def shapes_of(params: Mapping[str, Any], paintings: int) -> Any:
     return jax.eval_shape(told, params)
 
 
-_predict = kept(predict_styles)
+_predict = kept(predict_styles, hurry=always)
 
 
 @functools.lru_cache(maxsize=64)
@@ -116,4 +116,4 @@ def _seen(path: Path, side: int, trim: bool, changed: int) -> tuple[Array, dict[
     return condition, measure_colors(image)
 
 
-_measure = kept(measure_condition)
+_measure = kept(measure_condition, hurry=once(1))

@@ -14,7 +14,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from jaxstyle._common.arrays import to_device
-from jaxstyle._common.kept import kept
+from jaxstyle._common.kept import kept, once
 from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.image.io import load_image
 from jaxstyle.networks import vgg
@@ -149,4 +149,4 @@ def _seen(path: Path, side: int, changed: int, levels: tuple[int, ...]) -> dict[
     return known
 
 
-_measure = kept(measure_levels, static_argnames="levels")
+_measure = kept(measure_levels, static_argnames="levels", hurry=once(1))

@@ -28,6 +28,8 @@ from jaxstyle.solvers import Info, Solver
 
 _MULTIPLE = 32
 _LARGE = 2**21  # pixels from where on memory matters more than time
+# Pixels times steps up to which it takes longer to compile the step than to make the steps.
+_BRIEF = 2**22
 
 
 class Polisher(NamedTuple):
@@ -151,6 +153,7 @@ def polish(
     steps = descend(
         start, judge.network.params, targets, spec=spec, weights=weights,
         solver=judge.solver, num_steps=num_steps, every=1,
+        brief=num_steps * rows * columns <= _BRIEF,
     )  # fmt: skip
     for progress in steps:
         yield jnp.clip(progress.state.image[:height, :width], 0, 1), jax.device_get(progress.info)

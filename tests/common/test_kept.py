@@ -107,3 +107,37 @@ def test_jax_keeps_its_own_programs_as_before(folder):
     before = jax.config.values["jax_enable_compilation_cache"]
     run()
     assert jax.config.values["jax_enable_compilation_cache"] == before
+
+
+def test_a_hurried_program_computes_the_same_with_and_without_a_folder(folder, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(kept, "_can_hurry", lambda: compiled.append(True) or True)
+    hurried = kept.kept(double, static_argnames="spec", hurry=kept.always)
+    given = jnp.linspace(0, 1, 7), {"a": jnp.float32(1)}
+    found = [hurried(*given, spec=Spec(3.0))]
+    monkeypatch.setattr(kept, "_folder", None)
+    found.append(hurried(*given, spec=Spec(3.0)))
+    assert found[0].double.tolist() == found[1].double.tolist() == (3 * given[0]).tolist()
+    assert len(compiled) == 2
+
+
+def test_a_hurried_function_is_a_part_of_programs_around_it(monkeypatch):
+    monkeypatch.setattr(kept, "_can_hurry", lambda: True)
+    hurried = kept.kept(double, static_argnames="spec", hurry=kept.always)
+    known = jnp.ones(2)
+    program = jax.jit(lambda x: x + hurried(known, {}, spec=Spec(2.0)).double)
+    assert program(jnp.zeros(2)).tolist() == [2.0, 2.0]
+
+
+def test_where_the_compiler_cannot_hurry_it_takes_its_time(monkeypatch):
+    monkeypatch.setattr(kept, "HURRY", {"xla_cpu_no_such_option": True})
+    kept._can_hurry.cache_clear()
+    assert kept._can_hurry() is False
+    monkeypatch.undo()
+    kept._can_hurry.cache_clear()
+    assert kept._can_hurry() is (jax.default_backend() == "cpu")
+
+
+@pytest.mark.parametrize(("side", "hurries"), [(512, True), (1024, False)])
+def test_only_runs_that_are_short_hurry(side, hurries):
+    assert kept.once(1)(({}, jnp.zeros((side, side, 3), jnp.int8)), {}) is hurries

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers.fast_networks import TINY, draw_network
 
-from jaxstyle.feedforward.layers import enlarged
+from jaxstyle.feedforward import layers
+from jaxstyle.feedforward.layers import convolution3x3, enlarged
 from jaxstyle.feedforward.network import init_network, paint, takes_size
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.color import match_color
@@ -99,16 +100,38 @@ def test_colours_are_those_of_the_painting():
     )
 
 
-@pytest.mark.parametrize("padding", ["reflect", "zero"])
-def test_four_small_convolutions_are_one_of_the_enlarged_map(padding):
-    kernel = np.random.default_rng(1).normal(size=(3, 3, 3, 4)).astype(np.float32)
-    large = np.repeat(np.repeat(IMAGE, 2, 0), 2, 1)
+def convolved(x, kernel, padding):
     mode = "reflect" if padding == "reflect" else "constant"
-    around = np.pad(large, ((1, 1), (1, 1), (0, 0)), mode=mode)
-    h, w, _ = large.shape
+    around = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
+    h, w, _ = x.shape
     taps = ((i, j, around[i : i + h, j : j + w]) for i in range(3) for j in range(3))
-    expected = sum(window @ kernel[i, j] for i, j, window in taps)
-    np.testing.assert_allclose(enlarged(IMAGE, kernel, padding, None), expected, atol=1e-4)
+    return sum(window @ kernel[i, j] for i, j, window in taps)
+
+
+def draw(*shape):
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zero"])
+@pytest.mark.parametrize("shape", [(17, 20, 3, 4), (17, 20, 16, 18), (135, 130, 16, 16)])
+def test_a_map_is_enlarged_within_the_convolution(padding, shape):
+    x, kernel = draw(*shape[:3]), draw(3, 3, *shape[2:])
+    expected = convolved(np.repeat(np.repeat(x, 2, 0), 2, 1), kernel, padding)
+    found = enlarged(x, kernel, padding, None)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zero"])
+@pytest.mark.parametrize("shape", [(5, 6, 3, 4), (9, 7, 32, 32), (67, 390, 32, 36)])
+def test_convolutions_in_bands_are_those_of_the_whole(padding, shape, monkeypatch):
+    x, kernel = draw(*shape[:3]), draw(3, 3, *shape[2:])
+    found = convolution3x3(x, kernel, padding)
+    expected = convolved(x, kernel, padding)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    pull = jax.grad(lambda x: jnp.sum(jnp.sin(convolution3x3(x, kernel, padding))))
+    derivative = pull(x)
+    monkeypatch.setattr(layers, "_BAND", 2**30)
+    np.testing.assert_allclose(derivative, pull(x), rtol=1e-3, atol=1e-3)
 
 
 def test_what_cannot_be_is_refused(params):
