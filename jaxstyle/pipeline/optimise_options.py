@@ -86,7 +86,7 @@ def make_weights(
     weights = preset.weights(params, shape, spec).resolve(spec)
     strength = strength_of(preset, options)
     if strength is not None:
-        weights = weaken(weights, strength.multiple)
+        weights = weaken(weights, strength.multiple, preset.smoothing)
     changes: dict[str, Any] = {}
     for kind in ("content", "style"):
         layers = options.get(f"{kind}-layers", {})

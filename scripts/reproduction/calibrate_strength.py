@@ -66,7 +66,7 @@ def paint(network: Network, preset: Preset, content: Array, style: Array, steps:
         strength = strength_at(position)
         made = jaxstyle.stylize(
             params, content, style, spec=spec, num_steps=steps, solver=preset.solver(),
-            weights=weaken(weights, strength.multiple),
+            weights=weaken(weights, strength.multiple, preset.smoothing),
             init=fade(content, strength.fade, params, jax.random.key(0)),
         )  # fmt: skip
         value = _objective(made.image, params, targets, weights, spec=spec)

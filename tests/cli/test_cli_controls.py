@@ -151,11 +151,12 @@ def test_strength_weakens_the_style_or_fades_the_start(cli):
     assert start(cli, strength=100, preset="compact") == start(cli, init="noise", preset="compact")
     picture = {"init": "paint.png", "preset": "compact"}
     assert start(cli, strength=100, **picture) == start(cli, **picture)
-    multiple = find_strength(get_preset("default").strengths, 30).multiple
-    smooth = start(cli, init="noise", strength=30, smooth=3)
-    assert smooth == pytest.approx(
-        start(cli, init="noise", strength=30, tv_weight=4000 * multiple), rel=1e-5
-    )
+    # A multiple of 10**-3.05 of the style, and 16000 √m (1 - √m)² of smoothing.
+    for smooth, weight in ((None, 449.567), (3, 3 * 449.567), (0, 0)):
+        given = {} if smooth is None else {"smooth": smooth}
+        smoothed = start(cli, init="noise", strength=30, **given)
+        expected = start(cli, init="noise", strength=30, tv_weight=weight)
+        assert smoothed == pytest.approx(expected, rel=1e-4)
     ran = cli(STYLIZE, strength=50, preset="gatys2016")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "measured for the recipes default, compact and not for gatys2016; use --style" in ran.err

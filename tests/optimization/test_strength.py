@@ -41,6 +41,12 @@ def test_a_weaker_style_is_smoothed_less():
     assert float(weaker.total_variation) == pytest.approx(4)
 
 
+@pytest.mark.parametrize(("multiple", "expected"), [(0, 0), (0.01, 1296), (0.25, 2000), (1, 0)])
+def test_a_weak_style_is_smoothed_where_the_recipe_is_not(multiple, expected):
+    smoothed = weaken(LossWeights().resolve(LossSpec()), multiple, 2000.0)
+    assert float(smoothed.total_variation) == pytest.approx(expected)
+
+
 def test_a_start_fades_to_noise():
     start = jnp.full((64, 48, 3), 0.25)
     params = {"mean": jnp.array([0.4, 0.5, 0.6])}
