@@ -70,6 +70,7 @@ def measure(
         running: list[list[float]] = [[], []]
         for _ in range(rounds):
             for i, options in enumerate(kinds):
+                jax.clear_caches()  # type: ignore[no-untyped-call]
                 seconds, compiled[i] = seconds_of(
                     lambda lowered=lowered, options=options: lowered.compile(options)
                 )
