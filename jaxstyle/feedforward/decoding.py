@@ -26,6 +26,7 @@ from jaxstyle.feedforward.layers import convolution3x3, enlarged
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.matching import moments, transport_map
 from jaxstyle.networks import vgg
+from jaxstyle.networks.bands import read_features
 
 Params = Mapping[str, Any]
 Transform = Literal["adain", "wct", "transport"]
@@ -47,7 +48,10 @@ def encode(compact: Params, image: Array, levels: Sequence[int]) -> dict[str, Ar
       levels: from 1 to 4.
     """
     layers = [LEVELS[level] for level in levels]
-    return vgg.features(compact, image, layers, pooling="average", padding="reflect")
+    if jax.default_backend() != "cpu":
+        return vgg.features(compact, image, layers, pooling="average", padding="reflect")
+    # In bands, because a CPU's caches hold no map of a large picture.
+    return read_features(compact, image, layers, pooling="average", padding="reflect")[0]
 
 
 def init_decoder(key: Array, compact: Params) -> dict[str, Any]:
