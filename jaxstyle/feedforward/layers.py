@@ -22,6 +22,8 @@ Size = tuple[Array, Array]
 _WIDE = 2**10
 # Positions of a band: at 512 px, 2**12 to 2**14 take the same time, and more take longer.
 _BAND = 2**13
+# Positions up to which all that is worth its memory: the bands lie in it twice.
+_MOST = 2**16
 
 
 def inside_of(x: Array, size: Size) -> Array:
@@ -78,9 +80,9 @@ def convolution3x3(x: Array, kernel: Array, padding: Padding) -> Array:
     band stay in the cache, and those of the whole map never exist.
     """
     bias = jnp.zeros(kernel.shape[-1])
-    if jax.default_backend() != "cpu" or x.dtype != jnp.float32 or not _wide(kernel):
-        return conv3x3(x, kernel, bias, padding=padding)
     h, w, _ = x.shape
+    if not pays(x, kernel):
+        return conv3x3(x, kernel, bias, padding=padding)
     convolve = functools.partial(
         conv3x3, kernel=kernel, bias=bias, padding=padding, convolution="winograd",
         transformed=transform_kernel(kernel),
@@ -102,8 +104,15 @@ def convolution3x3(x: Array, kernel: Array, padding: Padding) -> Array:
     return found.reshape(bands * rows, w, -1)[:h]
 
 
-def _wide(kernel: Array) -> bool:
-    return math.prod(kernel.shape[2:]) >= _WIDE
+def pays(x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct) -> bool:
+    """Tells whether Winograd's method in bands is fast for a map, and takes no great memory.
+
+    Args:
+      x: `[h, w, c]`, or its shape and type.
+      kernel: `[3, 3, c, c_out]`, or its shape and type.
+    """
+    quick = jax.default_backend() == "cpu" and x.dtype == jnp.float32
+    return quick and math.prod(kernel.shape[2:]) >= _WIDE and math.prod(x.shape[:2]) <= _MOST
 
 
 def _reflected(x: Array, side: int, size: Size | None) -> Array:
@@ -135,7 +144,7 @@ def enlarged(x: Array, kernel: Array, padding: str, size: Size | None) -> Array:
         ],
         axis=-1,
     )
-    if jax.default_backend() == "cpu" and _wide(whole):
+    if pays(x, whole):
         parts = convolution3x3(x, whole, "replicate" if padding == "reflect" else "zero")
         parts = parts.reshape(h, w, 2, 2, -1)
     else:
