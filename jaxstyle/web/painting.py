@@ -205,7 +205,7 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
     studio = Studio([made], download=False)
     watch, snapshot = Watch(job, studio, aside), snapshot_of(made.output)
     sinks: list[Sink] = [watch, Downloads(watch, studio)]
-    if made.recipe.command == "stylize" and "scales" not in made.recipe.options:
+    if made.recipe.num_steps > _SNAPSHOT_STEPS:
         # Last, as it removes the snapshot once the picture is kept.
         sinks.append(SnapshotFile(snapshot, _SNAPSHOT_STEPS, lambda: studio.made_by(made)))
     batch = _batch(studio, made)

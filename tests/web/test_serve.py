@@ -159,16 +159,20 @@ SMALL = {"size": 32, "network": "compact", "steps": 150,
 
 
 @pytest.mark.slow
-def test_kills_lose_no_job_and_double_none(served):
+@pytest.mark.parametrize("command", ["stylize", "apply"])
+def test_kills_lose_no_job_and_double_none(served, command):
     from helpers.web import picture
 
     guest = Guest(served.url)
     until(lambda: guest.http.get(f"{served.url}/api/catalogue").ok)
-    photograph, painting = guest.upload(picture()), guest.upload(picture(seed=1))
-    request = {"command": "stylize", "photograph": photograph, "painting": painting}
-    undisturbed = guest.paint(**request, options=SMALL)
+    request = {"command": command, "photograph": guest.upload(picture())}
+    if command == "stylize":
+        request |= {"painting": guest.upload(picture(seed=1)), "options": SMALL}
+    else:
+        request |= {"options": {"size": 32, "style": "swirls", "polish": 150}}
+    undisturbed = guest.paint(**request)
     until(lambda: guest.job(undisturbed)["state"] == "done")
-    disturbed = guest.paint(**request, options=SMALL)
+    disturbed = guest.paint(**request)
     for killed in ("worker", "worker", "server", "all"):
         before = guest.job(disturbed)["step"]
         until(functools.partial(further, guest, disturbed, before))
