@@ -4,13 +4,10 @@ Nothing is made here in a way of its own. A job of the page becomes a job of the
 sinks tell the database what the pipeline reports.
 """
 
-import contextlib
 import logging
-import os
 import shlex
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,7 +24,7 @@ from jaxstyle.pipeline.run import run_batch
 from jaxstyle.pipeline.sinks import PictureFile, Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
-from jaxstyle.web import models, queue
+from jaxstyle.web import models, queue, room
 from jaxstyle.web.materials import PICTURE, pipeline_job
 
 _logger = logging.getLogger(__name__)
@@ -143,8 +140,11 @@ class Downloads:
         self._picture.close(track)
 
 
-def prepare(job: models.Job) -> None:
+def prepare(job: models.Job) -> int:
     """Finds out whether a job can be made, and puts what it is made from into its folder.
+
+    Returns:
+      The most bytes that the folder will keep.
 
     Raises:
       UsageError, FileFormatError, OSError: if it cannot, with the one line that says why.
@@ -170,6 +170,7 @@ def prepare(job: models.Job) -> None:
         before = studio.sources.load(made.content, min(max(height, width), 1600)).image
         io.save_image(job.folder / BEFORE, before, quality=_QUALITY)
     models.Job.objects.filter(pk=job.pk).update(steps=made.recipe.num_steps)
+    return room.bytes_of((height, width), room.folder_bytes(job.folder))
 
 
 def _check_memory(studio: Studio, made: Job) -> None:
@@ -250,7 +251,6 @@ def _finish(job: models.Job, studio: Studio, track: Track, errors: list[Exceptio
     queue.finish(
         job, models.Job.DONE, step=track.good_steps, steps=track.num_steps, message=message,
         made={"width": width, "height": height, **_lines(job, studio, track)},
-        bytes=folder_bytes(job.folder),
     )  # fmt: skip
 
 
@@ -262,13 +262,3 @@ def _lines(job: models.Job, studio: Studio, track: Track) -> dict[str, Any]:
     python = f"from jaxstyle.cli import main\n\nmain({words!r})"
     _, network = studio.suited(track.job)
     return {"line": line, "python": python, "options": kept["options"], "network": network.name}
-
-
-def folder_bytes(folder: Path) -> int:
-    """Returns how much the files of a folder hold."""
-    total = 0
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(folder):
-            with contextlib.suppress(FileNotFoundError):
-                total += entry.stat().st_size
-    return total

@@ -17,7 +17,8 @@ from django.utils import timezone
 from jaxstyle.errors import FileFormatError, UsageError, spelled
 from jaxstyle.image import io
 from jaxstyle.image.io.opening import opened
-from jaxstyle.web import models, painting
+from jaxstyle.web import models, painting, room
+from jaxstyle.web.refusals import Refusal
 
 _logger = logging.getLogger(__name__)
 _PAUSE = 0.1
@@ -87,16 +88,15 @@ def _take_in(upload: models.Upload) -> None:
 def _accept(job: models.Job) -> None:
     """Lets a job wait for its turn, or says why it cannot be made."""
 
-    def check() -> dict[str, object]:
-        painting.prepare(job)
-        return {"state": models.Job.QUEUED}
+    def accept() -> dict[str, object]:
+        room.accept(job, painting.prepare(job))
+        return {}
 
-    facts = _attempt(check, job.folder, "")
+    facts = _attempt(accept, job.folder, "")
     if isinstance(facts, str):
-        facts = {"state": models.Job.FAILED, "message": facts, "ended": timezone.now()}
-    models.Job.objects.filter(pk=job.pk, state=models.Job.NEW).update(
-        version=F("version") + 1, **facts
-    )
+        models.Job.objects.filter(pk=job.pk, state=models.Job.NEW).update(
+            state=models.Job.FAILED, message=facts, ended=timezone.now(), version=F("version") + 1
+        )
 
 
 def _attempt(
@@ -117,6 +117,8 @@ def reason(error: Exception, path: Path, called: str = "") -> str:
       path: the file or the folder that the line may name.
       called: what it is called instead.
     """
+    if isinstance(error, Refusal):
+        return error.message
     text = " ".join(spelled(error, lambda name: name).split())
     if not isinstance(error, _USERS):
         _logger.warning("warning: %s: %s", type(error).__name__, text[:500])
