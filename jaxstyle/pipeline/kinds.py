@@ -13,8 +13,6 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from jaxstyle.networks import vgg
-
 
 class NamedFile(NamedTuple):
     """A file that an option's value names.
@@ -231,7 +229,7 @@ class Layer(Kind):
     """
 
     def parse(self, text: str) -> str:
-        vgg.check_layers([text])
+        _check_layers([text])
         return text
 
 
@@ -246,13 +244,13 @@ class Layers(Kind):
             if name in layers:
                 raise ValueError(f"names {name} twice")
             layers[name] = NOT_NEGATIVE.parse(weight) if equals else 1.0
-        vgg.check_layers(list(layers))
+        _check_layers(list(layers))
         return layers
 
     def check(self, value: Any) -> dict[str, float]:
         if not isinstance(value, Mapping):
             return self.parse(value) if isinstance(value, str) else super().check(value)
-        vgg.check_layers([str(name) for name in value])
+        _check_layers([str(name) for name in value])
         return {name: NOT_NEGATIVE.check(weight) for name, weight in value.items()}
 
     def text(self, value: Mapping[str, float]) -> str:
@@ -397,3 +395,9 @@ class Shard(Kind):
 
     def text(self, value: tuple[int, int]) -> str:
         return f"{value[0]}/{value[1]}"
+
+
+def _check_layers(names: Sequence[str]) -> None:
+    from jaxstyle.networks import vgg  # which imports JAX; most options name no layers
+
+    vgg.check_layers(names)

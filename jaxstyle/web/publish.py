@@ -16,7 +16,7 @@ from jaxstyle.image import io
 from jaxstyle.networks.catalogue import PAINTBOX, find_fast_network
 from jaxstyle.pipeline.file_options import Mix, Regions
 from jaxstyle.pipeline.kinds import Choice, FileName, Flag, Kind, Number
-from jaxstyle.pipeline.option_rows import Option
+from jaxstyle.pipeline.option import Option
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.web import models
 from jaxstyle.web.checking import NAME

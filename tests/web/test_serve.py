@@ -22,6 +22,8 @@ WITHOUT_JAX = """
 import asyncio, os, sys
 sys.path.insert(0, sys.argv[1])
 import jaxstyle.web.server, jaxstyle.web.supervisor
+from jaxstyle.cli import serve
+serve.parse(["serve", "--port", "0"])
 from helpers.web import Browser
 browser = Browser()
 import django
@@ -38,7 +40,7 @@ print({"jax", "jaxlib", "flax", "PIL"} & set(sys.modules))
 """
 
 
-def test_web_processes_and_the_supervisor_never_import_jax(tmp_path):
+def test_the_command_web_processes_and_the_supervisor_never_import_jax(tmp_path):
     tests = Path(__file__).parents[1]
     # The helper makes a picture of its own with NumPy and Pillow, which is not asked for here.
     code = WITHOUT_JAX.replace("from helpers.web import Browser", BARE)
