@@ -69,6 +69,10 @@ class Program(Protocol):
     def text(self) -> str:
         """A text that equal programs have in common in every process."""
 
+    @property
+    def compiled(self) -> str:
+        """A text that is the same for what is compiled alike, whatever the steps."""
+
 
 class Method(Protocol):
     """A way to make a picture, with the settings that the options came to."""

@@ -75,6 +75,13 @@ class Program(NamedTuple):
         # A solver's own repr has addresses.
         return repr([part for part in self if part is not self.solver])
 
+    @property
+    def compiled(self) -> str:
+        """A text that is the same for what is compiled alike, whatever the steps."""
+        return self._replace(
+            scales=tuple(scale._replace(num_steps=1) for scale in self.scales)
+        ).text
+
 
 @dataclasses.dataclass(frozen=True)
 class Optimisation:

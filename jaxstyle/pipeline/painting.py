@@ -68,6 +68,11 @@ class Program(NamedTuple):
         """A text that equal programs have in common in every process."""
         return repr(tuple(self))
 
+    @property
+    def compiled(self) -> str:
+        """A text that is the same for what is compiled alike, whatever the steps."""
+        return self._replace(polish=min(self.polish, 1)).text
+
 
 @dataclasses.dataclass(frozen=True)
 class Painting:

@@ -136,6 +136,7 @@ def _schemas(catalogue: Mapping[str, Any]) -> dict[str, Any]:
             "command": {"enum": list(commands)},
             "request": {"type": "object"},
             "step": _whole(), "steps": _whole(),
+            "preparing": {"type": "boolean", "description": "whether programs are made ready"},
             "frame": _whole("grows with every picture on the way"),
             "seconds_left": {"type": ["number", "null"]},
             "made": {"type": "object", "description": "size, settings, and lines to make it again"},

@@ -51,8 +51,10 @@ class Watch:
     every: int | None = None
     needed = False
 
-    def __init__(self, job: models.Job, studio: Studio, aside: Callable[[], None]):
-        self.why = ""
+    def __init__(
+        self, job: models.Job, studio: Studio, aside: Callable[[], None], *, preparing: bool = False
+    ):
+        self.why, self._preparing = "", preparing
         self.ending = False
         self._job, self._studio, self._aside = job, studio, aside
         self._began = self._shown = self._asked = time.monotonic()
@@ -67,6 +69,8 @@ class Watch:
         first = self._reports == 1
         if self._reports <= 2:  # what comes before the second has compiled, and says little
             self._timed = (track.step, now)
+        if track.rows:  # a step was made, so there is a program for it
+            self._preparing = False
         if track.step >= track.num_steps:
             return
         try:
@@ -97,7 +101,7 @@ class Watch:
         seconds = (self._shown - begun) / done * left if done else None
         held = queue.tell(
             self._job, step=track.step, steps=track.num_steps, frame=self._frame,
-            seconds_left=seconds,
+            seconds_left=seconds, preparing=self._preparing,
         )  # fmt: skip
         if not held:
             self.why = "lost"
@@ -191,25 +195,35 @@ def _batch(studio: Studio, made: Job) -> Batch:
     return batch
 
 
-def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> None:
+def compiled(batch: Batch) -> str:
+    """Returns what batches have in common that need the same compiled programs."""
+    masked = "regions" in batch.jobs[0].recipe.options
+    return f"{batch.program.compiled} {masked}"
+
+
+def make(job: models.Job, aside: Callable[[], None], watches: list[Watch], ready: set[str]) -> None:
     """Makes the picture of a claimed job, from its last snapshot if there is one.
 
     Args:
       job: the job.
       aside: is called between steps, and may make quick jobs of others.
       watches: holds the job's `Watch` meanwhile, for whoever wants to end the run.
+      ready: the programs that this process has run, by `compiled`; this one is added.
 
     Raises:
       Exception: what the pipeline raises.
     """
     made = pipeline_job(job)
     studio = Studio([made], download=False)
-    watch, snapshot = Watch(job, studio, aside), snapshot_of(made.output)
+    batch, snapshot = _batch(studio, made), snapshot_of(made.output)
+    preparing = compiled(batch) not in ready
+    if preparing != job.preparing:
+        queue.tell(job, preparing=preparing)
+    watch = Watch(job, studio, aside, preparing=preparing)
     sinks: list[Sink] = [watch, Downloads(watch, studio)]
     if made.recipe.num_steps > _SNAPSHOT_STEPS:
         # Last, as it removes the snapshot once the picture is kept.
         sinks.append(SnapshotFile(snapshot, _SNAPSHOT_STEPS, lambda: studio.made_by(made)))
-    batch = _batch(studio, made)
     watches.append(watch)
     try:
         [outcome] = run_batch(studio, batch, lambda _: sinks)
@@ -228,6 +242,7 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
         return
     finally:
         watches.remove(watch)
+    ready.add(compiled(batch))
     if watch.why == "pause":
         queue.give_back(job)
     elif watch.why != "lost":

@@ -20,6 +20,7 @@ from jaxstyle.pipeline.option import Option
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.web import models
 from jaxstyle.web.checking import NAME
+from jaxstyle.web.edition import edition
 
 # What each command takes beside its options, and whether it has to be given.
 _TAKES: dict[str, dict[str, bool]] = {
@@ -35,6 +36,7 @@ _LONGEST = 200
 def publish() -> dict[str, Any]:
     """Writes the catalogue into the database, and the pictures of the styles beside it."""
     facts = {
+        "edition": edition(),
         "version": importlib.metadata.version("jaxstyle"),
         "commands": {command: _command(command) for command in _TAKES},
         "styles": list(_styles()),

@@ -77,13 +77,20 @@ def finish(job: Job, state: str, **facts: Any) -> bool:
     """Ends a claimed job once and for all; returns whether the claim still held."""
     kept = room.folder_bytes(job.folder)
     return tell(
-        job, state=state, claim="", seconds_left=None, ended=timezone.now(), bytes=kept, **facts
+        job,
+        state=state,
+        claim="",
+        seconds_left=None,
+        preparing=False,
+        ended=timezone.now(),
+        bytes=kept,
+        **facts,
     )  # of two workers only the one with the claim
 
 
 def give_back(job: Job) -> bool:
     """Gives a job back, to go on with later; returns whether the claim still held."""
-    return tell(job, state=Job.QUEUED, claim="", seconds_left=None, barren=0)
+    return tell(job, state=Job.QUEUED, claim="", seconds_left=None, preparing=False, barren=0)
 
 
 def give_back_all(worker: str) -> int:

@@ -53,12 +53,13 @@ def take_for_upload(upload: Upload) -> None:
         upload.save(force_insert=True)
 
 
-def accept(job: Job, size: int) -> bool:
+def accept(job: Job, size: int, *, preparing: bool = False) -> bool:
     """Lets a new job wait for its turn, with room for all that it will write.
 
     Args:
       job: the job.
       size: from `bytes_of`.
+      preparing: whether it waits for its worker to be ready, and not for other jobs.
 
     Returns:
       Whether it was still there, and new.
@@ -69,7 +70,8 @@ def accept(job: Job, size: int) -> bool:
     with _alone():
         _check_disk(job.visitor, size)
         new = Job.objects.filter(pk=job.pk, state=Job.NEW)
-        return bool(new.update(state=Job.QUEUED, bytes=size, version=F("version") + 1))
+        facts = {"state": Job.QUEUED, "bytes": size, "preparing": preparing}
+        return bool(new.update(version=F("version") + 1, **facts))
 
 
 def bytes_of(shape: tuple[int, int], sources: int) -> int:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.middleware.csrf import get_token
 
 from jaxstyle.web import checking, models, openapi, queue, room
+from jaxstyle.web.edition import edition
 from jaxstyle.web.refusals import Refusal
 from jaxstyle.web.views.errors import answering
 from jaxstyle.web.visitors import job_of, upload_of, visitor_of
@@ -202,7 +203,7 @@ def _check_names(visitor: models.Visitor, request: dict[str, Any], known: dict[s
 
 def _catalogue() -> dict[str, Any]:
     found = models.Catalogue.objects.first()
-    if found is None:
+    if found is None or found.facts.get("edition") != edition():  # of the start before
         raise Refusal(503, "the painter is still starting; try again in a moment")
     facts: dict[str, Any] = found.facts
     return facts

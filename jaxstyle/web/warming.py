@@ -1,0 +1,50 @@
+"""What a worker does while nobody asks: it makes ready what the first pictures will need.
+
+Programs are compiled for a size and proportions. So the sample is painted in those of most
+photographs, in one pass and then with a step of polish, and nothing of it is kept but the programs,
+which `jaxstyle._common.kept` also finds again after the next start.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from jaxstyle import samples
+from jaxstyle.image import io
+from jaxstyle.pipeline.job import Batch, group, make_batches, make_job
+from jaxstyle.pipeline.options import check_options
+from jaxstyle.pipeline.run import run_batch
+from jaxstyle.pipeline.sinks import PictureFile
+from jaxstyle.pipeline.studio import Studio
+
+# Height and width of a photograph: phones, cameras, and both upright.
+_PROPORTIONS = ((3, 4), (4, 3), (2, 3), (3, 2))
+
+
+def tasks() -> Iterator[Callable[[], Batch]]:
+    """Yields what can be made ready, the most useful first; each returns what it has made."""
+    size = settings.WARM_SIZE
+    if not size:
+        return
+    for polish in (0, 1):
+        for height, width in _PROPORTIONS:
+            longer = max(height, width)
+            shape = round(size * height / longer), round(size * width / longer)
+            yield functools.partial(_paint, shape, polish)
+
+
+def _paint(shape: tuple[int, int], polish: int) -> Batch:
+    """Paints the sample at a height and width, and returns what was run."""
+    with tempfile.TemporaryDirectory() as name:
+        photograph = Path(name) / "photograph.png"
+        io.save_image(photograph, io.load_image(samples.LAKE, shape=shape))
+        options = check_options("apply", {"size": max(shape), "polish": polish})
+        job = make_job("apply", photograph, None, photograph.with_name("picture.png"), options)
+        studio = Studio([job], download=False)
+        [(program, jobs)] = group(studio.shape, [job]).items()
+        [batch] = make_batches(program, jobs, 1)
+        run_batch(studio, batch, lambda _: [PictureFile(studio)])
+    return batch
