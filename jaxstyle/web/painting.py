@@ -5,7 +5,6 @@ sinks tell the database what the pipeline reports.
 """
 
 import logging
-import shlex
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.optimization.memory import free_memory
 from jaxstyle.pipeline import again
+from jaxstyle.pipeline.again_python import python_lines
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches
 from jaxstyle.pipeline.outputs import snapshot_of
 from jaxstyle.pipeline.run import run_batch
@@ -273,7 +273,6 @@ def _lines(job: models.Job, studio: Studio, track: Track) -> dict[str, Any]:
     """Returns the settings of a picture, and the lines that make it again."""
     kept = io.read_settings(job.folder / PICTURE)
     line = again.command_line(kept, PICTURE)
-    words = shlex.split(line)[1:]
-    python = f"from jaxstyle.cli import main\n\nmain({words!r})"
+    python = python_lines(studio, track.job, kept)
     _, network = studio.suited(track.job)
     return {"line": line, "python": python, "options": kept["options"], "network": network.name}

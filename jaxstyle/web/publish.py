@@ -21,6 +21,7 @@ from jaxstyle.pipeline.options import picture_options
 from jaxstyle.web import models
 from jaxstyle.web.checking import NAME
 from jaxstyle.web.edition import edition
+from jaxstyle.web.examples import remove_old
 
 # What each command takes beside its options, and whether it has to be given.
 _TAKES: dict[str, dict[str, bool]] = {
@@ -42,6 +43,7 @@ def publish() -> dict[str, Any]:
         "styles": list(_styles()),
     }
     _write_samples()
+    remove_old()
     models.Catalogue.objects.update_or_create(id=1, defaults={"facts": facts})
     return facts
 
