@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from jaxstyle.networks.catalogue import FAST_FILES, FILES, PAINTBOX
+from jaxstyle.networks.catalogue import COMPACT, FAST_FILES, FILES, PAINTBOX, VGG19
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.again import texts_of
 from jaxstyle.pipeline.first import paintings_of
@@ -63,10 +63,13 @@ def _stylized(studio: Studio, job: Job, settings: Mapping[str, Any]) -> list[str
     recipe, network = studio.suited(job)
     method, options = recipe.method, recipe.options
     assert isinstance(method, Optimisation)
-    assert job.recipe.method is not None
+    assert isinstance(job.recipe.method, Optimisation)
     init = options["init"]
     named = init in get_args(Init)
-    if network.name not in FILES or method.preset.normalized:
+    own_scales = False if options["network"] in ("auto", COMPACT) else None
+    normalized = job.recipe.method.preset.normalized or own_scales
+    # Others are normalised over the pictures of the job.
+    if network.name not in ((VGG19, COMPACT) if normalized else FILES):
         return None
     if not named and not Path(init).is_file():  # a start of the command's own
         return None
@@ -78,7 +81,6 @@ def _stylized(studio: Studio, job: Job, settings: Mapping[str, Any]) -> list[str
         changes.append(f'    "init": jaxstyle.load_image({file}, shape=content.shape[:2]),')
     if options["seed"]:
         changes.append(f'    "key": jax.random.key({options["seed"]}),')
-    normalized = False if options["network"] in ("auto", "compact") else None
     return [
         *(["import jax", ""] if options["seed"] else []),
         "import jaxstyle",

@@ -87,7 +87,7 @@ def test_what_is_painted_at_once(options, called):
          "jaxstyle.stylize("),
         ("stylize", {**SMALL, "steps": 2, "init": "noise", "seed": 3}, "jaxstyle.stylize("),
         ("stylize", {**SMALL, "steps": 2, "strength": 40, "mix": "other.png=0.5"}, "run_batch("),
-        ("texture", {**SMALL, "steps": 2, "output-size": "32x24"}, "run_batch("),
+        ("texture", {**SMALL, "steps": 2, "output-size": "48x40"}, "run_batch("),
     ],
 )  # fmt: skip
 def test_what_takes_steps(command, options, called):
