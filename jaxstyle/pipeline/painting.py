@@ -32,6 +32,7 @@ from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
 from jaxstyle.pipeline.polish import (
     Polish,
+    is_brief,
     make_polish,
     measure_mixture,
     mix_statistics,
@@ -71,7 +72,8 @@ class Program(NamedTuple):
     @property
     def compiled(self) -> str:
         """A text that is the same for what is compiled alike, whatever the steps."""
-        return self._replace(polish=min(self.polish, 1)).text
+        brief = is_brief(self.shape, self.polish)
+        return repr((*self._replace(polish=min(self.polish, 1)), brief))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ photographs, in one pass and then with a step of polish, and nothing of it is ke
 which `jaxstyle._common.kept` also finds again after the next start.
 """
 
+import contextlib
 import functools
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,12 +17,16 @@ from jaxstyle import samples
 from jaxstyle.image import io
 from jaxstyle.pipeline.job import Batch, group, make_batches, make_job
 from jaxstyle.pipeline.options import check_options
-from jaxstyle.pipeline.run import run_batch
+from jaxstyle.pipeline.painting_options import QUICK_STEPS
+from jaxstyle.pipeline.run import Interrupted, run_batch
 from jaxstyle.pipeline.sinks import PictureFile
 from jaxstyle.pipeline.studio import Studio
+from jaxstyle.pipeline.track import Track
 
 # Height and width of a photograph: phones, cameras, and both upright.
 _PROPORTIONS = ((3, 4), (4, 3), (2, 3), (3, 2))
+# One pass, the page's usual polish, and that of a first picture like a visitor's own painting.
+_STEPS = (0, 60, QUICK_STEPS)
 
 
 def tasks() -> Iterator[Callable[[], Batch]]:
@@ -29,7 +34,7 @@ def tasks() -> Iterator[Callable[[], Batch]]:
     size = settings.WARM_SIZE
     if not size:
         return
-    for polish in (0, 1):
+    for polish in _STEPS:
         for height, width in _PROPORTIONS:
             longer = max(height, width)
             shape = round(size * height / longer), round(size * width / longer)
@@ -46,5 +51,21 @@ def _paint(shape: tuple[int, int], polish: int) -> Batch:
         studio = Studio([job], download=False)
         [(program, jobs)] = group(studio.shape, [job]).items()
         [batch] = make_batches(program, jobs, 1)
-        run_batch(studio, batch, lambda _: [PictureFile(studio)])
+        with contextlib.suppress(Interrupted):
+            run_batch(studio, batch, lambda _: [PictureFile(studio), _Once()])
     return batch
+
+
+class _Once:
+    """Ends a run after its first step: what is compiled depends on how many there would be."""
+
+    every: int | None = None
+    needed = False
+
+    def report(self, track: Track) -> None:
+        """Ends the run once a step was made."""
+        if 0 < track.step < track.num_steps:
+            raise KeyboardInterrupt
+
+    def close(self, track: Track) -> None:
+        """Leaves the end to others."""

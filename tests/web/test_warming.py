@@ -26,7 +26,7 @@ def test_an_idle_worker_makes_programs_ready_once_each(worker, monkeypatch):
     while worker._warm():
         pass
     sizes = [(12, 16), (16, 12), (11, 16), (16, 11)]
-    assert made == [(size, polish) for polish in (0, 1) for size in sizes]
+    assert made == [(size, polish) for polish in (0, 60, 10) for size in sizes]
     assert len(worker._ready) == len(made)
 
 
