@@ -2,6 +2,7 @@
 
     python -m scripts.benchmarks.serve visitors --count 50
     python -m scripts.benchmarks.serve kills --worker 20 --server 5
+    python -m scripts.benchmarks.serve kills --worker 20 --server 5 --command apply
     python -m scripts.benchmarks.serve start
 
 Each prints a line of JSON. Everything runs on this machine, over loopback, with small pictures and
@@ -202,18 +203,23 @@ def paint(
     return last
 
 
-def kills(page: Page, worker: int, server: int, size: int, seed: int = 0) -> dict[str, Any]:
-    """Kills the worker and the server at random moments, while pictures are optimised."""
+def kills(
+    page: Page, worker: int, server: int, size: int, command: str, seed: int = 0
+) -> dict[str, Any]:
+    """Kills the worker and the server at random moments, while pictures are made in many steps."""
     ready(page)
     rng = random.Random(seed)
     visitor = Visitor(page.url)
     content = visitor.post("/api/uploads", data=photograph(size))["id"]
     style = visitor.post("/api/uploads", data=samples.SWIRLS.read_bytes())["id"]
-    asked = {
+    asked: dict[str, Any] = {
         "command": "stylize", "photograph": content, "painting": style,
         "options": {"size": size, "network": "compact", "steps": 400,
                     "content-layers": "relu2_1", "style-layers": "relu1_1"},
     }  # fmt: skip
+    if command == "apply":
+        options = {"size": size, "style": "swirls", "polish": 400}
+        asked = {"command": "apply", "photograph": content, "options": options}
     jobs = [visitor.post("/api/jobs", json=asked)["id"] for _ in range(3)]
     plan = ["worker"] * worker + ["server"] * server
     rng.shuffle(plan)
@@ -232,7 +238,8 @@ def kills(page: Page, worker: int, server: int, size: int, seed: int = 0) -> dic
     found = visitor.get("/api/jobs").json()["jobs"]
     pictures = {visitor.get(f"/api/jobs/{job}/picture-16.png").content for job in jobs}
     return {
-        "worker_kills": worker, "server_kills": server, "asked": len(jobs), "listed": len(found),
+        "command": command, "worker_kills": worker, "server_kills": server,
+        "asked": len(jobs), "listed": len(found),
         "done": sum(job["state"] == "done" and job["step"] == 400 for job in found),
         "different_pictures": len(pictures),
     }  # fmt: skip
@@ -293,6 +300,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=50, help="visitors at once")
     parser.add_argument("--worker", type=int, default=20, help="kills of the worker")
     parser.add_argument("--server", type=int, default=5, help="kills of the whole server")
+    parser.add_argument("--command", choices=("stylize", "apply"), default="stylize",
+                        help="what is killed")  # fmt: skip
     parser.add_argument("--size", type=int, default=64, help="longer side of the pictures")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -311,7 +320,9 @@ def main() -> None:
             if given.what == "visitors":
                 print(json.dumps(visitors(page, given.count, given.size)))
             else:
-                print(json.dumps(kills(page, given.worker, given.server, given.size)))
+                print(
+                    json.dumps(kills(page, given.worker, given.server, given.size, given.command))
+                )
         finally:
             page.stop()
 
