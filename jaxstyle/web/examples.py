@@ -7,9 +7,12 @@ the sample has the statistics of its style, and these are all that an optimiser 
 import contextlib
 from pathlib import Path
 
+from jax.typing import ArrayLike
+
 from jaxstyle import samples
 from jaxstyle.errors import UsageError
 from jaxstyle.feedforward.files import load_network
+from jaxstyle.image import io
 from jaxstyle.networks.catalogue import PAINTBOX, find_fast_network
 from jaxstyle.pipeline.job import group, make_batches, make_job
 from jaxstyle.pipeline.options import check_options
@@ -20,6 +23,7 @@ from jaxstyle.web import models
 from jaxstyle.web.edition import edition
 
 _SIZE = 512
+_TILE = 240  # the longer side on the page, where screens are fine
 _SWIRLS = "swirls"  # whose painting does come with the package
 
 
@@ -34,10 +38,31 @@ def example_of(style: str) -> Path:
         raise UsageError(f"style: no style is called {style!r}; there are {', '.join(names)}")
     if style == _SWIRLS:
         return samples.SWIRLS
-    path = models.styles() / f"{_mark()}{style}.png"
+    path = _place(style)
     if not path.exists():
         _paint(style, path)
     return path
+
+
+def write_tile(style: str, thumbnail: ArrayLike | None = None) -> None:
+    """Writes the picture by which the page shows a style.
+
+    Args:
+      style: its name.
+      thumbnail: `[H, W, 3]`, which does until there is a picture that stands for the style.
+    """
+    path, tile = _place(style), models.styles() / f"{style}.png"
+    if path.exists():
+        io.save_image(tile, io.load_image(path, size=_TILE))
+    elif thumbnail is not None:
+        io.save_image(tile, thumbnail)
+
+
+def make_tile(style: str) -> None:
+    """Paints a style's picture, whatever else stands for it, and shows that on the page."""
+    if not _place(style).exists():
+        _paint(style, _place(style))
+    write_tile(style)
 
 
 def remove_old() -> None:
@@ -46,6 +71,10 @@ def remove_old() -> None:
         if not path.name.startswith(_mark()):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _place(style: str) -> Path:
+    return models.styles() / f"{_mark()}{style}.png"
 
 
 def _mark() -> str:

@@ -21,7 +21,7 @@ from jaxstyle.pipeline.options import picture_options
 from jaxstyle.web import models
 from jaxstyle.web.checking import NAME
 from jaxstyle.web.edition import edition
-from jaxstyle.web.examples import remove_old
+from jaxstyle.web.examples import remove_old, write_tile
 
 # What each command takes beside its options, and whether it has to be given.
 _TAKES: dict[str, dict[str, bool]] = {
@@ -36,6 +36,7 @@ _LONGEST = 200
 
 def publish() -> dict[str, Any]:
     """Writes the catalogue into the database, and the pictures of the styles beside it."""
+    remove_old()
     facts = {
         "edition": edition(),
         "version": importlib.metadata.version("jaxstyle"),
@@ -43,7 +44,6 @@ def publish() -> dict[str, Any]:
         "styles": list(_styles()),
     }
     _write_samples()
-    remove_old()
     models.Catalogue.objects.update_or_create(id=1, defaults={"facts": facts})
     return facts
 
@@ -108,9 +108,8 @@ def _styles() -> Iterator[dict[str, Any]]:
     """Yields the styles that come with the package, and writes the picture of each."""
     network = load_network(find_fast_network(PAINTBOX))
     for i, style in enumerate(network.styles):
-        if network.thumbnails is not None:
-            thumbnail = network.thumbnails[i].astype(np.float32) / 255
-            io.save_image(models.styles() / f"{style.name}.png", thumbnail)
+        known = network.thumbnails
+        write_tile(style.name, None if known is None else known[i].astype(np.float32) / 255)
         yield {"name": style.name, "source": style.source}
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from django.conf import settings
 
 from jaxstyle import samples
+from jaxstyle.feedforward.files import load_network
 from jaxstyle.image import io
+from jaxstyle.networks.catalogue import PAINTBOX, find_fast_network
 from jaxstyle.pipeline.job import Batch, group, make_batches, make_job
 from jaxstyle.pipeline.options import check_options
 from jaxstyle.pipeline.painting_options import QUICK_STEPS
@@ -22,6 +24,7 @@ from jaxstyle.pipeline.run import Interrupted, run_batch
 from jaxstyle.pipeline.sinks import PictureFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
+from jaxstyle.web.examples import make_tile
 
 # Height and width of a photograph: phones, cameras, and both upright.
 _PROPORTIONS = ((3, 4), (4, 3), (2, 3), (3, 2))
@@ -29,8 +32,12 @@ _PROPORTIONS = ((3, 4), (4, 3), (2, 3), (3, 2))
 _STEPS = (0, 60, QUICK_STEPS)
 
 
-def tasks() -> Iterator[Callable[[], Batch]]:
-    """Yields what can be made ready, the most useful first; each returns what it has made."""
+def tasks() -> Iterator[Callable[[], Batch | None]]:
+    """Yields what can be made ready, the most useful first.
+
+    Programs come first, each of which returns what it was run for. Then come the pictures that
+    stand for the styles of the page.
+    """
     size = settings.WARM_SIZE
     if not size:
         return
@@ -39,6 +46,8 @@ def tasks() -> Iterator[Callable[[], Batch]]:
             longer = max(height, width)
             shape = round(size * height / longer), round(size * width / longer)
             yield functools.partial(_paint, shape, polish)
+    for style in load_network(find_fast_network(PAINTBOX)).styles:
+        yield functools.partial(make_tile, style.name)
 
 
 def _paint(shape: tuple[int, int], polish: int) -> Batch:

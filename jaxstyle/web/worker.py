@@ -112,7 +112,9 @@ class Worker:
             return False
         self._warming = True
         try:
-            self._ready.add(painting.compiled(task()))
+            batch = task()
+            if batch is not None:
+                self._ready.add(painting.compiled(batch))
         except Exception as error:  # it is only slower without
             _logger.warning("warning: nothing was made ready: %s", error)
             self._tasks = iter(())

@@ -111,9 +111,12 @@ def test_what_another_edition_has_painted_is_removed(painted):
 @pytest.mark.slow
 def test_an_example_is_painted_by_the_network(page):
     from jaxstyle.image import io
-    from jaxstyle.web.examples import example_of
+    from jaxstyle.web import models
+    from jaxstyle.web.examples import example_of, make_tile
 
     path = example_of("great-wave")
     assert io.read_shape(path) == (384, 512)
     assert io.read_settings(path)["options"]["style"] == "great-wave"
+    make_tile("great-wave")
+    assert io.read_shape(models.styles() / "great-wave.png") == (180, 240)
     path.unlink()

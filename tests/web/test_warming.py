@@ -21,6 +21,8 @@ def test_an_idle_worker_makes_programs_ready_once_each(worker, monkeypatch):
     class Batch:
         pass
 
+    tiles = []
+    monkeypatch.setattr(warming, "make_tile", tiles.append)
     monkeypatch.setattr(warming, "_paint", lambda *task: made.append(task) or Batch())
     monkeypatch.setattr("jaxstyle.web.painting.compiled", lambda batch: str(len(made)))
     while worker._warm():
@@ -28,6 +30,7 @@ def test_an_idle_worker_makes_programs_ready_once_each(worker, monkeypatch):
     sizes = [(12, 16), (16, 12), (11, 16), (16, 11)]
     assert made == [(size, polish) for polish in (0, 60, 10) for size in sizes]
     assert len(worker._ready) == len(made)
+    assert len(tiles) == len(set(tiles)) == 5
 
 
 def test_nothing_is_made_ready_while_somebody_may_wait_or_where_it_is_not_wanted(
