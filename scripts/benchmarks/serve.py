@@ -33,7 +33,7 @@ from PIL import Image
 from jaxstyle import samples
 
 _PATIENCE = 1800.0
-_IDLE = 60  # processor ticks in three seconds: it only asks the database
+_IDLE = 60  # processor ticks in five seconds: it only asks the database
 
 
 class Page:
@@ -77,7 +77,7 @@ class Page:
         before = -1
         while (now := sum(ticks for _, ticks in self._children("--only worker"))) - before > _IDLE:
             before = now
-            time.sleep(3)
+            time.sleep(5)
 
     def _children(self, words: str) -> Iterator[tuple[int, int]]:
         """Yields the children whose command has some words in it, and their processor ticks."""
