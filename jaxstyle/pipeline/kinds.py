@@ -13,6 +13,8 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+from jaxstyle.pipeline.choices import check_layers
+
 
 class NamedFile(NamedTuple):
     """A file that an option's value names.
@@ -229,7 +231,7 @@ class Layer(Kind):
     """
 
     def parse(self, text: str) -> str:
-        _check_layers([text])
+        check_layers([text])
         return text
 
 
@@ -244,13 +246,13 @@ class Layers(Kind):
             if name in layers:
                 raise ValueError(f"names {name} twice")
             layers[name] = NOT_NEGATIVE.parse(weight) if equals else 1.0
-        _check_layers(list(layers))
+        check_layers(list(layers))
         return layers
 
     def check(self, value: Any) -> dict[str, float]:
         if not isinstance(value, Mapping):
             return self.parse(value) if isinstance(value, str) else super().check(value)
-        _check_layers([str(name) for name in value])
+        check_layers([str(name) for name in value])
         return {name: NOT_NEGATIVE.check(weight) for name, weight in value.items()}
 
     def text(self, value: Mapping[str, float]) -> str:
@@ -395,9 +397,3 @@ class Shard(Kind):
 
     def text(self, value: tuple[int, int]) -> str:
         return f"{value[0]}/{value[1]}"
-
-
-def _check_layers(names: Sequence[str]) -> None:
-    from jaxstyle.networks import vgg  # which imports JAX; most options name no layers
-
-    vgg.check_layers(names)
