@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from jaxstyle.pipeline.option_rows import Option
+from jaxstyle.pipeline.option import Option
 from jaxstyle.pipeline.options import OPTIONS
 
 _TITLES = {

@@ -19,6 +19,7 @@ import importlib.metadata
 import io
 import os
 import pickle
+import weakref
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ Hurry = Callable[[Sequence[Any], Mapping[str, Any]], bool]
 _ONCE = 2**19
 
 _folder: Path | None = None
+_functions: "weakref.WeakSet[_Kept]" = weakref.WeakSet()
 
 
 def keep_in(folder: Path | None) -> None:
@@ -83,6 +85,12 @@ def once(place: int) -> Hurry:
         return bool(height * width <= _ONCE)
 
     return hurry
+
+
+def forget() -> None:
+    """Lets go of the programs in memory, as `jax.clear_caches` does; those on the disk stay."""
+    for function in list(_functions):
+        function.forget()
 
 
 def kept(
@@ -120,6 +128,7 @@ class _Kept:
         self._jitted, self._hurry = self._jit(), hurry
         self.lower = self._jitted.lower
         self._programs: dict[Hashable, Callable[..., Any]] = {}
+        _functions.add(self)
 
     def __call__(self, *arrays: Any, **static: Any) -> Any:
         """Runs the program of the arguments."""
@@ -133,6 +142,10 @@ class _Kept:
         if key not in self._programs:
             self._programs[key] = self._program(_folder, arrays, static, (structure, forms))
         return self._programs[key](*arrays)
+
+    def forget(self) -> None:
+        """Lets go of the programs in memory."""
+        self._programs.clear()
 
     def _compiled(self, arrays: Any, static: dict[str, Any]) -> Callable[..., Any]:
         """Returns the function as JAX compiles and keeps it, with the same bits as `_program`."""

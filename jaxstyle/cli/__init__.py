@@ -77,6 +77,9 @@ def _status(argv: list[str], own_process: bool) -> int:
 def _run(argv: list[str], own_process: bool) -> int:
     if own_process:
         interrupts.end_as_by_ctrl_c()
+    if argv[:1] == ["serve"]:
+        return _serve(argv, own_process)
+    if own_process:
         # Before JAX is imported, which would have to be done again.
         # A dry run by the formula computes nothing.
         heavy = next((word for word in argv if not word.startswith("-")), "") in _HEAVY
@@ -92,7 +95,6 @@ def _run(argv: list[str], own_process: bool) -> int:
                 networks,
                 pictures,
                 plot,
-                serve,
                 show,
                 sweeps,
                 train,
@@ -101,12 +103,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         finally:  # what an interrupt breaks off may fail for another reason, or go on
             interrupts.check()
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine("jaxstyle: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("jaxstyle").setLevel(logging.INFO)
-    # What Pillow says of a damaged file, the error says in a line.
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    _show_log()
     runs: dict[str, Callable[[dict[str, Any]], int]] = {
         "demo": demo.demo,
         "stylize": pictures.stylize,
@@ -119,7 +116,6 @@ def _run(argv: list[str], own_process: bool) -> int:
         "sweep": sweeps.sweep,
         "show": show.show,
         "plot": plot.plot,
-        "serve": serve.serve,
         "weights list": networks.list_networks,
         "weights fetch": networks.fetch,
         "weights convert": networks.convert,
@@ -133,10 +129,35 @@ def _run(argv: list[str], own_process: bool) -> int:
 
         arguments = add_options_of(arguments["settings-from"], command, arguments)
     if own_process:
-        from jaxstyle.cli import programs
-
-        programs.keep_programs()
+        _keep_programs()
     return runs[command](arguments)
+
+
+def _serve(argv: list[str], own_process: bool) -> int:
+    """Serves the page. Its processes import JAX where they need it, and this one does not."""
+    from jaxstyle.cli import serve
+
+    arguments = serve.parse(argv)
+    _show_log()
+    if own_process and serve.paints(arguments):
+        _keep_programs()
+    return serve.serve(arguments)
+
+
+def _keep_programs() -> None:
+    from jaxstyle.cli import programs
+
+    programs.keep_programs()
+
+
+def _show_log() -> None:
+    """Prints what the package has to say, a line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("jaxstyle: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("jaxstyle").setLevel(logging.INFO)
+    # What Pillow says of a damaged file, the error says in a line.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def _is_usage(error: Exception) -> bool:

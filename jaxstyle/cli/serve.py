@@ -6,16 +6,40 @@ import ipaddress
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from jaxstyle.cli.parsing import Command, Parser, add_command
 from jaxstyle.errors import OptionError, UsageError, usage_errors
+from jaxstyle.pipeline.serve_rows import SERVE_ROWS
+
+SERVE = Command(
+    "serve",
+    "Open a page in the browser where photographs are painted.",
+    "[options]",
+    ("jaxstyle serve", "jaxstyle serve --host 0.0.0.0 --password WORD"),
+)
 
 _HOST, _PORT = "127.0.0.1", 8000
 _NEEDED = ("django", "uvicorn", "dj_database_url")
 
 
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns the arguments of a command line that begins with "serve", without JAX.
+
+    Raises:
+      UsageError: if they are wrong.
+    """
+    parser = Parser(prog="jaxstyle")
+    add_command(parser.add_commands("COMMAND"), SERVE, SERVE_ROWS)
+    arguments = vars(parser.parse_args(argv))
+    del arguments["command"]
+    arguments.pop("debug", None)
+    return arguments
+
+
 def serve(arguments: dict[str, Any]) -> int:
-    """Starts the page's processes in place of this one, which has imported JAX to no purpose."""
+    """Starts the page's processes in place of this one."""
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise UsageError("the page needs more packages; pip install 'jaxstyle[web]'")
     host, only = arguments.get("host", _HOST), arguments.get("only")
@@ -28,7 +52,7 @@ def serve(arguments: dict[str, Any]) -> int:
     with usage_errors():
         told.read_limits()
         told.make_folder(told.data_folder())
-    if only == "worker" and arguments.get("workers", 1) == 1:
+    if paints(arguments):
         return _work()
     from jaxstyle.web.supervisor import PLAN, Plan
 
@@ -42,6 +66,11 @@ def serve(arguments: dict[str, Any]) -> int:
     command = [sys.executable, "-m", "jaxstyle.web.supervisor"]
     sys.stdout.flush()
     return os.execve(sys.executable, command, os.environ)
+
+
+def paints(arguments: dict[str, Any]) -> bool:
+    """Tells whether this process is a worker, and not the one that starts them."""
+    return arguments.get("only") == "worker" and arguments.get("workers", 1) == 1
 
 
 def environment_of(arguments: dict[str, Any]) -> dict[str, str]:

@@ -50,17 +50,29 @@ def command_line(settings: Mapping[str, Any], path: str) -> str:
 def steps_of(settings: Mapping[str, Any]) -> tuple[Any, str | None]:
     """Returns how many steps a picture has had, and how many it was to have where they differ."""
     options, step = settings["options"], settings.get("step")
-    wanted = None if "scales" in options else options.get("steps")  # those are of one scale
-    return step, None if wanted in (None, str(step)) else str(wanted)
+    wanted = None if "scales" in options else options.get(_steps(settings))  # those of one scale
+    # What a network paints in one pass, without a polish, counts as a step.
+    return step, None if wanted in (None, "0", str(step)) else str(wanted)
+
+
+def texts_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the options to give, as texts, with the steps that the picture has had."""
+    options = settings["options"]
+    texts = {str(name): str(options[name]) for name in settings["given"]}
+    step, wanted = steps_of(settings)
+    if step is not None and wanted is not None:  # stopped early, or a picture on the way
+        texts[_steps(settings)] = str(step)
+    return texts
+
+
+def _steps(settings: Mapping[str, Any]) -> str:
+    return "polish" if settings["command"] == "apply" else "steps"
 
 
 def _given(settings: Mapping[str, Any], path: str) -> list[tuple[str, str]]:
     """Returns the options to give, each with its text; an option may be there several times."""
-    command, options = settings["command"], settings["options"]
-    texts = {str(name): str(options[name]) for name in settings["given"]}
-    step, wanted = steps_of(settings)
-    if step is not None and wanted is not None:  # stopped early, or a picture on the way
-        texts["steps"] = str(step)
+    command = settings["command"]
+    texts = texts_of(settings)
     for name, setting in _ENCODING.items():
         encoding = settings.get("encoding")
         if isinstance(encoding, Mapping) and name in encoding:

@@ -1,5 +1,7 @@
 """The words that some options choose among."""
 
+from collections.abc import Sequence
+
 COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
 """Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
 PLAIN_COLORS = {
@@ -15,3 +17,10 @@ STARTS = {
     "reconstruct": ("content", "noise", "white-noise"),
 }
 """What each command may start from, besides a picture's file."""
+
+
+def check_layers(names: Sequence[str]) -> None:
+    """Raises `ValueError` unless all are layers of VGG; the message lists them."""
+    from jaxstyle.networks import vgg  # which imports JAX, and most options name no layers
+
+    vgg.check_layers(names)

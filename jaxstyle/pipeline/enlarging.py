@@ -152,8 +152,6 @@ def _repainted(
             f"{finished.path}: has styles of a network in regions, which cannot be polished; give "
             "a picture of one style, or of paintings"
         )
-    if "resume" in typed:
-        raise OptionError("{} is not for polishing what a network painted; leave it out", "resume")
     network = options.get("fast-network", PAINTBOX)
     if not load_network(find_fast_network(network)).statistics:
         raise OptionError(

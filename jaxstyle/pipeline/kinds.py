@@ -13,7 +13,7 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from jaxstyle.networks import vgg
+from jaxstyle.pipeline.choices import check_layers
 
 
 class NamedFile(NamedTuple):
@@ -231,7 +231,7 @@ class Layer(Kind):
     """
 
     def parse(self, text: str) -> str:
-        vgg.check_layers([text])
+        check_layers([text])
         return text
 
 
@@ -246,13 +246,13 @@ class Layers(Kind):
             if name in layers:
                 raise ValueError(f"names {name} twice")
             layers[name] = NOT_NEGATIVE.parse(weight) if equals else 1.0
-        vgg.check_layers(list(layers))
+        check_layers(list(layers))
         return layers
 
     def check(self, value: Any) -> dict[str, float]:
         if not isinstance(value, Mapping):
             return self.parse(value) if isinstance(value, str) else super().check(value)
-        vgg.check_layers([str(name) for name in value])
+        check_layers([str(name) for name in value])
         return {name: NOT_NEGATIVE.check(weight) for name, weight in value.items()}
 
     def text(self, value: Mapping[str, float]) -> str:

@@ -23,6 +23,20 @@ Forms = Callable[[int], tuple[State, Info]]
 """Returns the shapes and types of what a method carries after so many steps."""
 
 
+class Resume(Protocol):
+    """Finds where a run of one job goes on, if it was begun before."""
+
+    def __call__(
+        self, forms: Forms, picture: Callable[[Array], Array] = lambda image: image
+    ) -> Progress | None:
+        """Returns the last snapshot, or None if there is none.
+
+        Args:
+          forms: of what the method carries.
+          picture: returns the picture of the image that it carries, where that is another.
+        """
+
+
 class Reports(NamedTuple):
     """What a method reports of a batch.
 
@@ -54,6 +68,10 @@ class Program(Protocol):
     @property
     def text(self) -> str:
         """A text that equal programs have in common in every process."""
+
+    @property
+    def compiled(self) -> str:
+        """A text that is the same for what is compiled alike, whatever the steps."""
 
 
 class Method(Protocol):
@@ -106,7 +124,7 @@ class Method(Protocol):
         width: int,
         every: int,
         *,
-        resume: Callable[[Forms], Progress | None] | None = None,
+        resume: Resume | None = None,
         on_error: Callable[[int, Exception], None] | None = None,
         able: Callable[[int], bool] = lambda _: True,
     ) -> Iterator[Reports]:

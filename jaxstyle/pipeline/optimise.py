@@ -17,7 +17,6 @@ from jaxstyle.networks.load import Network, load_network
 from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import Lane, choose_width
-from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.estimate import estimate_memory, target_forms
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.multiscale import Scale, descend_scales, scale_at, scaled_shape
@@ -27,7 +26,7 @@ from jaxstyle.optimization.strength import fade
 from jaxstyle.pipeline.checks import check_pictures
 from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import Structure, structure
-from jaxstyle.pipeline.method import Forms, Reports
+from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.optimise_options import (
     make_solver,
     make_weights,
@@ -75,6 +74,13 @@ class Program(NamedTuple):
         """A text that equal programs have in common in every process."""
         # A solver's own repr has addresses.
         return repr([part for part in self if part is not self.solver])
+
+    @property
+    def compiled(self) -> str:
+        """A text that is the same for what is compiled alike, whatever the steps."""
+        return self._replace(
+            scales=tuple(scale._replace(num_steps=1) for scale in self.scales)
+        ).text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +224,7 @@ class Optimisation:
         width: int,
         every: int,
         *,
-        resume: Callable[[Forms], Progress | None] | None = None,
+        resume: Resume | None = None,
         on_error: Callable[[int, Exception], None] | None = None,
         able: Callable[[int], bool] = lambda _: True,
     ) -> Iterator[Reports]:

@@ -1,8 +1,7 @@
 """The rows of the table of options; `jaxstyle.pipeline.options` reads them."""
 
-import dataclasses
 import functools
-from typing import Literal, get_args
+from typing import get_args
 
 from jaxstyle import solvers
 from jaxstyle.feedforward.architecture import ARCHITECTURES
@@ -37,8 +36,8 @@ from jaxstyle.pipeline.kinds import (
     WidthAndHeight,
     whole,
 )
-
-Group = Literal["picture", "style", "colour", "regions", "method", "expert", "output", "machine"]
+from jaxstyle.pipeline.option import Option
+from jaxstyle.pipeline.serve_rows import SERVE_ROWS
 
 PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
@@ -49,42 +48,10 @@ SNAPSHOT_EVERY = 10
 """Steps between the snapshots of a larger picture, whose steps are long."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """A row of the table.
-
-    Attributes:
-      name: "style-weight": the name in sweeps and stored settings; the flag is `--style-weight`.
-      kind: what its values are.
-      help: what it does, in a sentence that begins with a verb.
-      group: the heading that it stands under.
-      commands: the commands that have it.
-      metavar: what stands for its value in a synopsis.
-      default: what holds without it, in words.
-      shapes: whether it shapes the picture. Such options belong to a recipe, may vary in sweeps
-        and are stored in pictures; the others say how the program runs and what it writes.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    group: Group
-    commands: tuple[str, ...]
-    metavar: str = ""
-    default: str = ""
-    shapes: bool = True
-
-    @property
-    def choices(self) -> tuple[str, ...] | None:
-        """The valid values, where there are few."""
-        return self.kind.choices
-
-
 def make_rows() -> tuple[Option, ...]:
     """The table, in the order of the help texts."""
     every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
     made, train, larger = (*PICTURES, "apply", "larger"), ("train",), ("larger",)
-    serve = ("serve",)
     run = functools.partial(Option, shapes=False)
     again = functools.partial(run, commands=larger)
     optimised, count, size = (*PICTURES, "larger"), whole(1), whole(1)
@@ -370,25 +337,9 @@ def make_rows() -> tuple[Option, ...]:
             "N"),
         run("process-id", whole(0), "set the number of this process, from 0", "machine",
             ("sweep",), "I"),
-        run("host", Kind(), "listen at this address; others can then come in, so a password or "
-            "public is needed", "machine", serve, "ADDRESS", "127.0.0.1, this machine alone"),
-        run("port", whole(0, 65535), "listen at this port; 0 takes any", "machine", serve, "N",
-            "8000"),
-        run("password", Kind(), "let in who knows this password", "machine", serve, "WORD"),
-        run("public", Flag(), "let everybody in, without a password", "machine", serve),
-        run("https", Flag(), "answer only what a proxy in front got by HTTPS", "machine", serve),
-        run("hosts", Kind(), "answer only under these names", "machine", serve, "NAME,…",
-            "this machine's"),
-        run("data", FileName(), "keep pictures, and the database, in this folder", "machine", serve,
-            "DIR", "one of the user's own"),
-        run("workers", whole(1, 64), "paint with so many processes, one for each device", "machine",
-            serve, "N", "1"),
-        run("web-processes", whole(1, 64), "answer with so many processes", "machine", serve, "N",
-            "1"),
-        run("only", Choice(("web", "worker")), "start one kind of processes, beside others "
-            "elsewhere", "machine", serve, "KIND"),
+        *SERVE_ROWS,
         run("timeout", POSITIVE, "give up after so many seconds without an answer", "machine",
             ("weights fetch",), "SECONDS", "30"),
         run("debug", Flag(), "show a traceback with an error", "machine",
-            (*_LISTED, "export", "show", "plot", "serve", *_WEIGHTS)),
+            (*_LISTED, "export", "show", "plot", *_WEIGHTS)),
     )  # fmt: skip

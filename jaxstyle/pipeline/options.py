@@ -13,7 +13,8 @@ from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import SOURCES
 from jaxstyle.pipeline.choices import PLAIN_COLORS, STARTS
 from jaxstyle.pipeline.kinds import Kind
-from jaxstyle.pipeline.option_rows import Option, make_rows
+from jaxstyle.pipeline.option import Option
+from jaxstyle.pipeline.option_rows import make_rows
 
 OPTIONS = make_rows()
 """Every option of every command."""

@@ -22,16 +22,22 @@ from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import UsageError, naming, usage_errors
 from jaxstyle.feedforward.files import load_network
 from jaxstyle.networks.load import Network
-from jaxstyle.optimization.descent import Progress
 from jaxstyle.optimization.memory import MemoryPlan
 from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.first import First, Painted, Way, paintings_of
 from jaxstyle.pipeline.firsts import file_of, find_network, make_first
 from jaxstyle.pipeline.frames import FRAMES, nearest, out_of_frame, scaled
-from jaxstyle.pipeline.method import Forms, Reports
+from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
-from jaxstyle.pipeline.polish import measure_mixture, mix_statistics, plan_polish, polish
+from jaxstyle.pipeline.polish import (
+    Polish,
+    is_brief,
+    make_polish,
+    measure_mixture,
+    mix_statistics,
+    plan_polish,
+)
 from jaxstyle.pipeline.sources import trims
 from jaxstyle.solvers import Info
 
@@ -62,6 +68,12 @@ class Program(NamedTuple):
     def text(self) -> str:
         """A text that equal programs have in common in every process."""
         return repr(tuple(self))
+
+    @property
+    def compiled(self) -> str:
+        """A text that is the same for what is compiled alike, whatever the steps."""
+        brief = is_brief(self.shape, self.polish)
+        return repr((*self._replace(polish=min(self.polish, 1)), brief))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +206,7 @@ class Painting:
         width: int,
         every: int,
         *,
-        resume: Callable[[Forms], Progress | None] | None = None,
+        resume: Resume | None = None,
         on_error: Callable[[int, Exception], None] | None = None,
         able: Callable[[int], bool] = lambda _: True,
     ) -> Iterator[Reports]:
@@ -205,22 +217,24 @@ class Painting:
                 assert job.content is not None
                 size = program.shape if self.framed else job.size
                 photograph = np.asarray(studio.sources.load(job.content, size).image)
-                image = method._paint(studio, program, job, photograph)
-                style = method._style(studio, job, photograph.shape) if self.polish else {}
+                paint = functools.partial(method._paint, studio, program, job, photograph)
+                finish = functools.partial(self._finished, studio.shape(job), photograph)
+                if not self.polish:
+                    reports = _once(i, paint(), finish)
+                else:
+                    polish = make_polish(
+                        to_device(photograph), method._style(studio, job, photograph.shape)
+                    )
+                    go_on = resume if len(jobs) == 1 else None
+                    reports = _polished(i, paint, polish, self.polish, finish, go_on)
+                first = next(reports)
             except Exception as error:
                 if on_error is None:
                     raise
                 on_error(i, error)
                 continue
-            finite = bool(np.isfinite(np.asarray(image)).all())
-            finish = functools.partial(self._finished, studio.shape(job), photograph)
-            if not (self.polish and finite):
-                yield Reports(1, {i: finish(image)}, {i: _unjudged(finite)})
-                continue
-            yield Reports(0, {i: finish(image)}, {})
-            steps = polish(image, to_device(photograph), style, self.polish)
-            for step, (image, info) in enumerate(steps, 1):
-                yield Reports(step, {i: finish(image)}, {i: info})
+            yield first
+            yield from reports
 
     def _paint(
         self, studio: "Studio", program: Program, job: "Job", photograph: NDArray[np.float32]
@@ -312,6 +326,44 @@ def _unjudged(finite: bool) -> Info:
     """Returns the `Info` of a start and of a pass that no loss has judged."""
     zeros: Any = np.zeros(2, np.float32)
     return Info(zeros, {}, zeros.astype(np.int32), cast(Array, np.array([True, finite])))
+
+
+def _once(i: int, image: Array, finish: Callable[[Array], Array]) -> Iterator[Reports]:
+    """Yields the report of a picture that is done at once."""
+    finite = bool(np.isfinite(np.asarray(image)).all())
+    yield Reports(1, {i: finish(image)}, {i: _unjudged(finite)})
+
+
+def _polished(
+    i: int,
+    paint: Callable[[], Array],
+    polish: Polish,
+    num_steps: int,
+    finish: Callable[[Array], Array],
+    resume: Resume | None,
+) -> Iterator[Reports]:
+    """Yields the reports of a picture that is polished.
+
+    Args:
+      i: the place of its job.
+      paint: returns the first picture, which is not painted again where a snapshot goes on.
+      polish: makes the steps.
+      num_steps: how many.
+      finish: returns what is shown of a picture.
+      resume: finds the snapshot.
+    """
+    begun, start = None, jnp.zeros((*polish.shape, 3))
+    if resume is not None:
+        begun = resume(lambda _: polish.forms(), lambda image: finish(polish.picture(image)))
+    if begun is None:
+        start = paint()
+        if not np.isfinite(np.asarray(start)).all():
+            yield from _once(i, start, finish)
+            return
+        yield Reports(0, {i: finish(start)}, {})
+    for progress in polish.run(start, num_steps, begun):
+        picture, info = polish.picture(progress.state.image), jax.device_get(progress.info)
+        yield Reports(progress.step, {i: finish(picture)}, {i: info}, progress)
 
 
 def _suited(studio: "Studio", job: "Job") -> Painting:

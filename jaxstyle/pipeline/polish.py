@@ -5,6 +5,7 @@ sides that are multiples of 32, so that a few programs serve all sizes.
 """
 
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,14 +18,15 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.losses.targets import content_targets, measure_style
+from jaxstyle.losses.targets import Targets, content_targets, measure_style
 from jaxstyle.networks.catalogue import COMPACT, find_params
 from jaxstyle.networks.load import Network, load_network
-from jaxstyle.optimization.descent import descend
+from jaxstyle.optimization.descent import Progress, descend
 from jaxstyle.optimization.estimate import estimate_memory
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
 from jaxstyle.optimization.presets import get_preset
-from jaxstyle.solvers import Info, Solver
+from jaxstyle.optimization.step import start_forms
+from jaxstyle.solvers import Info, Solver, State
 
 _MULTIPLE = 32
 _LARGE = 2**21  # pixels from where on memory matters more than time
@@ -128,8 +130,79 @@ def plan_polish(shape: tuple[int, int], *, exact: bool) -> MemoryPlan:
     )
 
 
+class Polish(NamedTuple):
+    """The polish of one picture: what is compared, and with what.
+
+    Attributes:
+      shape: height and width of the picture.
+      spec: what is compared.
+      targets: the features of the photograph, and the statistics of the painting.
+      weights: how much each part counts.
+    """
+
+    shape: tuple[int, int]
+    spec: LossSpec
+    targets: Targets
+    weights: LossWeights
+
+    def run(
+        self, image: Array, num_steps: int, resume: Progress | None = None
+    ) -> Iterator[Progress]:
+        """Makes steps, and yields a report after each.
+
+        Args:
+          image: `[H, W, 3]`, the picture to begin with.
+          num_steps: steps of the solver in all.
+          resume: a report of an earlier run of the same polish, to go on from with the same bits.
+            The image is not looked at then.
+        """
+        judge = polisher()
+        begun = self._extend(image) if resume is None else resume.state.image
+        return descend(
+            begun, judge.network.params, self.targets, spec=self.spec, weights=self.weights,
+            solver=judge.solver, num_steps=num_steps, every=1, resume=resume,
+            brief=is_brief(self.shape, num_steps),
+        )  # fmt: skip
+
+    def forms(self) -> tuple[State, Info]:
+        """Returns the shapes and types of what a run carries after any number of steps."""
+        judge = polisher()
+        image = jnp.zeros((*_extended(self.shape), 3))
+        return start_forms(
+            image, judge.network.params, self.targets, spec=self.spec, solver=judge.solver
+        )
+
+    def picture(self, image: Array) -> Array:
+        """Returns the picture `[H, W, 3]` of the image that a run carries, clipped."""
+        height, width = self.shape
+        return jnp.clip(image[:height, :width], 0, 1)
+
+    def _extend(self, image: ArrayLike) -> Array:
+        return extend(image, *_extended(self.shape))
+
+
+def is_brief(shape: tuple[int, int], num_steps: int) -> bool:
+    """Tells whether a polish has so few steps that to compile its program takes longer."""
+    return num_steps * math.prod(_extended(shape)) <= _BRIEF
+
+
+def make_polish(photograph: Array, style: Mapping[str, Any]) -> Polish:
+    """Returns the polish towards the style of a painting and a photograph's content.
+
+    Args:
+      photograph: `[H, W, 3]`.
+      style: from `measure_painting`.
+    """
+    judge = polisher()
+    shape = (photograph.shape[0], photograph.shape[1])
+    spec = judge.spec_at(shape)
+    content = extend(photograph, *_extended(shape))
+    targets = content_targets(judge.network.params, content, spec)._replace(style=dict(style))
+    return Polish(shape, spec, targets, judge.weights(_extended(shape)))
+
+
 def polish(
-    image: Array, photograph: Array, style: dict[str, Any], num_steps: int
+    image: Array, photograph: Array, style: Mapping[str, Any], num_steps: int
 ) -> Iterator[tuple[Array, Info]]:
     """Makes steps from a picture towards the style of a painting and a photograph's content.
 
@@ -143,20 +216,9 @@ def polish(
       The picture after each step, clipped, and `Info` of the step; the first time also of the
       start.
     """
-    judge = polisher()
-    height, width = image.shape[:2]
-    rows, columns = _extended((height, width))
-    start, content = (extend(each, rows, columns) for each in (image, photograph))
-    spec = judge.spec_at((height, width))
-    targets = content_targets(judge.network.params, content, spec)._replace(style=style)
-    weights = judge.weights((rows, columns))
-    steps = descend(
-        start, judge.network.params, targets, spec=spec, weights=weights,
-        solver=judge.solver, num_steps=num_steps, every=1,
-        brief=num_steps * rows * columns <= _BRIEF,
-    )  # fmt: skip
-    for progress in steps:
-        yield jnp.clip(progress.state.image[:height, :width], 0, 1), jax.device_get(progress.info)
+    made = make_polish(photograph, style)
+    for progress in made.run(image, num_steps):
+        yield made.picture(progress.state.image), jax.device_get(progress.info)
 
 
 def extend(image: ArrayLike, rows: int, columns: int) -> Array:

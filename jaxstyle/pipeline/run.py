@@ -15,9 +15,8 @@ from typing import NamedTuple
 import jax
 
 from jaxstyle._common import interrupts
-from jaxstyle.optimization.descent import Progress
 from jaxstyle.pipeline.job import Batch, Job
-from jaxstyle.pipeline.method import Forms, Reports
+from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.sinks import Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
@@ -196,7 +195,7 @@ def _steps_between_reports(sinks: Iterable[Sink]) -> int:
     return math.gcd(every, *(sink.every for sink in sinks if sink.every is not None))
 
 
-def _resume(watched: list[_Watched], every: int) -> Callable[[Forms], Progress | None] | None:
+def _resume(watched: list[_Watched], every: int) -> Resume | None:
     """Returns how to find where a job goes on, if one keeps snapshots."""
     for each in watched:
         for sink in each.sinks:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from jax import Array
+
 from jaxstyle._common import interrupts
 from jaxstyle._common.progress import Steps
 from jaxstyle.image.animation import Animation
@@ -190,13 +192,20 @@ class SnapshotFile:
         self.every: int | None = often
         self._path, self._often, self._settings = path, often, settings
 
-    def load(self, track: Track, every: int, forms: Forms) -> Progress | None:
+    def load(
+        self,
+        track: Track,
+        every: int,
+        forms: Forms,
+        picture: Callable[[Array], Array] = lambda image: image,
+    ) -> Progress | None:
         """Returns where to go on, or None where there is no snapshot.
 
         Args:
           track: takes over what the snapshot knows.
           every: steps between reports.
           forms: of what the method carries.
+          picture: returns the picture of the image that it carries.
 
         Raises:
           FileFormatError: if the file is damaged.
@@ -208,7 +217,7 @@ class SnapshotFile:
         if not self._path.exists():
             return None
         progress, rows = load_snapshot(self._path, forms, made_by, track.num_steps)
-        track.go_on(progress, rows)
+        track.go_on(progress, rows, picture(progress.state.image))
         return progress
 
     def report(self, track: Track) -> None:

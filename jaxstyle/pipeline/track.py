@@ -58,9 +58,18 @@ class Track:
         self.step, self.image, self.progress = step, image, progress
         self.good_steps, self.finite = good_steps, all_finite
 
-    def go_on(self, progress: Progress, rows: list[dict[str, float]]) -> None:
-        """Takes over from an interrupted run, all of whose steps were good, and their rows."""
-        self.image, self.rows = progress.state.image, list(rows)
+    def go_on(
+        self, progress: Progress, rows: list[dict[str, float]], image: Array | None = None
+    ) -> None:
+        """Takes over from an interrupted run, all of whose steps were good.
+
+        Args:
+          progress: where it is.
+          rows: its loss terms.
+          image: its picture, where that is not the image that it carries.
+        """
+        self.image = progress.state.image if image is None else image
+        self.rows = list(rows)
         self.step = self.good_steps = progress.step
 
     @property

@@ -40,10 +40,12 @@ def check_request(data: Any, commands: Mapping[str, Any], limits: Limits) -> dic
         raise _wrong("command", f"should be one of {', '.join(commands)}", command)
     known = commands[command]
     request: dict[str, Any] = {"command": command}
+    parts = data.get("regions")
+    by_regions = _own_styles(parts) and "regions" in known["lists"]
     for key, needed in known["takes"].items():
         if data.get(key) is not None:
             request[key] = check_name(key, data[key])
-        elif needed:
+        elif needed and not (key == "painting" and by_regions):
             raise Refusal(400, f"{key}: should be the id of an upload; {command} needs one")
     for key in ("photograph", "painting"):
         if data.get(key) is not None and key not in request:
@@ -59,6 +61,13 @@ def check_request(data: Any, commands: Mapping[str, Any], limits: Limits) -> dic
     if data.get("after") is not None:
         request["after"] = check_name("after", data["after"])
     return request
+
+
+def _own_styles(parts: Any) -> bool:
+    """Tells whether each of some regions has a painting or a style of its own."""
+    return isinstance(parts, list) and all(
+        isinstance(part, dict) and (part.get("painting") or part.get("style")) for part in parts
+    )
 
 
 def check_options(
@@ -133,7 +142,7 @@ def check_name(what: str, value: Any) -> str:
 def names_in(request: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Returns the uploads that a checked request names."""
     names = [request[key] for key in ("photograph", "painting") if key in request]
-    names += [part["painting"] for part in request.get("mix", ())]
+    names += [part["painting"] for part in request.get("mix", ()) if "painting" in part]
     for region in request.get("regions", ()):
         names += [region["painting"]] if "painting" in region else []
         names += [region["mask"]] if region["mask"] != REST else []
@@ -158,24 +167,33 @@ def _check_text(name: str, value: Any, schema: Mapping[str, Any]) -> None:
 
 
 def _share(part: Any) -> dict[str, Any]:
-    _check_keys("mix", part, ("painting", "share"))
+    _check_keys("mix", part, ("painting", "style", "share"))
     share = part.get("share")
     check_value("share", share, {"type": "number", "minimum": 0, "maximum": 1})
-    return {"painting": check_name("painting", part.get("painting")), "share": share}
+    like = _like("mix", part)
+    if not like:
+        raise Refusal(400, "mix: should have a painting or a style for each share")
+    return {**like, "share": share}
 
 
 def _region(part: Any) -> dict[str, Any]:
     _check_keys("regions", part, ("mask", "painting", "style"))
     mask = part.get("mask")
     region = {"mask": mask if mask == REST else check_name("mask", mask)}
+    return region | _like("regions", part)
+
+
+def _like(what: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the painting or the style that a part names, if it names one."""
+    like = {}
     if part.get("painting") is not None:
-        region["painting"] = check_name("painting", part["painting"])
+        like["painting"] = check_name("painting", part["painting"])
     if part.get("style") is not None:
         check_value("style", part["style"], {"type": "string", "pattern": r"[\w-]{1,80}"})
-        region["style"] = part["style"]
-    if {"painting", "style"} <= region.keys():
-        raise Refusal(400, "regions: takes a painting or a style for each, not both")
-    return region
+        like["style"] = part["style"]
+    if len(like) > 1:
+        raise Refusal(400, f"{what}: takes a painting or a style for each, not both")
+    return like
 
 
 def _parts(what: str, value: Any) -> Sequence[Any]:

@@ -89,6 +89,18 @@ def flag(name: str, environ: Mapping[str, str] = os.environ) -> bool:
     return text in ("1", "true")
 
 
+def whole(name: str, default: int, environ: Mapping[str, str] = os.environ) -> int:
+    """Returns the whole number of a variable, of at least 0.
+
+    Raises:
+      UsageError: if it has none.
+    """
+    text = environ.get(PREFIX + name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"{PREFIX}{name}={text}: should be a whole number of at least 0")
+    return int(text)
+
+
 def words(name: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     """Returns the words of a variable, parted by commas."""
     return [word.strip() for word in environ.get(PREFIX + name, "").split(",") if word.strip()]

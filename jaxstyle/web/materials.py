@@ -15,6 +15,7 @@ from jaxstyle.pipeline.file_options import REST, RegionOption, Regions
 from jaxstyle.pipeline.job import Job, make_job
 from jaxstyle.web import models
 from jaxstyle.web.checking import NAME
+from jaxstyle.web.examples import example_of
 
 PICTURE = "picture.png"
 _START = "start.png"
@@ -35,9 +36,10 @@ def pipeline_job(job: models.Job) -> Job:
     chosen = {**request["options"], **named}
     if "mix" in request:
         chosen["mix"] = {
-            _file_of(job, part["painting"], f"painting-{i}"): part["share"]
+            _like(job, part, f"painting-{i}"): part["share"]
             for i, part in enumerate(request["mix"], 2)
         }
+    regions: list[RegionOption] = []
     if "regions" in request:
         regions = [_region(job, i, part) for i, part in enumerate(request["regions"], 1)]
         chosen["regions"] = Regions().text(tuple(regions))
@@ -48,6 +50,8 @@ def pipeline_job(job: models.Job) -> Job:
         content = Path(_file_of(job, request["photograph"], "photograph"))
     if "painting" in request:
         style = Path(_file_of(job, request["painting"], "painting"))
+    elif command == "stylize":  # each region has one of its own
+        style = Path(str(regions[0].style))
     if command == "apply" and style is not None:
         chosen["painting"], style = str(style), None
     checked = options.check_options(command, chosen)
@@ -55,12 +59,22 @@ def pipeline_job(job: models.Job) -> Job:
 
 
 def _region(job: models.Job, number: int, part: Mapping[str, str]) -> RegionOption:
-    mask, style = part["mask"], part.get("style")
+    mask, named = part["mask"], "painting" in part or "style" in part
     if mask != REST:
         mask = _file_of(job, mask, f"mask-{number}")
+    if job.command == "apply" and "style" in part:  # of the network that paints
+        return RegionOption(mask, part["style"])
+    return RegionOption(mask, _like(job, part, f"region-{number}") if named else None)
+
+
+def _like(job: models.Job, part: Mapping[str, str], called: str) -> str:
+    """Returns the file of a part's painting, or of the picture that stands for its style."""
     if "painting" in part:
-        style = _file_of(job, part["painting"], f"region-{number}")
-    return RegionOption(mask, style)
+        return _file_of(job, part["painting"], called)
+    path = job.folder / f"style-{part['style']}.png"
+    if not path.exists():
+        _link(example_of(part["style"]), path)
+    return str(path)
 
 
 def _file_of(job: models.Job, name: str, called: str) -> str:

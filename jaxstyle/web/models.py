@@ -82,7 +82,9 @@ class Job(models.Model):
       stop: whether its visitor wants no more steps.
       version: grows with every change that a visitor should see.
       frame: grows with every picture on the way.
+      preparing: whether its worker makes programs ready, which takes longer than steps do.
       claim: the worker's claim, random, so that a worker can tell its own from a later one.
+      bytes: what it keeps on the disk; before it has ended, the most that it will.
       worker: the name of the worker that has claimed it.
       lease: until when the claim holds without another sign of life.
       barren: claims since the last step that was done.
@@ -105,6 +107,7 @@ class Job(models.Model):
     step = models.IntegerField(default=0)
     steps = models.IntegerField(default=0)
     frame = models.IntegerField(default=0)
+    preparing = models.BooleanField(default=False)
     seconds_left = models.FloatField(null=True)
     made = models.JSONField(default=dict)
     bytes = models.BigIntegerField(default=0)
@@ -139,11 +142,18 @@ class Job(models.Model):
             "step": self.step,
             "steps": self.steps,
             "frame": self.frame,
+            "preparing": self.preparing,
             "seconds_left": self.seconds_left,
             "made": self.made,
             "sweep": self.sweep or None,
             "created": self.created.isoformat(),
         }
+
+
+class Gate(models.Model):
+    """A single row, which who takes room in the queue or on the disk has locked meanwhile."""
+
+    id = models.IntegerField(primary_key=True, default=1)
 
 
 class Catalogue(models.Model):

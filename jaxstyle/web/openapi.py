@@ -97,7 +97,11 @@ def _paths(limits: Limits) -> dict[str, Any]:
 def _schemas(catalogue: Mapping[str, Any]) -> dict[str, Any]:
     commands = catalogue["commands"]
     region = {"mask": {"anyOf": [_ID, {"const": "rest"}]}, "painting": _ID, "style": _text()}
-    share = {"painting": _ID, "share": {"type": "number", "minimum": 0, "maximum": 1}}
+    share = {
+        "painting": _ID,
+        "style": _text(),
+        "share": {"type": "number", "minimum": 0, "maximum": 1},
+    }
     requests = {
         _title(command): _object({
             "command": {"const": command},
@@ -136,6 +140,7 @@ def _schemas(catalogue: Mapping[str, Any]) -> dict[str, Any]:
             "command": {"enum": list(commands)},
             "request": {"type": "object"},
             "step": _whole(), "steps": _whole(),
+            "preparing": {"type": "boolean", "description": "whether programs are made ready"},
             "frame": _whole("grows with every picture on the way"),
             "seconds_left": {"type": ["number", "null"]},
             "made": {"type": "object", "description": "size, settings, and lines to make it again"},

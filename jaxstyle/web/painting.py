@@ -4,13 +4,9 @@ Nothing is made here in a way of its own. A job of the page becomes a job of the
 sinks tell the database what the pipeline reports.
 """
 
-import contextlib
 import logging
-import os
-import shlex
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,13 +17,14 @@ from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image import io
 from jaxstyle.optimization.memory import free_memory
 from jaxstyle.pipeline import again
+from jaxstyle.pipeline.again_python import python_lines
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches
 from jaxstyle.pipeline.outputs import snapshot_of
 from jaxstyle.pipeline.run import run_batch
 from jaxstyle.pipeline.sinks import PictureFile, Sink, SnapshotFile
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.track import Track
-from jaxstyle.web import models, queue
+from jaxstyle.web import models, queue, room
 from jaxstyle.web.materials import PICTURE, pipeline_job
 
 _logger = logging.getLogger(__name__)
@@ -54,8 +51,10 @@ class Watch:
     every: int | None = None
     needed = False
 
-    def __init__(self, job: models.Job, studio: Studio, aside: Callable[[], None]):
-        self.why = ""
+    def __init__(
+        self, job: models.Job, studio: Studio, aside: Callable[[], None], *, preparing: bool = False
+    ):
+        self.why, self._preparing = "", preparing
         self.ending = False
         self._job, self._studio, self._aside = job, studio, aside
         self._began = self._shown = self._asked = time.monotonic()
@@ -70,6 +69,8 @@ class Watch:
         first = self._reports == 1
         if self._reports <= 2:  # what comes before the second has compiled, and says little
             self._timed = (track.step, now)
+        if track.rows:  # a step was made, so there is a program for it
+            self._preparing = False
         if track.step >= track.num_steps:
             return
         try:
@@ -100,7 +101,7 @@ class Watch:
         seconds = (self._shown - begun) / done * left if done else None
         held = queue.tell(
             self._job, step=track.step, steps=track.num_steps, frame=self._frame,
-            seconds_left=seconds,
+            seconds_left=seconds, preparing=self._preparing,
         )  # fmt: skip
         if not held:
             self.why = "lost"
@@ -143,8 +144,11 @@ class Downloads:
         self._picture.close(track)
 
 
-def prepare(job: models.Job) -> None:
+def prepare(job: models.Job) -> int:
     """Finds out whether a job can be made, and puts what it is made from into its folder.
+
+    Returns:
+      The most bytes that the folder will keep.
 
     Raises:
       UsageError, FileFormatError, OSError: if it cannot, with the one line that says why.
@@ -170,6 +174,7 @@ def prepare(job: models.Job) -> None:
         before = studio.sources.load(made.content, min(max(height, width), 1600)).image
         io.save_image(job.folder / BEFORE, before, quality=_QUALITY)
     models.Job.objects.filter(pk=job.pk).update(steps=made.recipe.num_steps)
+    return room.bytes_of((height, width), room.folder_bytes(job.folder))
 
 
 def _check_memory(studio: Studio, made: Job) -> None:
@@ -190,25 +195,35 @@ def _batch(studio: Studio, made: Job) -> Batch:
     return batch
 
 
-def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> None:
+def compiled(batch: Batch) -> str:
+    """Returns what batches have in common that need the same compiled programs."""
+    masked = "regions" in batch.jobs[0].recipe.options
+    return f"{batch.program.compiled} {masked}"
+
+
+def make(job: models.Job, aside: Callable[[], None], watches: list[Watch], ready: set[str]) -> None:
     """Makes the picture of a claimed job, from its last snapshot if there is one.
 
     Args:
       job: the job.
       aside: is called between steps, and may make quick jobs of others.
       watches: holds the job's `Watch` meanwhile, for whoever wants to end the run.
+      ready: the programs that this process has run, by `compiled`; this one is added.
 
     Raises:
       Exception: what the pipeline raises.
     """
     made = pipeline_job(job)
     studio = Studio([made], download=False)
-    watch, snapshot = Watch(job, studio, aside), snapshot_of(made.output)
+    batch, snapshot = _batch(studio, made), snapshot_of(made.output)
+    preparing = compiled(batch) not in ready
+    if preparing != job.preparing:
+        queue.tell(job, preparing=preparing)
+    watch = Watch(job, studio, aside, preparing=preparing)
     sinks: list[Sink] = [watch, Downloads(watch, studio)]
-    if made.recipe.command == "stylize" and "scales" not in made.recipe.options:
+    if made.recipe.num_steps > _SNAPSHOT_STEPS:
         # Last, as it removes the snapshot once the picture is kept.
         sinks.append(SnapshotFile(snapshot, _SNAPSHOT_STEPS, lambda: studio.made_by(made)))
-    batch = _batch(studio, made)
     watches.append(watch)
     try:
         [outcome] = run_batch(studio, batch, lambda _: sinks)
@@ -227,6 +242,7 @@ def make(job: models.Job, aside: Callable[[], None], watches: list[Watch]) -> No
         return
     finally:
         watches.remove(watch)
+    ready.add(compiled(batch))
     if watch.why == "pause":
         queue.give_back(job)
     elif watch.why != "lost":
@@ -250,7 +266,6 @@ def _finish(job: models.Job, studio: Studio, track: Track, errors: list[Exceptio
     queue.finish(
         job, models.Job.DONE, step=track.good_steps, steps=track.num_steps, message=message,
         made={"width": width, "height": height, **_lines(job, studio, track)},
-        bytes=folder_bytes(job.folder),
     )  # fmt: skip
 
 
@@ -258,17 +273,6 @@ def _lines(job: models.Job, studio: Studio, track: Track) -> dict[str, Any]:
     """Returns the settings of a picture, and the lines that make it again."""
     kept = io.read_settings(job.folder / PICTURE)
     line = again.command_line(kept, PICTURE)
-    words = shlex.split(line)[1:]
-    python = f"from jaxstyle.cli import main\n\nmain({words!r})"
+    python = python_lines(studio, track.job, kept)
     _, network = studio.suited(track.job)
     return {"line": line, "python": python, "options": kept["options"], "network": network.name}
-
-
-def folder_bytes(folder: Path) -> int:
-    """Returns how much the files of a folder hold."""
-    total = 0
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(folder):
-            with contextlib.suppress(FileNotFoundError):
-                total += entry.stat().st_size
-    return total

@@ -16,10 +16,12 @@ from jaxstyle.image import io
 from jaxstyle.networks.catalogue import PAINTBOX, find_fast_network
 from jaxstyle.pipeline.file_options import Mix, Regions
 from jaxstyle.pipeline.kinds import Choice, FileName, Flag, Kind, Number
-from jaxstyle.pipeline.option_rows import Option
+from jaxstyle.pipeline.option import Option
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.web import models
 from jaxstyle.web.checking import NAME
+from jaxstyle.web.edition import edition
+from jaxstyle.web.examples import remove_old, write_tile
 
 # What each command takes beside its options, and whether it has to be given.
 _TAKES: dict[str, dict[str, bool]] = {
@@ -34,7 +36,9 @@ _LONGEST = 200
 
 def publish() -> dict[str, Any]:
     """Writes the catalogue into the database, and the pictures of the styles beside it."""
+    remove_old()
     facts = {
+        "edition": edition(),
         "version": importlib.metadata.version("jaxstyle"),
         "commands": {command: _command(command) for command in _TAKES},
         "styles": list(_styles()),
@@ -104,9 +108,8 @@ def _styles() -> Iterator[dict[str, Any]]:
     """Yields the styles that come with the package, and writes the picture of each."""
     network = load_network(find_fast_network(PAINTBOX))
     for i, style in enumerate(network.styles):
-        if network.thumbnails is not None:
-            thumbnail = network.thumbnails[i].astype(np.float32) / 255
-            io.save_image(models.styles() / f"{style.name}.png", thumbnail)
+        known = network.thumbnails
+        write_tile(style.name, None if known is None else known[i].astype(np.float32) / 255)
         yield {"name": style.name, "source": style.source}
 
 

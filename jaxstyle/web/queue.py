@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
+from jaxstyle.web import room
 from jaxstyle.web.models import Job, Visitor, new_name
 
 _TRIES = 5  # jobs that other workers may be quicker to claim
@@ -74,14 +75,22 @@ def tell(job: Job, **facts: Any) -> bool:
 
 def finish(job: Job, state: str, **facts: Any) -> bool:
     """Ends a claimed job once and for all; returns whether the claim still held."""
+    kept = room.folder_bytes(job.folder)
     return tell(
-        job, state=state, claim="", seconds_left=None, ended=timezone.now(), **facts
+        job,
+        state=state,
+        claim="",
+        seconds_left=None,
+        preparing=False,
+        ended=timezone.now(),
+        bytes=kept,
+        **facts,
     )  # of two workers only the one with the claim
 
 
 def give_back(job: Job) -> bool:
     """Gives a job back, to go on with later; returns whether the claim still held."""
-    return tell(job, state=Job.QUEUED, claim="", seconds_left=None, barren=0)
+    return tell(job, state=Job.QUEUED, claim="", seconds_left=None, preparing=False, barren=0)
 
 
 def give_back_all(worker: str) -> int:
@@ -101,6 +110,7 @@ def stop(job: Job) -> None:
         state=Job.FAILED,
         stop=True,
         message="stopped before it began",
+        bytes=room.folder_bytes(job.folder),
         version=F("version") + 1,
         ended=timezone.now(),
     ):

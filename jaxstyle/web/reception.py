@@ -17,7 +17,8 @@ from django.utils import timezone
 from jaxstyle.errors import FileFormatError, UsageError, spelled
 from jaxstyle.image import io
 from jaxstyle.image.io.opening import opened
-from jaxstyle.web import models, painting
+from jaxstyle.web import models, painting, room
+from jaxstyle.web.refusals import Refusal
 
 _logger = logging.getLogger(__name__)
 _PAUSE = 0.1
@@ -29,9 +30,14 @@ _USERS = (UsageError, FileFormatError, OSError)
 
 
 class Reception(threading.Thread):
-    """Takes in uploads and jobs until it is told to end."""
+    """Takes in uploads and jobs until it is told to end.
 
-    def __init__(self) -> None:
+    Args:
+      warming: tells whether the worker makes programs ready, for which new jobs have to wait.
+    """
+
+    def __init__(self, warming: Callable[[], bool]) -> None:
+        self._warming = warming
         super().__init__(name="reception", daemon=True)
         self.ending = threading.Event()
         self._tidied = 0.0
@@ -40,7 +46,7 @@ class Reception(threading.Thread):
         """Looks for new uploads and jobs, again and again."""
         while not self.ending.is_set():
             try:
-                busy = receive()
+                busy = receive(warming=self._warming)
                 if time.monotonic() - self._tidied > _TIDY_SECONDS:
                     self._tidied = time.monotonic()
                     tidy()
@@ -52,14 +58,18 @@ class Reception(threading.Thread):
                 self.ending.wait(_PAUSE)
 
 
-def receive() -> bool:
-    """Takes in what is new; returns whether there was anything."""
+def receive(*, warming: Callable[[], bool] = lambda: False) -> bool:
+    """Takes in what is new; returns whether there was anything.
+
+    Args:
+      warming: see `Reception`.
+    """
     uploads = list(models.Upload.objects.filter(state=models.Upload.NEW).order_by("created")[:20])
     for upload in uploads:
         _take_in(upload)
     jobs = list(models.Job.objects.filter(state=models.Job.NEW).order_by("created")[:20])
     for job in jobs:
-        _accept(job)
+        _accept(job, warming)
     return bool(uploads or jobs)
 
 
@@ -84,19 +94,19 @@ def _take_in(upload: models.Upload) -> None:
     models.Upload.objects.filter(pk=upload.pk).update(**facts)
 
 
-def _accept(job: models.Job) -> None:
+def _accept(job: models.Job, warming: Callable[[], bool]) -> None:
     """Lets a job wait for its turn, or says why it cannot be made."""
 
-    def check() -> dict[str, object]:
-        painting.prepare(job)
-        return {"state": models.Job.QUEUED}
+    def accept() -> dict[str, object]:
+        size = painting.prepare(job)
+        room.accept(job, size, preparing=warming())
+        return {}
 
-    facts = _attempt(check, job.folder, "")
+    facts = _attempt(accept, job.folder, "")
     if isinstance(facts, str):
-        facts = {"state": models.Job.FAILED, "message": facts, "ended": timezone.now()}
-    models.Job.objects.filter(pk=job.pk, state=models.Job.NEW).update(
-        version=F("version") + 1, **facts
-    )
+        models.Job.objects.filter(pk=job.pk, state=models.Job.NEW).update(
+            state=models.Job.FAILED, message=facts, ended=timezone.now(), version=F("version") + 1
+        )
 
 
 def _attempt(
@@ -117,6 +127,8 @@ def reason(error: Exception, path: Path, called: str = "") -> str:
       path: the file or the folder that the line may name.
       called: what it is called instead.
     """
+    if isinstance(error, Refusal):
+        return error.message
     text = " ".join(spelled(error, lambda name: name).split())
     if not isinstance(error, _USERS):
         _logger.warning("warning: %s: %s", type(error).__name__, text[:500])

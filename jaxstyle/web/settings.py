@@ -11,6 +11,8 @@ _HERE = Path(__file__).parent
 DATA = environment.data_folder()
 LIMITS = environment.read_limits()
 PASSWORD = os.environ.get(environment.PREFIX + "PASSWORD", "")
+WARM_SIZE = environment.whole("WARM_SIZE", 512)
+"""The longer side of the pictures that workers make programs ready for while idle; 0 for none."""
 HTTPS = environment.flag("HTTPS")
 """Whether a proxy in front speaks HTTPS: then everything is refused that does not."""
 

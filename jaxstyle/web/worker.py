@@ -20,14 +20,15 @@ import jax
 from django.conf import settings
 from django.db import close_old_connections
 
-from jaxstyle._common import locks
-from jaxstyle.web import models, painting, publish, queue
+from jaxstyle._common import kept, locks
+from jaxstyle.web import models, painting, publish, queue, warming
 from jaxstyle.web.environment import orphaned
 from jaxstyle.web.reception import Reception, reason
 
 _logger = logging.getLogger(__name__)
 _PAUSE = 0.1  # between looks into an empty queue
 _KEPT = 200  # jobs after which compiled programs are forgotten: sizes without end would add up
+_QUIET = 20.0  # seconds without a job after which nobody is taken to wait for the next
 _GRACE = 10.0  # seconds in which a run ends by itself
 _BREATHS = 3  # renewals of a claim in the time that it holds
 
@@ -45,19 +46,24 @@ class Worker:
         self._made = 0
         self._jobs: list[models.Job] = []
         self._watches: list[painting.Watch] = []
+        self._ready: set[str] = set()
+        self._tasks = warming.tasks()
+        self._warming = False
+        self._quiet_from = 0.0
 
     def run(self) -> None:
         """Takes up what an earlier worker of this name has left, and works until told to end."""
         publish.publish()
         queue.give_back_all(self.name)
-        reception = Reception()
+        reception = Reception(lambda: self._warming)
         reception.start()
         while not self.ending:
             try:
-                if not self._take_one(quick=False):
+                if self._take_one(quick=False):
+                    if self._made % _KEPT == 0:
+                        self._forget()
+                elif not self._warm():
                     time.sleep(_PAUSE)
-                elif self._made % _KEPT == 0:
-                    jax.clear_caches()  # type: ignore[no-untyped-call]
             except Exception as error:  # such as a database that is away for a moment
                 _logger.warning("warning: %s", error)
                 close_old_connections()
@@ -85,14 +91,42 @@ class Worker:
         self._jobs.append(job)
         self._made += 1
         try:
-            painting.make(job, self._let_in if not job.quick else _nothing, self._watches)
+            painting.make(
+                job, self._let_in if not job.quick else _nothing, self._watches, self._ready
+            )
         except Exception as error:
             queue.finish(job, models.Job.FAILED, message=reason(error, job.folder))
         finally:
             self._jobs.remove(job)
+            self._quiet_from = time.monotonic() + _QUIET
         if not models.Job.objects.filter(pk=job.pk).exists():  # deleted meanwhile
             shutil.rmtree(job.folder, ignore_errors=True)
         return True
+
+    def _warm(self) -> bool:
+        """Makes one thing ready for whoever comes next; returns whether there was any."""
+        if time.monotonic() < self._quiet_from:
+            return False
+        task = next(self._tasks, None)
+        if task is None:
+            return False
+        self._warming = True
+        try:
+            batch = task()
+            if batch is not None:
+                self._ready.add(painting.compiled(batch))
+        except Exception as error:  # it is only slower without
+            _logger.warning("warning: nothing was made ready: %s", error)
+            self._tasks = iter(())
+        finally:
+            self._warming = False
+        return True
+
+    def _forget(self) -> None:
+        """Lets go of compiled programs; those that are kept on the disk are soon back."""
+        jax.clear_caches()  # type: ignore[no-untyped-call]
+        kept.forget()
+        self._ready.clear()
 
     def _let_in(self) -> None:
         """Makes the quick jobs that wait, between two steps of a long one."""

@@ -2,6 +2,7 @@
 
     python -m scripts.benchmarks.serve visitors --count 50
     python -m scripts.benchmarks.serve kills --worker 20 --server 5
+    python -m scripts.benchmarks.serve kills --worker 20 --server 5 --command apply
     python -m scripts.benchmarks.serve start
 
 Each prints a line of JSON. Everything runs on this machine, over loopback, with small pictures and
@@ -32,6 +33,7 @@ from PIL import Image
 from jaxstyle import samples
 
 _PATIENCE = 1800.0
+_IDLE = 60  # processor ticks in five seconds: it only asks the database
 
 
 class Page:
@@ -67,12 +69,24 @@ class Page:
 
     def kill(self, words: str) -> None:
         """Kills the children whose command has some words in it."""
+        for number, _ in self._children(words):
+            os.kill(number, signal.SIGKILL)
+
+    def settle(self) -> None:
+        """Waits until the worker has nothing left to do."""
+        before = -1
+        while (now := sum(ticks for _, ticks in self._children("--only worker"))) - before > _IDLE:
+            before = now
+            time.sleep(5)
+
+    def _children(self, words: str) -> Iterator[tuple[int, int]]:
+        """Yields the children whose command has some words in it, and their processor ticks."""
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ValueError):
                 line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent == self.process.pid and words in line:
-                    os.kill(int(place.name), signal.SIGKILL)
+                parts = (place / "stat").read_text().rpartition(")")[2].split()
+                if int(parts[1]) == self.process.pid and words in line:
+                    yield int(place.name), int(parts[11]) + int(parts[12])
 
     def kill_all(self) -> None:
         """Kills the supervisor; its children see that it has gone."""
@@ -189,18 +203,23 @@ def paint(
     return last
 
 
-def kills(page: Page, worker: int, server: int, size: int, seed: int = 0) -> dict[str, Any]:
-    """Kills the worker and the server at random moments, while pictures are optimised."""
+def kills(
+    page: Page, worker: int, server: int, size: int, command: str, seed: int = 0
+) -> dict[str, Any]:
+    """Kills the worker and the server at random moments, while pictures are made in many steps."""
     ready(page)
     rng = random.Random(seed)
     visitor = Visitor(page.url)
     content = visitor.post("/api/uploads", data=photograph(size))["id"]
     style = visitor.post("/api/uploads", data=samples.SWIRLS.read_bytes())["id"]
-    asked = {
+    asked: dict[str, Any] = {
         "command": "stylize", "photograph": content, "painting": style,
         "options": {"size": size, "network": "compact", "steps": 400,
                     "content-layers": "relu2_1", "style-layers": "relu1_1"},
     }  # fmt: skip
+    if command == "apply":
+        options = {"size": size, "style": "swirls", "polish": 400}
+        asked = {"command": "apply", "photograph": content, "options": options}
     jobs = [visitor.post("/api/jobs", json=asked)["id"] for _ in range(3)]
     plan = ["worker"] * worker + ["server"] * server
     rng.shuffle(plan)
@@ -219,7 +238,8 @@ def kills(page: Page, worker: int, server: int, size: int, seed: int = 0) -> dic
     found = visitor.get("/api/jobs").json()["jobs"]
     pictures = {visitor.get(f"/api/jobs/{job}/picture-16.png").content for job in jobs}
     return {
-        "worker_kills": worker, "server_kills": server, "asked": len(jobs), "listed": len(found),
+        "command": command, "worker_kills": worker, "server_kills": server,
+        "asked": len(jobs), "listed": len(found),
         "done": sum(job["state"] == "done" and job["step"] == 400 for job in found),
         "different_pictures": len(pictures),
     }  # fmt: skip
@@ -240,16 +260,21 @@ def _unfinished(visitor: Visitor) -> bool:
 
 
 def start(folder: Path, size: int) -> dict[str, Any]:
-    """Times a start, cold and with compiled programs kept: to the page, and to a first picture."""
+    """Times starts: to the page, to the painter, and from a drop to a first picture.
+
+    The first has nothing that was kept. The second begins again at once, with what it has kept. The
+    third waits until the worker has made ready what it can.
+    """
     found: dict[str, Any] = {}
-    for name in ("cold", "warm"):
-        page = Page(folder, JAX_COMPILATION_CACHE_DIR=str(folder / "programs"),
-                    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0")  # fmt: skip
+    for name in ("cold", "again", "idle"):
+        page = Page(folder, XDG_CACHE_HOME=str(folder / "cache"))
         begin = time.monotonic()
         page.start()
         answered = time.monotonic() - begin
         ready(page)
         catalogue = time.monotonic() - begin
+        if name == "idle":
+            page.settle()
         visitor = Visitor(page.url)
         times = []
         for _ in range(2):
@@ -275,6 +300,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=50, help="visitors at once")
     parser.add_argument("--worker", type=int, default=20, help="kills of the worker")
     parser.add_argument("--server", type=int, default=5, help="kills of the whole server")
+    parser.add_argument("--command", choices=("stylize", "apply"), default="stylize",
+                        help="what is killed")  # fmt: skip
     parser.add_argument("--size", type=int, default=64, help="longer side of the pictures")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -282,13 +309,20 @@ def main() -> None:
         if given.what == "start":
             print(json.dumps(start(folder, given.size)))
             return
-        page = Page(folder, JAXSTYLE_WEB_LEASE_SECONDS="5", JAXSTYLE_WEB_MAX_CLAIMS="1000")
+        page = Page(
+            folder,
+            JAXSTYLE_WEB_LEASE_SECONDS="5",
+            JAXSTYLE_WEB_MAX_CLAIMS="1000",
+            JAXSTYLE_WEB_WARM_SIZE="0",
+        )
         page.start()
         try:
             if given.what == "visitors":
                 print(json.dumps(visitors(page, given.count, given.size)))
             else:
-                print(json.dumps(kills(page, given.worker, given.server, given.size)))
+                print(
+                    json.dumps(kills(page, given.worker, given.server, given.size, given.command))
+                )
         finally:
             page.stop()
 

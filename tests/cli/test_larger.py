@@ -44,6 +44,26 @@ def test_a_larger_picture_goes_on_from_a_snapshot_at_any_of_its_sizes(cli, netwo
         assert not Path("big.png.snapshot").exists()
 
 
+@pytest.mark.slow
+def test_what_a_network_painted_goes_on_too(cli, folder, with_shipped, monkeypatch):
+    done(cli("apply content.png -o out.png --style swirls --size 24"))
+    line, keep = "larger out.png -o big.png --size 40 --steps 3", snapshot.save_snapshot
+    done(cli(line))
+    whole = Path("big.png").read_bytes()
+
+    def killed(path, progress, *rest):
+        keep(path, progress, *rest)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxstyle.pipeline.sinks.save_snapshot", killed)
+        assert cli(line, resume=True, snapshot_every=1).status == 130
+    assert Path("big.png").read_bytes() != whole
+    done(cli(line, resume=True, snapshot_every=1))
+    assert Path("big.png").read_bytes() == whole
+    assert not Path("big.png.snapshot").exists()
+
+
 def test_what_cannot_be_made_larger_is_one_line(cli):
     for line, status, says in (
         ("larger content.png -o big.png --times 2", 1, "content.png: holds no jaxstyle settings"),

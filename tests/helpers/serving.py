@@ -25,6 +25,7 @@ class Served:
             "JAXSTYLE_WEB_DATA": str(folder / "data"),
             "JAXSTYLE_WEB_LEASE_SECONDS": "3",
             "JAXSTYLE_WEB_MAX_CLAIMS": "1000",
+            "JAXSTYLE_WEB_WARM_SIZE": "0",
             **variables,
         }
         self.process: subprocess.Popen[bytes] | None = None

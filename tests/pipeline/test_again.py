@@ -21,6 +21,8 @@ def settings(command="stylize", options=(), **others):
         (settings("apply", {"style": "night"}), "apply a.jpg -o out.png --style night"),
         (settings(options={"seed": "1", "steps": "9"}, given=["seed"], step=9),
          "stylize a.jpg b.jpg -o out.png --seed 1"),
+        (settings("apply", {"polish": "9"}, given=["polish"], step=5, style=None),
+         "apply a.jpg -o out.png --polish 5"),
         (settings(options={"steps": "9"}, given=[], step=5),
          "stylize a.jpg b.jpg -o out.png --steps 5"),
         (settings(options={"steps": "9", "scales": "8,16"}, given=["scales"], step=14),
@@ -63,4 +65,5 @@ def test_steps_that_were_not_made():
     assert steps_of(settings(options={"steps": "9"}, step=9)) == (9, None)
     assert steps_of(settings(options={"steps": "9"}, step=4)) == (4, "9")
     assert steps_of(settings("apply", {"polish": "0"}, step=1)) == (1, None)
+    assert steps_of(settings("apply", {"polish": "9"}, step=4)) == (4, "9")
     assert steps_of(settings()) == (None, None)

@@ -108,8 +108,7 @@ def test_what_a_network_painted_is_polished_after_the_paintings_it_knows(folder)
     )
     job = larger(style="wave.png")  # a painting that is given after all
     assert (job.recipe.command, job.style, job.style_size) == ("stylize", Path("wave.png"), 512)
-    with pytest.raises(OptionError, match="resume is not for polishing"):
-        larger(resume=True)
+    assert larger(resume=True).recipe.command == "apply"  # a polish goes on from a snapshot too
 
 
 def test_files_are_found_beside_the_picture_and_here(folder):

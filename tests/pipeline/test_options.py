@@ -9,7 +9,8 @@ from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline import options
 from jaxstyle.pipeline.file_options import StyleRegions
 from jaxstyle.pipeline.kinds import Flag
-from jaxstyle.pipeline.option_rows import PICTURES, Group
+from jaxstyle.pipeline.option import Group
+from jaxstyle.pipeline.option_rows import PICTURES
 from jaxstyle.pipeline.options import OPTIONS, check_options, option_texts, parse_options
 from jaxstyle.pipeline.recipe import make_recipe
 

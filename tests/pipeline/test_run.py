@@ -1,5 +1,6 @@
 """Batches and their sinks: what each is told, and that one that fails costs nothing else."""
 
+import functools
 import signal
 from pathlib import Path
 from unittest.mock import Mock
@@ -14,6 +15,7 @@ from jaxstyle.pipeline.options import check_options
 from jaxstyle.pipeline.run import Interrupted, interrupted_outcomes, run_batch
 from jaxstyle.pipeline.sinks import PictureFile, PicturesOnTheWay, SnapshotFile, TraceFile, WhenDone
 from jaxstyle.pipeline.studio import Studio
+from jaxstyle.pipeline.track import Track
 
 pytestmark = pytest.mark.usefixtures("compile_faster", "folder")
 
@@ -196,6 +198,58 @@ def test_a_snapshot_goes_only_once_the_picture_is_kept(batch, monkeypatch):
     assert len(outcome.track.rows) == 4
     assert Path("made-style.png").exists()
     assert not Path("s").exists()
+
+
+@pytest.fixture
+def polished(with_shipped):
+    """A batch of one picture that is polished, and its studio."""
+    options = {"style": "swirls", "size": 32, "polish": 4, "strength": 0.5}
+    job = make_job("apply", Path("content.png"), None, Path("made.png"),
+                   check_options("apply", options))  # fmt: skip
+    studio = Studio([job])
+    ((program, members),) = group(studio.shape, [job]).items()
+    return studio, Batch(program, members, 1)
+
+
+def test_a_polish_goes_on_from_a_snapshot_with_the_same_bits(polished, monkeypatch):
+    studio, jobs = polished
+    settings = functools.partial(studio.made_by, jobs.jobs[0])
+    (whole,) = run_batch(studio, jobs, lambda _: [])
+    stop = [Watcher(KeyboardInterrupt(), at=2), SnapshotFile(Path("s"), 1, settings)]
+    with pytest.raises(Interrupted):
+        run_batch(studio, jobs, lambda _: stop)
+    watcher = Watcher()
+    sinks = [watcher, PictureFile(studio), SnapshotFile(Path("s"), 1, settings)]
+    paint = Mock(side_effect=AssertionError("it is not painted again"))
+    monkeypatch.setattr(type(jobs.jobs[0].recipe.method), "_paint", paint)
+    (again,) = run_batch(studio, jobs, lambda _: sinks)
+    assert watcher.told == [3, 4, "end"]
+    assert (np.asarray(again.track.image) == np.asarray(whole.track.image)).all()
+    assert again.track.rows == whole.track.rows
+    assert not Path("s").exists()
+
+
+@pytest.mark.slow
+def test_a_polish_that_is_stopped_as_it_goes_on_is_its_last_picture(polished):
+    studio, jobs = polished
+    seen = []
+
+    class Kept(Watcher):
+        def report(self, track):
+            seen.append(np.asarray(track.image))
+            super().report(track)
+
+    stop = [Kept(KeyboardInterrupt(), at=2), SnapshotFile(Path("s"), 1, dict)]
+    with pytest.raises(Interrupted):
+        run_batch(studio, jobs, lambda _: stop)
+    found = SnapshotFile(Path("s"), 1, dict)
+    steps = jobs.jobs[0].recipe.method.run(
+        studio, jobs.program, jobs.jobs, 1, 1,
+        resume=functools.partial(found.load, track := Track(jobs.jobs[0], 4), 1),
+    )  # fmt: skip
+    next(steps)
+    assert track.step == 2
+    assert (np.asarray(track.image) == seen[-1]).all()
 
 
 def test_a_loss_that_is_never_finite_leaves_a_trace_and_no_picture(batch):

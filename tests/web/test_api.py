@@ -60,7 +60,7 @@ def test_from_an_upload_to_a_picture(visitor, painter, tmp_path):
     assert (done["made"]["width"], done["made"]["height"]) == (16, 11)
     line = "jaxstyle apply photograph.png -o picture.png --size 16 --style swirls"
     assert done["made"]["line"] == line
-    assert "main(['apply', 'photograph.png'" in done["made"]["python"]
+    assert "paint_into(" in done["made"]["python"]
     kinds = {"picture.png": "PNG", "picture-16.png": "PNG", "picture.jpg": "JPEG"}
     for name, kind in kinds.items():
         answer = visitor.get(f"{address}/{name}?save")

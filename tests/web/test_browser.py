@@ -83,7 +83,7 @@ def test_a_dropped_photograph_is_painted_at_once(page):
     finished(page)
     assert status(page) == "Done."
     assert page.text_content("#line").endswith("--size 128 --style starry-night")
-    assert page.text_content("#python").startswith("from jaxstyle.cli import main")
+    assert page.text_content("#python").startswith("import numpy as np\n\nimport jaxstyle\n")
 
 
 def test_the_divider_compares(page):
@@ -145,12 +145,77 @@ def test_regions_are_painted_by_hand(page):
     assert page.get_attribute("#erase", "aria-pressed") == "true"
     page.click("#erase")
     page.focus("#mask")
+    before = mask(page)
     page.keyboard.press("ArrowDown")
+    assert "52 % across" not in page.text_content("#brush-place")
+    assert mask(page) == before
     page.keyboard.press("Space")
+    assert mask(page) > before
+    stroke = mask(page)
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowRight")
+    assert mask(page) > stroke
+    page.keyboard.press("e")
+    page.keyboard.press("]")
+    assert page.input_value("#brush") == "13"
+    page.keyboard.press("Space")
+    page.keyboard.press("e")
+    assert page.get_attribute("#erase", "aria-pressed") == "false"
     page.click("#repaint")
     until(lambda: "--regions" in page.text_content("#line"))
     assert "mask-1.png,style=great-wave;rest,style=starry-night" in page.text_content("#line")
     page.click("#regions summary")
+
+
+def mask(page):
+    """How much of the shown masks is painted."""
+    return page.evaluate("""() => {
+      const canvas = document.getElementById("mask");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.reduce((sum, value, i) => sum + (i % 4 === 3 && value > 0), 0);
+    }""")
+
+
+def test_styles_of_the_page_and_own_paintings_go_together(page):
+    page.click("#regions summary")
+    page.select_option("#region-list select", label="Your painting 1")
+    page.click("#repaint")
+    until(lambda: "style-starry-night.png" in page.text_content("#line"))
+    assert page.text_content("#line").startswith("jaxstyle stylize")
+    page.click("#clear")
+    page.click("#region-list button")
+    page.click("#regions summary")
+    page.click("#blend summary")
+    share = page.locator("#shares input").last  # of the painting of one's own
+    share.fill("50")
+    share.dispatch_event("change")
+    until(lambda: "style-starry-night.png=0.5" in page.text_content("#line"))
+    share = page.locator("#shares input").last
+    share.fill("0")
+    share.dispatch_event("change")
+    page.click("#blend summary")
+    until(lambda: page.text_content("#line").endswith("--style starry-night"))
+    finished(page)
+
+
+def test_several_are_painted_and_compared(page):
+    page.click("#sweep summary")
+    page.fill("#across-values", "0.5 x")
+    assert "give numbers" in page.text_content("#sweep-count")
+    page.fill("#across-values", "0.5 1")
+    page.select_option("#down", "polish")
+    page.fill("#down-values", "1, 2")
+    assert page.text_content("#sweep-count") == "4 pictures."
+    page.click("#sweep-go")
+    until(lambda: (page.text_content("#several-done") or "").startswith("All are done"))
+    heads = page.locator("#several-table th").all_text_contents()
+    assert heads == ["Strength 0.5", "Strength 1", "Steps 1", "Steps 2"]
+    assert page.locator("#several-table img").count() == 4
+    page.locator("#several-table button").nth(2).click()
+    until(lambda: "--polish 2 --size 128 --strength 0.5" in page.text_content("#line"))
+    page.click("#sweep-close")
+    assert page.is_hidden("#several")
+    page.click("#sweep summary")
 
 
 def test_after_a_reload_everything_is_there(page):
@@ -192,8 +257,10 @@ def test_every_width_and_light_is_readable(page, served, chromium, width, scheme
     tab = context.new_page()
     tab.goto(served.url)
     tab.wait_for_selector("html[data-ready=yes]")
-    for summary in ("#more", "#regions", "#blend"):
+    for summary in ("#more", "#regions", "#blend", "#sweep"):
         tab.click(f"{summary} summary")
+    tab.get_by_role("button", name="Compare").first.click()
+    tab.locator("#several-done", has_text="All are done").wait_for()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     found = axe.Axe().run(tab)
     assert found.violations_count == 0, found.generate_report()

@@ -34,6 +34,13 @@ def test_every_upload_that_is_named_is_found(catalogue):
     assert names_in(request, options) == [A, B, C, "d" * 32]
 
 
+def test_regions_that_have_styles_of_their_own_need_no_painting(catalogue):
+    regions = [{"mask": B, "style": "swirls"}, {"mask": "rest", "painting": C}]
+    request = asked(catalogue, command="stylize", options={}, regions=regions)
+    assert request["regions"] == regions
+    assert "painting" not in request
+
+
 @pytest.mark.parametrize(
     ("polish", "quick"), [({}, True), ({"polish": 10}, True), ({"polish": 11}, False)]
 )
@@ -64,6 +71,11 @@ def test_a_pass_and_few_steps_are_quick(catalogue, polish, quick):
         ({"options": {"style": "a\0b"}}, "style: should be text of at most 200 signs"),
         ({"options": {"style": "x" * 201}}, "style: should be text of at most 200 signs"),
         ({"mix": [{"painting": B, "share": 1}]}, ""),
+        ({"mix": [{"style": "swirls", "share": 1}]}, ""),
+        ({"mix": [{"share": 1}]}, "mix: should have a painting or a style for each share"),
+        ({"mix": [{"painting": B, "style": "swirls", "share": 1}]}, "mix: takes a painting or"),
+        ({"command": "stylize", "options": {}, "regions": [{"mask": B, "style": "swirls"},
+          {"mask": "rest"}]}, "painting: should be the id of an upload; stylize needs one"),
         ({"mix": []}, "mix: should be a list of 1 to 8"),
         ({"mix": [{"painting": B, "share": 2}]}, "share: should be a number from 0 to 1"),
         ({"regions": [{"mask": "sky.png"}]}, "mask: should be an id"),

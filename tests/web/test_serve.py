@@ -22,6 +22,8 @@ WITHOUT_JAX = """
 import asyncio, os, sys
 sys.path.insert(0, sys.argv[1])
 import jaxstyle.web.server, jaxstyle.web.supervisor
+from jaxstyle.cli import serve
+serve.parse(["serve", "--port", "0"])
 from helpers.web import Browser
 browser = Browser()
 import django
@@ -38,7 +40,7 @@ print({"jax", "jaxlib", "flax", "PIL"} & set(sys.modules))
 """
 
 
-def test_web_processes_and_the_supervisor_never_import_jax(tmp_path):
+def test_the_command_web_processes_and_the_supervisor_never_import_jax(tmp_path):
     tests = Path(__file__).parents[1]
     # The helper makes a picture of its own with NumPy and Pillow, which is not asked for here.
     code = WITHOUT_JAX.replace("from helpers.web import Browser", BARE)
@@ -159,16 +161,20 @@ SMALL = {"size": 32, "network": "compact", "steps": 150,
 
 
 @pytest.mark.slow
-def test_kills_lose_no_job_and_double_none(served):
+@pytest.mark.parametrize("command", ["stylize", "apply"])
+def test_kills_lose_no_job_and_double_none(served, command):
     from helpers.web import picture
 
     guest = Guest(served.url)
     until(lambda: guest.http.get(f"{served.url}/api/catalogue").ok)
-    photograph, painting = guest.upload(picture()), guest.upload(picture(seed=1))
-    request = {"command": "stylize", "photograph": photograph, "painting": painting}
-    undisturbed = guest.paint(**request, options=SMALL)
+    request = {"command": command, "photograph": guest.upload(picture())}
+    if command == "stylize":
+        request |= {"painting": guest.upload(picture(seed=1)), "options": SMALL}
+    else:
+        request |= {"options": {"size": 32, "style": "swirls", "polish": 150}}
+    undisturbed = guest.paint(**request)
     until(lambda: guest.job(undisturbed)["state"] == "done")
-    disturbed = guest.paint(**request, options=SMALL)
+    disturbed = guest.paint(**request)
     for killed in ("worker", "worker", "server", "all"):
         before = guest.job(disturbed)["step"]
         until(functools.partial(further, guest, disturbed, before))

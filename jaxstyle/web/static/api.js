@@ -52,6 +52,8 @@ const sent = (data) => ({ body: JSON.stringify(data), type: "application/json" }
 export const jobs = async () => (await ask("GET", "/api/jobs")).jobs;
 export const job = (id) => ask("GET", `/api/jobs/${id}`);
 export const paint = (request) => ask("POST", "/api/jobs", sent(request));
+export const sweep = (request) => ask("POST", "/api/sweeps", sent(request));
+export const sweepOf = (id) => ask("GET", `/api/sweeps/${id}`);
 export const stop = (id) => ask("POST", `/api/jobs/${id}/stop`);
 export const remove = (id) => ask("DELETE", `/api/jobs/${id}`);
 export const known = (id) => ask("GET", `/api/uploads/${id}`);
@@ -88,4 +90,4 @@ export function follow(id, told) {
 }
 
 export const ended = (job) => job.state === "done" || job.state === "failed";
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

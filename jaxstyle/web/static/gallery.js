@@ -55,6 +55,7 @@ export class Gallery {
           this.actions.trouble(error);
         }
       }, called),
+      ...(job.sweep ? [button("Compare", () => this.actions.sweep(job.sweep), called)] : []),
     );
     const facts = element("dl");
     for (const [key, value] of Object.entries(job.made.options ?? job.request.options)) {
@@ -72,8 +73,9 @@ export function name(job) {
   const { options = {}, painting, regions } = job.request;
   const style = regions ? "Regions" : title(options.style ?? (options.blend ? "a blend" : painting ? "your painting" : "a style"));
   const size = job.made.width ? `, ${job.made.width} × ${job.made.height}` : "";
+  const strength = options.strength === undefined ? "" : `, strength ${options.strength}`;
   const steps = job.steps > 1 ? `, ${job.step} steps` : "";
-  return `${style}${size}${steps}`;
+  return `${style}${size}${strength}${steps}`;
 }
 
 function words(job) {

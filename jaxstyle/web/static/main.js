@@ -6,7 +6,8 @@ import { Gallery } from "./gallery.js";
 import { Masks } from "./masks.js";
 import { Options } from "./options.js";
 import { Stage } from "./stage.js";
-import { Styles } from "./styles.js";
+import { Styles, like } from "./styles.js";
+import { Sweep } from "./sweep.js";
 
 const QUICK_SIZE = 512;
 const WAIT = 350; // after the last change, before it is painted
@@ -16,7 +17,7 @@ let photograph = null; // the upload's id
 let shown = null; // the job on the stage
 let first = null; // the first picture of this photograph and style, to go on from
 let leave = () => {};
-let session, styles, options, masks, gallery, timer;
+let session, styles, options, masks, gallery, sweep, timer;
 let asked = 0; // counts what was asked for, so that only the last is shown
 
 function say(text) {
@@ -31,25 +32,25 @@ function complain(error) {
   byId("status").textContent = "";
 }
 
-const own = () => styles.chosen.kind === "own";
+const own = () => styles.byPaintings;
 
 // What is asked for: the first picture, or the one that takes its time.
 async function request(properly) {
   const regions = await painted();
   const wanted = styles.asked();
   const mine = regions ? regions.some((each) => each.painting) : own();
-  const command = mine && (properly || regions) ? "stylize" : "apply";
+  const command = regions ? (mine || properly ? "stylize" : "apply") : mine && properly ? "stylize" : "apply";
   const given = { ...options.given(command) };
   const made = { command, photograph, ...wanted, options: { ...given, ...wanted.options } };
   if (regions) {
-    if (properly && command === "apply") {
-      throw new api.Trouble("Regions in the styles of this page are painted in one pass. Take paintings of your own to optimise them.");
-    }
     made.regions = regions;
     for (const name of ["style", "blend", "polish"]) delete made.options[name];
     delete made.mix;
-    if (command === "apply") delete made.painting;
-    else made.painting ??= regions.find((each) => each.painting).painting;
+    delete made.painting; // each region has its own
+    if (command === "stylize") {
+      if (properly && first) made.after = first.id;
+      if (!mine) made.options.steps ??= options.values.apply.polish;
+    }
     return made;
   }
   if (command === "stylize") {
@@ -73,16 +74,29 @@ async function painted() {
   const pictures = await masks.pictures();
   if (!pictures.length) return null;
   const rest = { style: styles.chosen };
-  const kinds = new Set([...pictures, rest].map((each) => each.style.kind));
-  if (kinds.size > 1) {
-    throw new api.Trouble("Take styles of one kind for the regions: those of this page, or paintings of your own.");
-  }
-  const like = (style) => (style.kind === "own" ? { painting: style.id } : { style: style.name });
   const uploads = await Promise.all(pictures.map((each) => api.upload(each.blob)));
   return [
     ...pictures.map((each, i) => ({ mask: uploads[i].id, ...like(each.style) })),
     { mask: "rest", ...like(rest.style) },
   ];
+}
+
+// Offers the settings of the command that will paint.
+function offer() {
+  const command = own() ? "stylize" : "apply";
+  options.show(command);
+  sweep.offer(command, options.commands[command].options);
+}
+
+// What all pictures of a sweep have in common.
+async function common(axes) {
+  if (!photograph) {
+    complain(new api.Trouble("Begin with a photograph."));
+    return null;
+  }
+  const made = await request(own() || "polish" in axes);
+  delete made.after; // each begins by itself
+  return made;
 }
 
 async function paint(properly) {
@@ -140,8 +154,8 @@ function progress(job) {
   if (job.step > 0) bar.value = job.step / job.steps;
   else bar.removeAttribute("value");
   byId("left").textContent = job.step ? `${job.step} of ${job.steps}${remaining(job.seconds_left)}` : "";
-  if (job.state !== "running") say("Waiting for its turn …");
-  else if (!job.step) say("Getting ready. The first picture of a size takes a while.");
+  if (job.state !== "running") say(job.preparing ? "The painter is getting ready …" : "Waiting for its turn …");
+  else if (job.preparing) say("Preparing for pictures of this size. Only the first of a size takes so long.");
   else say(long ? "Painting. It gets better frame by frame." : "Painting …");
 }
 
@@ -193,7 +207,7 @@ function use(id) {
 // A change of style, settings or masks: the first picture again, soon.
 function changed() {
   first = null;
-  options.show(own() ? "stylize" : "apply");
+  offer();
   masks.list();
   clearTimeout(timer);
   if (photograph) timer = setTimeout(() => paint(false), WAIT);
@@ -206,7 +220,7 @@ async function again(job) {
     await api.known(id);
     use(id);
     await styles.take(job.request);
-    options.show(own() ? "stylize" : "apply");
+    offer();
     if (job.command === options.command) options.set(withoutStyle(given));
     scrollTo({ top: 0, behavior: "smooth" });
     say("Change what you like, then paint again.");
@@ -222,7 +236,7 @@ function withoutStyle({ style, blend, method, ...rest }) {
 async function show(job) {
   const { photograph: id } = job.request;
   await styles.take(job.request);
-  options.show(own() ? "stylize" : "apply");
+  offer();
   if (id) {
     photograph = id;
     first = job.state === "done" ? job : null;
@@ -280,10 +294,13 @@ async function main() {
     const catalogue = await api.catalogue();
     options = new Options(catalogue, session.limits, () => {}, complain);
     styles = new Styles(catalogue, changed, complain);
-    options.show("apply");
+    sweep = new Sweep(session.limits, {
+      request: common, show, trouble: complain, put: (job) => gallery.put(job),
+    });
+    offer();
     masks = new Masks(styles, () => {});
     gallery = new Gallery({
-      show, again, trouble: complain,
+      show, again, trouble: complain, sweep: (id) => sweep.open(id),
       gone: (job) => { if (shown?.id === job.id) { leave(); reset(); } },
     });
     listen();

@@ -26,14 +26,17 @@ export class Masks {
       });
     }
     this.canvas.addEventListener("pointerdown", (event) => {
-      if (!this.current) this.add();
       this.canvas.setPointerCapture(event.pointerId);
       this.last = this.place(event);
       this.stroke(this.last);
     });
     this.canvas.addEventListener("pointermove", (event) => {
-      if (event.buttons && this.last) this.stroke(this.place(event));
+      const place = this.place(event);
+      this.ring(place);
+      if (event.buttons && this.last) this.stroke(place);
     });
+    for (const left of ["pointerleave", "blur"]) this.canvas.addEventListener(left, () => this.ring(null));
+    this.canvas.addEventListener("focus", () => { if (this.canvas.matches(":focus-visible")) this.move(0, 0); });
     this.canvas.addEventListener("pointerup", () => {
       this.last = null;
       this.changed();
@@ -58,7 +61,7 @@ export class Masks {
     this.regions = this.regions.filter((each) => each !== region);
     this.current = this.regions.at(-1);
     this.list();
-    this.draw();
+    this.show();
     this.changed();
   }
 
@@ -85,6 +88,7 @@ export class Masks {
 
   show() {
     this.canvas.hidden = !byId("regions").open || !this.regions.length;
+    if (this.canvas.hidden) this.ring(null);
     this.draw();
   }
 
@@ -107,6 +111,7 @@ export class Masks {
 
   // Paints from the last place to another; the feather is laid over it when it is seen.
   stroke(to) {
+    if (!this.current) this.add();
     const from = this.last ?? to;
     const pen = this.current.canvas.getContext("2d");
     pen.globalCompositeOperation = this.erasing ? "destination-out" : "source-over";
@@ -134,24 +139,59 @@ export class Masks {
     return soft;
   }
 
+  // Arrows move the brush, and paint with shift; space paints; [ and ] change the brush, E erases.
   key(event) {
-    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const [width, height] = [this.canvas.width, this.canvas.height];
-    this.cursor ??= [width / 2, height / 2];
-    if (moves[event.key]) {
-      const [x, y] = moves[event.key];
-      this.cursor = [
-        Math.min(width, Math.max(0, this.cursor[0] + x * STEP * width)),
-        Math.min(height, Math.max(0, this.cursor[1] + y * STEP * width)),
-      ];
-      this.draw();
-    } else if (event.key === " ") {
-      this.last = null;
-      this.stroke(this.cursor);
-      this.last = null;
-      this.changed();
-    } else return;
+    const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const size = { "[": -1, "]": 1 }[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (arrow) {
+      if (event.shiftKey) this.last = [...this.cursor ?? this.middle];
+      this.move(...arrow);
+      if (event.shiftKey) this.touch();
+    } else if (event.key === " ") this.touch();
+    else if (size) {
+      const brush = byId("brush");
+      brush.value = Number(brush.value) + size;
+      brush.dispatchEvent(new Event("input"));
+      this.move(0, 0);
+    } else if (event.key.toLowerCase() === "e") this.erase(!this.erasing);
+    else return;
     event.preventDefault();
+  }
+
+  get middle() {
+    return [this.canvas.width / 2, this.canvas.height / 2];
+  }
+
+  // Moves the brush of the keyboard, and says where it is.
+  move(x, y) {
+    const [width, height] = [this.canvas.width, this.canvas.height];
+    const [left, top] = this.cursor ?? this.middle;
+    this.cursor = [
+      Math.min(width, Math.max(0, left + x * STEP * width)),
+      Math.min(height, Math.max(0, top + y * STEP * width)),
+    ];
+    this.ring(this.cursor);
+    const [across, down] = [this.cursor[0] / width, this.cursor[1] / height].map((part) => Math.round(100 * part));
+    byId("brush-place").textContent = `Brush at ${across} % across and ${down} % down.`;
+  }
+
+  // Paints where the brush of the keyboard is, from its last place if there is one.
+  touch() {
+    this.cursor ??= this.middle;
+    this.stroke(this.cursor);
+    this.last = null;
+    this.changed();
+  }
+
+  // Shows how large the brush is, and where; nowhere without a place.
+  ring(place) {
+    const ring = byId("ring");
+    ring.hidden = !place;
+    if (!place) return;
+    ring.style.left = `${(100 * place[0]) / this.canvas.width}%`;
+    ring.style.top = `${(100 * place[1]) / this.canvas.height}%`;
+    ring.style.width = `${byId("brush").value}%`;
   }
 
   draw() {
@@ -170,13 +210,6 @@ export class Masks {
       pen.drawImage(tinted, 0, 0);
     }
     pen.globalAlpha = 1;
-    if (this.cursor && document.activeElement === this.canvas) {
-      pen.strokeStyle = "#fff";
-      pen.lineWidth = 2;
-      pen.beginPath();
-      pen.arc(...this.cursor, (Number(byId("brush").value) / 200) * this.canvas.width, 0, 2 * Math.PI);
-      pen.stroke();
-    }
   }
 
   list() {

@@ -3,6 +3,9 @@
 import { byId, element, title } from "./elements.js";
 import { known, preview, upload } from "./api.js";
 
+// How a request names a style.
+export const like = (style) => (style.kind === "own" ? { painting: style.id } : { style: style.name });
+
 export class Styles {
   constructor(catalogue, changed, trouble) {
     this.styles = catalogue.styles.map((style) => ({
@@ -65,17 +68,27 @@ export class Styles {
     return this.styles.find((style) => style.key === key);
   }
 
+  // The styles that take part, with their shares; the selected one is the first.
+  get parts() {
+    const others = [...this.shares].filter(([, share]) => share > 0);
+    return [[this.chosen, this.rest()], ...others.map(([key, share]) => [this.named(key), share])];
+  }
+
+  // Whether a painting of the visitor's own takes part. Then all are taken as paintings.
+  get byPaintings() {
+    return this.parts.some(([style]) => style.kind === "own");
+  }
+
   // What the request says of the style.
   asked() {
-    const shares = [...this.shares].filter(([, share]) => share > 0);
-    const mixed = shares.length > 0;
-    if (this.chosen.kind === "shipped") {
-      if (!mixed) return { options: { style: this.chosen.name } };
-      const all = [[this.chosen.name, this.rest()], ...shares.map(([key, share]) => [this.named(key).name, share])];
-      return { options: { blend: all.map(([name, share]) => `${name}=${share.toFixed(3)}`).join(",") } };
+    const parts = this.parts;
+    if (!this.byPaintings) {
+      if (parts.length === 1) return { options: { style: this.chosen.name } };
+      return { options: { blend: parts.map(([style, share]) => `${style.name}=${share.toFixed(3)}`).join(",") } };
     }
-    const mix = shares.map(([key, share]) => ({ painting: this.named(key).id, share }));
-    return { painting: this.chosen.id, ...(mixed ? { mix } : {}) };
+    const [main] = parts.find(([style]) => style.kind === "own"); // it has what the others leave
+    const mix = parts.filter(([style]) => style !== main).map(([style, share]) => ({ ...like(style), share }));
+    return { painting: main.id, ...(mix.length ? { mix } : {}) };
   }
 
   rest() {
@@ -85,16 +98,10 @@ export class Styles {
   draw() {
     byId("source").textContent = this.chosen.source;
     byId("styles").replaceChildren(...this.styles.map((style) => this.tile(style)));
-    const others = this.styles.filter((style) => style.kind === this.chosen.kind && style !== this.chosen);
-    const rows = others.map((style) => this.share(style));
+    const others = this.styles.filter((style) => style !== this.chosen);
     byId("shares").replaceChildren(
-      element("p", {
-        className: "quiet",
-        textContent: rows.length
-          ? `${this.chosen.title} keeps what the others leave.`
-          : "Add another painting of your own to blend it with this one.",
-      }),
-      ...rows,
+      element("p", { className: "quiet", textContent: `${this.chosen.title} keeps what the others leave.` }),
+      ...others.map((style) => this.share(style)),
     );
   }
 

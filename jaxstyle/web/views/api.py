@@ -6,11 +6,11 @@ import shutil
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.middleware.csrf import get_token
 
-from jaxstyle.web import checking, models, openapi, queue
+from jaxstyle.web import checking, models, openapi, queue, room
+from jaxstyle.web.edition import edition
 from jaxstyle.web.refusals import Refusal
 from jaxstyle.web.views.errors import answering
 from jaxstyle.web.visitors import job_of, upload_of, visitor_of
@@ -62,13 +62,7 @@ def uploads(request: Any) -> HttpResponseBase:
     most = int(limits.max_upload_mb * 1e6)
     if int(request.headers.get("Content-Length") or 0) > most:
         raise _too_large()
-    kept = _kept(visitor)
-    total = sum(
-        rows.objects.aggregate(total=Sum("bytes"))["total"] or 0
-        for rows in (models.Upload, models.Job)
-    )
-    if total > limits.max_disk_mb * 1e6:
-        raise Refusal(507, "the disk of this page is full; try again another day")
+    room.check(visitor)
     upload = models.Upload(visitor=visitor)
     size = 0
     try:
@@ -84,12 +78,8 @@ def uploads(request: Any) -> HttpResponseBase:
                 file.write(chunk)
         if not size:
             raise Refusal(400, "the file is empty; send the picture as the body")
-        if kept + size > limits.max_disk_each_mb * 1e6:
-            raise Refusal(
-                507, f"your pictures fill {limits.max_disk_each_mb:g} MB; delete some first"
-            )
         upload.bytes = size
-        upload.save(force_insert=True)
+        room.take_for_upload(upload)
     except BaseException:
         upload.file.unlink(missing_ok=True)
         raise
@@ -118,9 +108,8 @@ def jobs(request: HttpRequest) -> HttpResponseBase:
     known = _commands()
     checked = checking.check_request(_read_json(request), known, settings.LIMITS)
     _check_names(visitor, checked, known)
-    _check_room(visitor, 1)
     job = _new_job(visitor, checked)
-    job.save(force_insert=True)
+    room.take_for_jobs(visitor, [job])
     return JsonResponse(job.facts(), status=201)
 
 
@@ -169,10 +158,9 @@ def sweeps(request: HttpRequest) -> HttpResponseBase:
         points.append(checking.check_request(point, known, limits))
     for point in points:
         _check_names(visitor, point, known)
-    _check_room(visitor, len(points))
     sweep = models.new_name()
     made = [_new_job(visitor, point, sweep) for point in points]
-    models.Job.objects.bulk_create(made)
+    room.take_for_jobs(visitor, made)
     return JsonResponse({"id": sweep, "jobs": [each.facts() for each in made]}, status=201)
 
 
@@ -213,28 +201,9 @@ def _check_names(visitor: models.Visitor, request: dict[str, Any], known: dict[s
         raise Refusal(404, f"there is no picture {request['after']} here to go on from")
 
 
-def _check_room(visitor: models.Visitor, count: int) -> None:
-    """Raises `Refusal` if the queue or the visitor's disk has no room for some more jobs."""
-    limits, waiting = settings.LIMITS, models.Job.objects.filter(state__in=models.Job.WAITING)
-    if waiting.filter(visitor=visitor).count() + count > max(limits.max_queue_each, count):
-        raise Refusal(
-            429, f"{limits.max_queue_each} pictures of yours wait already; stop one, or wait"
-        )
-    if waiting.count() + count > limits.max_queue:
-        raise Refusal(503, "too many pictures wait here; try again in some minutes")
-    if _kept(visitor) > limits.max_disk_each_mb * 1e6:
-        raise Refusal(507, f"your pictures fill {limits.max_disk_each_mb:g} MB; delete some first")
-
-
-def _kept(visitor: models.Visitor) -> int:
-    """Returns the bytes that are kept for a visitor."""
-    rows = (visitor.uploads, visitor.jobs)
-    return sum(each.aggregate(total=Sum("bytes"))["total"] or 0 for each in rows)
-
-
 def _catalogue() -> dict[str, Any]:
     found = models.Catalogue.objects.first()
-    if found is None:
+    if found is None or found.facts.get("edition") != edition():  # of the start before
         raise Refusal(503, "the painter is still starting; try again in a moment")
     facts: dict[str, Any] = found.facts
     return facts
