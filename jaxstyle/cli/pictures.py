@@ -46,6 +46,7 @@ from jaxstyle.pipeline.sinks import (
     TraceFile,
 )
 from jaxstyle.pipeline.studio import Studio
+from jaxstyle.pipeline.traces import check_trace_name
 
 Arguments = dict[str, Any]
 
@@ -344,6 +345,9 @@ def _check(jobs: list[Job], arguments: Arguments) -> None:
     if "settings-from" in arguments:
         inputs.append(Path(arguments["settings-from"]))
     check_outputs(_outputs(jobs, arguments), inputs)
+    if "trace" in arguments:
+        with naming("trace"):
+            check_trace_name(arguments["trace"])
 
 
 def _outputs(jobs: list[Job], arguments: Arguments) -> list[Output]:

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+
 from jaxstyle.cli.printing import answered, say, say_json
+from jaxstyle.optimization.memory import free_memory
 
 
 def is_exact(arguments: Mapping[str, Any]) -> bool:
@@ -25,12 +28,24 @@ def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> int:
         if as_json:
             say_json(program)
             continue
+        each = f", {program['bytes_per_lane'] / 2**20:.0f} MiB for each more"
         say(
             f"{program['pictures']} of {program['width']}×{program['height']} pixels, "
             f"{program['steps']} steps with {program['network']}, {program['lanes']} at once: "
-            f"{program['bytes'] / 2**20:.0f} MiB, "
-            f"{program['bytes_per_lane'] / 2**20:.0f} MiB for each more"
+            f"{program['bytes'] / 2**20:.0f} MiB{each if program['pictures'] > 1 else ''}"
+            f"{_verdict(program['bytes'])}"
         )
     if not facts and not as_json:
         say("nothing to do")
     return answered()
+
+
+def _verdict(needed: int) -> str:
+    """Returns what to do about a plan that takes more memory than there is."""
+    free = free_memory(jax.devices()[0])
+    if free is None or needed <= free:
+        return ""
+    return (
+        f"; that is more than the {free / 2**20:.0f} MiB that are free: make --size smaller, or "
+        "try --memory low and a smaller --history"
+    )

@@ -14,6 +14,7 @@ from jaxstyle.pipeline.studio import Studio
 
 Arguments = dict[str, Any]
 
+_PHOTOGRAPH = "; strength 0 is the photograph"
 _START = "; no step lowered the loss, so this is the start"
 
 
@@ -90,7 +91,8 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
         if track.judged:
             made = f"{track.good_steps} steps in {outcome.seconds:.0f} s with {network}"
             near = describe(track)
-            made += f"{near and ', '}{near}{'' if track.better else _START}"
+            start = _PHOTOGRAPH if job.recipe.options.get("strength") == 0 else _START
+            made += f"{near and ', '}{near}{'' if track.better else start}"
         else:
             made = f"painted in {outcome.seconds:.1f} s with {network}"
         if trimmed:

@@ -25,7 +25,9 @@ def show(arguments: dict[str, Any]) -> int:
     given, options = settings["given"], settings["options"]
     _say_options("given", {name: options[name] for name in given})
     _say_options("filled in", {name: options[name] for name in options if name not in given})
-    say("this line makes it again:")
+    # A first look was painted at a fixed size, which no option asks for.
+    again = "makes one about like this first look" if settings.get("framed") else "makes it again"
+    say(f"this line {again}:")
     say(command_line(settings, path))
     return answered()
 

@@ -10,7 +10,7 @@ from jaxstyle.cli.plan import is_exact, print_plan
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError
 from jaxstyle.pipeline.file_options import exclusive
-from jaxstyle.sweep import read_spec, run_sweep
+from jaxstyle.sweep import manifest, read_spec, run_sweep
 from jaxstyle.sweep.run import plan_sweep
 
 _DISTRIBUTED = {
@@ -44,14 +44,18 @@ def sweep(arguments: dict[str, Any]) -> int:
         say_json({"output": str(output), **result._asdict()})
     elif "quiet" not in arguments:
         missing = f", {result.missing} to do" if result.missing else ""
+        look = f"; look at {output / 'contact_sheet.png'}" if result.done else ""
         say(
             f"{output}: {result.done} done, {result.failed} failed{missing}; {result.made} in this "
-            f"run; look at {output / 'contact_sheet.png'}"
+            f"run{look}"
         )
     if result.failed:
+        entries = manifest.read(output / "manifest.jsonl").values()
+        reasons = {str(entry["error"]) for entry in entries if entry["status"] == "failed"}
+        others = f" and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
         complain(
-            f"error: {output}: {result.failed} failed, see {output / 'summary.csv'}; "
-            "--retry-failed runs them again"
+            f"error: {output}: {result.failed} failed ({min(reasons)}{others}), see "
+            f"{output / 'summary.csv'}; --retry-failed runs them again"
         )
     return 1 if result.failed else 0
 

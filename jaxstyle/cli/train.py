@@ -23,6 +23,7 @@ from jaxstyle.networks.catalogue import COMPACT, find_fast_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline import train as training
 from jaxstyle.pipeline.outputs import Output, check_outputs
+from jaxstyle.pipeline.traces import check_trace_name
 from jaxstyle.pipeline.trained import write_sheet
 
 _SHEET = (144, 192)
@@ -86,6 +87,9 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
     for each in outputs:
         with naming(each.option), usage_errors():
             files.check_writable(each.path)
+    if "trace" in arguments:
+        with naming("trace"):
+            check_trace_name(arguments["trace"])
     if "preview" in arguments:
         with usage_errors("preview"):
             io.check_output_path(arguments["preview"])

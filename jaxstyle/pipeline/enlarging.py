@@ -118,10 +118,10 @@ def _of_painted(
 ) -> Job:
     """Returns the job of a larger picture like one that `apply` made."""
     options = finished.options
-    if options.get("strength", 1) != 1:
+    if options.get("strength", 100) != 100:
         raise UsageError(
             f"{finished.path}: is a painting laid over the photograph with a strength of "
-            f"{options['strength']:g}; give a picture of strength 1"
+            f"{options['strength']:g}; give a picture of strength 100"
         )
     kept = {name: options[name] for name in _OF_BOTH if name in options}
     if "style" not in typed and "painting" not in options:

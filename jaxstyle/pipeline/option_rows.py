@@ -86,8 +86,8 @@ def make_rows() -> tuple[Option, ...]:
             "picture", train, "KIND", "the recipe's"),
         run("tv-weight", NOT_NEGATIVE, "set the weight of the total variation, which smooths",
             "picture", train, "X", "the recipe's"),
-        Option("strength", Number(most=1), "lay so much of the painting over the photograph, 0 to "
-               "1", "picture", apply, "X", "1"),
+        Option("strength", Number(most=100), "lay so many per cent of the painting over the "
+               "photograph", "picture", apply, "X", "100"),
         Option("strength", Number(most=100), "paint so strongly, from 0, the photograph, to 100, "
                "nearly all painting", "picture", stylize, "X", "the recipe's"),
         Option("output-size", WidthAndHeight(), "set the size of the texture", "picture",

@@ -153,7 +153,7 @@ class Painting:
                 files[f"mask {i}"] = Path(region.mask)
         files["network"] = file_of(self.way, options)
         files["init"] = Path(options["init"]) if "init" in options else None
-        return {"sources": digests(files)}
+        return {"sources": digests(files), **({"framed": True} if self.framed else {})}
 
     def check(self, job: "Job", studio: "Studio") -> None:
         """Reads the header of a job's photograph: in a large folder, each is decoded once.

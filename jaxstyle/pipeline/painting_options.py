@@ -54,7 +54,8 @@ def make_painting(
             "{} has no style for the whole picture; leave {} out", "regions", "polish"
         )
     filled = {**defaults, "method": way, **filled}
-    method = Painting(way, filled.get("strength", 1.0), filled["polish"], filled.get("regions"))
+    strength = filled.get("strength", 100.0) / 100
+    method = Painting(way, strength, filled["polish"], filled.get("regions"))
     return method, filled
 
 

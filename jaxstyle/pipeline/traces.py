@@ -32,6 +32,12 @@ _LINES: dict[str, dict[str, Any]] = {
 _SHADES = {"style": "Oranges", "content": "Blues"}
 
 
+def check_trace_name(path: str | Path) -> None:
+    """Raises `UsageError` unless a file's name ends in .csv, so that no slip costs a picture."""
+    if Path(path).suffix.lower() != ".csv":
+        raise UsageError(f"{path}: the file of a trace should end in .csv")
+
+
 def read_trace(path: Path) -> Columns:
     """Returns the columns of a trace by name, "step" and "loss" among them.
 

@@ -132,7 +132,7 @@ def test_a_folder_goes_on_where_it_ended(apply):
         ({"style": "night", "blend": "waves=1"}, 2, "--style and --blend contradict each other"),
         ({"fast_network": "content.png"}, 1, "--fast-network content.png: cannot be read"),
         ({"fast_network": "none.safetensors"}, 2, "--fast-network none.safetensors: no such file"),
-        ({"strength": 2}, 2, "--strength: should be a number from 0 to 1"),
+        ({"strength": 200}, 2, "--strength: should be a number from 0 to 100"),
     ],
 )
 def test_what_cannot_be_is_one_line(apply, options, status, says):

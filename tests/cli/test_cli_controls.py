@@ -163,7 +163,8 @@ def test_strength_weakens_the_style_or_fades_the_start(cli):
 
 
 def test_without_strength_the_photograph_stays(cli):
-    done(cli(STYLIZE, strength=0, preset="compact"))
+    ran = done(cli(STYLIZE, strength=0, preset="compact"))
+    assert ran.out.endswith("; strength 0 is the photograph\n")
     photograph = load_image("content.png", 32)
     assert np.abs(np.asarray(load_image("out.png")) - photograph).max() <= 0.5 / 255 + 1e-6
 

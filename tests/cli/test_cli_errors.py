@@ -127,6 +127,13 @@ def test_sizes_too_small_for_the_layers(refused):
     refused(RECONSTRUCT, "content.png", "conv5_1", "32×32", layer="conv5_1", padding="reflect")
 
 
+def test_a_trace_overwrites_no_picture(refused):
+    Path("old.png").write_bytes(b"finished")
+    says = "old.png: the file of a trace should end in .csv"
+    refused(STYLIZE, "--trace", says, trace="old.png")
+    assert Path("old.png").read_bytes() == b"finished"
+
+
 def test_unknown_names(refused):
     refused(RECONSTRUCT, "--layer", "relu9_9", *LAYER_NAMES, layer="relu9_9")
     for option in ("--content-layers", "--style-layers"):

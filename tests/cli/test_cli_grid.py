@@ -118,7 +118,12 @@ def test_a_plan_without_a_run(cli, monkeypatch):
     facts = json.loads(ran.out)
     assert (facts["pictures"], facts["lanes"], facts["steps"]) == (1, 1, 3)
     assert facts["bytes"] >= facts["bytes_per_lane"] > 1000
-    assert "MiB" in done(cli(STYLIZE, dry_run=True)).out
+    assert done(cli(STYLIZE, dry_run=True)).out.endswith("MiB\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxstyle.cli.plan.free_memory", lambda device: 2**20)
+        told = done(cli(STYLIZE, dry_run=True)).out
+    assert told.endswith("more than the 1 MiB that are free: make --size smaller, or try --memory "
+                         "low and a smaller --history\n")  # fmt: skip
     assert not Path("out.png").exists()
     write_picture("mask.png", 3)
     masked = json.loads(done(cli(STYLIZE, dry_run=True, json=True, keep="mask.png")).out)

@@ -67,3 +67,8 @@ def test_a_picture_without_settings_is_one_line(cli):
     assert "out.png: its settings name no options" in ran.err
     assert json.loads(done(cli("show out.png --json")).out) == {"steps": 3}
     assert cli("show lost.png").status == 2
+
+
+def test_a_first_look_is_not_made_again_by_options(cli):
+    kept(SETTINGS | {"framed": True})
+    assert "this line makes one about like this first look:\n" in done(cli("show out.png")).out

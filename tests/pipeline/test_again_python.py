@@ -64,7 +64,7 @@ def run(lines):
     ("options", "called"),
     [
         ({"style": "swirls", "size": 32}, "paint_into("),
-        ({"painting": "style.png", "polish": 0, "size": 32, "strength": 0.5}, "in_colors_of("),
+        ({"painting": "style.png", "polish": 0, "size": 32, "strength": 50}, "in_colors_of("),
         ({"style": "swirls", "size": 32, "colors": "photo"}, "run_batch("),
         ({"painting": "style.png", "method": "adain", "levels": "1", "size": 32}, "run_batch("),
     ],

@@ -203,7 +203,7 @@ def test_a_snapshot_goes_only_once_the_picture_is_kept(batch, monkeypatch):
 @pytest.fixture
 def polished(with_shipped):
     """A batch of one picture that is polished, and its studio."""
-    options = {"style": "swirls", "size": 32, "polish": 4, "strength": 0.5}
+    options = {"style": "swirls", "size": 32, "polish": 4, "strength": 50}
     job = make_job("apply", Path("content.png"), None, Path("made.png"),
                    check_options("apply", options))  # fmt: skip
     studio = Studio([job])

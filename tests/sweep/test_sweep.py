@@ -380,7 +380,10 @@ def test_the_command(folder, network, capsys):
     with Path("sweep.toml").open("a", encoding="utf-8") as file:
         file.write("style-weight = [1, 1e38]\n")
     assert run("sweep sweep.toml -o out --quiet") == 1
-    assert "4 failed, see out/summary.csv; --retry-failed" in capsys.readouterr().err
+    assert (
+        "4 failed (the loss is not finite after step 0), see out/summary.csv"
+        in capsys.readouterr().err
+    )
     # What else is wrong, in a line.
     Path("broken.toml").write_text("content = ", encoding="utf-8")
     Path("unknown.toml").write_text(

@@ -195,13 +195,13 @@ def test_a_sweep_is_a_picture_for_each_combination(visitor, painter):
     photograph = visitor.begin().upload(picture()).data["id"]
     answer = visitor.send("/api/sweeps", {
         "command": "apply", "photograph": photograph, "options": {"size": 16},
-        "axes": {"style": ["swirls", "great-wave"], "strength": [0.5, 1]},
+        "axes": {"style": ["swirls", "great-wave"], "strength": [50, 100]},
     })  # fmt: skip
     assert answer.status == 201
     painter.work()
     jobs = visitor.get(f"/api/sweeps/{answer.data['id']}").data["jobs"]
     points = [(j["request"]["options"]["style"], j["request"]["options"]["strength"]) for j in jobs]
-    assert points == [("swirls", 0.5), ("swirls", 1), ("great-wave", 0.5), ("great-wave", 1)]
+    assert points == [("swirls", 50), ("swirls", 100), ("great-wave", 50), ("great-wave", 100)]
     assert {job["state"] for job in jobs} == {"done"}
     assert visitor.delete(f"/api/sweeps/{answer.data['id']}").status == 204
 

@@ -212,7 +212,7 @@ def test_several_are_painted_and_compared(page):
     assert heads == ["Strength 0.5", "Strength 1", "Steps 1", "Steps 2"]
     assert page.locator("#several-table img").count() == 4
     page.locator("#several-table button").nth(2).click()
-    until(lambda: "--polish 2 --size 128 --strength 0.5" in page.text_content("#line"))
+    until(lambda: "--polish 2 --size 128 --strength 50" in page.text_content("#line"))
     page.click("#sweep-close")
     assert page.is_hidden("#several")
     page.click("#sweep summary")

@@ -5,7 +5,7 @@ import { byId, element, sentence, title } from "./elements.js";
 
 // What is worth comparing, with values to begin with; whatever of it a command has is offered.
 const WORTH = {
-  apply: { strength: [0.4, 0.7, 1], polish: [10, 30, 60] },
+  apply: { strength: [40, 70, 100], polish: [10, 30, 60] },
   stylize: {
     strength: [30, 60, 90], strokes: [0.7, 1, 1.5], "style-weight": [0.3, 1, 3],
     smooth: [0, 1, 3], calm: [0, 0.5, 1],
