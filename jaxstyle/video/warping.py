@@ -9,6 +9,10 @@ import functools
 import jax.numpy as jnp
 from jax import Array
 
+from jaxstyle.losses.functional import temporal_loss
+
+__all__ = ["consistency_mask", "temporal_loss", "visible_mask", "warp"]
+
 # A point half a pixel outside is still in the outermost pixel.
 _MARGIN = 0.5
 
@@ -95,61 +99,52 @@ def consistency_mask(forward: Array, backward: Array) -> Array:
     References: Sundaram, Brox and Keutzer, ECCV 2010, section 3; Ruder, Dosovitskiy and Brox, GCPR
     2016, eq. 4 and 5.
     """
+    back = _checked(forward, backward)
+    smooth = _slopes(back) <= 0.01 * _squares(back) + 0.002
+    return visible_mask(forward, backward) * smooth
+
+
+def visible_mask(forward: Array, backward: Array) -> Array:
+    """Finds the pixels of a later frame that are seen in an earlier one too.
+
+    It is `consistency_mask` without the boundaries of motions.
+
+    Args:
+      forward: `[..., H, W, 2]`, the flow from the earlier frame to the later.
+      backward: `[..., H, W, 2]`, the flow from the later frame to the earlier.
+
+    Returns:
+      `[..., H, W]` float32 on the grid of the later frame: 1 where a pixel was seen, else 0.
+
+    Raises:
+      ValueError: if they are no flows of one size.
+
+    Example:
+      >>> shift = jnp.broadcast_to(jnp.array([1.0, 0.0]), (3, 4, 2))
+      >>> visible_mask(shift, -shift)[0].tolist()
+      [0.0, 1.0, 1.0, 1.0]
+
+    Reference: Sundaram, Brox and Keutzer, ECCV 2010, section 3.
+    """
+    back = _checked(forward, backward)
+    height, width = back.shape[-3:-1]
+    ahead = warp(forward.astype(jnp.float32), back)
+    covered = _squares(ahead + back) <= 0.01 * (_squares(ahead) + _squares(back)) + 0.5
+    x, y = _points(back)
+    inside = (x >= -_MARGIN) & (x <= width - 1 + _MARGIN)
+    inside &= (y >= -_MARGIN) & (y <= height - 1 + _MARGIN)
+    return (covered & inside).astype(jnp.float32)
+
+
+def _checked(forward: Array, backward: Array) -> Array:
+    """Returns the backward flow in float32; raises `ValueError` unless both are of one size."""
     _check_flow(forward, "forward")
     _check_flow(backward, "backward")
     if forward.shape[-3:] != backward.shape[-3:]:
         raise ValueError(
             f"both flows should have one size, got {list(forward.shape)} and {list(backward.shape)}"
         )
-    height, width = backward.shape[-3:-1]
-    back = backward.astype(jnp.float32)
-    ahead = warp(forward.astype(jnp.float32), back)
-    size = _squares(back)
-    covered = _squares(ahead + back) <= 0.01 * (_squares(ahead) + size) + 0.5
-    smooth = _slopes(back) <= 0.01 * size + 0.002
-    x, y = _points(back)
-    inside = (x >= -_MARGIN) & (x <= width - 1 + _MARGIN)
-    inside &= (y >= -_MARGIN) & (y <= height - 1 + _MARGIN)
-    return (covered & smooth & inside).astype(jnp.float32)
-
-
-def temporal_loss(image: Array, warped: Array, mask: Array) -> Array:
-    r"""Computes how much a picture differs from its warped predecessor, where that is known.
-
-    .. math:: \frac{1}{D} \sum_k c_k (x_k - \omega_k)^2
-
-    with :math:`D = HWC`: all pixels count in the mean, also those of weight zero.
-
-    Args:
-      image: `[..., H, W, C]`, the picture.
-      warped: `[..., H, W, C]`, an earlier picture, carried onto this frame.
-      mask: `[..., H, W]`, how much each pixel counts.
-
-    Returns:
-      `[...]` float32.
-
-    Raises:
-      ValueError: if the shapes do not fit.
-
-    Example:
-      >>> mask = jnp.array([[1.0, 0.0]])
-      >>> float(temporal_loss(jnp.ones((1, 2, 3)), jnp.zeros((1, 2, 3)), mask))
-      0.5
-
-    Reference: Ruder, Dosovitskiy and Brox, GCPR 2016, eq. 7.
-    """
-    if jnp.ndim(image) < 3 or image.shape[-3:] != warped.shape[-3:]:
-        raise ValueError(
-            f"image and warped should be [..., H, W, C] of one size, got {list(jnp.shape(image))} "
-            f"and {list(jnp.shape(warped))}"
-        )
-    if mask.shape[-2:] != image.shape[-3:-1]:
-        raise ValueError(
-            f"mask should be [..., H, W] in the size of the image {list(image.shape)}, got "
-            f"{list(mask.shape)}"
-        )
-    difference = image.astype(jnp.float32) - warped.astype(jnp.float32)
-    return jnp.mean(mask * jnp.mean(jnp.square(difference), axis=-1), axis=(-2, -1))
+    return backward.astype(jnp.float32)
 
 
 def _points(flow: Array) -> tuple[Array, Array]:
