@@ -92,7 +92,7 @@ def test_sound_that_a_file_cannot_hold_is_left_out_and_named(tmp_path, caplog):
     write_clip(path, pan(5))
     with av.open(str(path)) as source, av.open(str(tmp_path / "tone.mkv"), "w") as film:
         pictures = film.add_stream_from_template(source.streams.video[0])
-        tone = film.add_stream("wmav2", rate=8000, layout="mono")
+        tone = film.add_stream("wavpack", rate=8000, layout="mono")
         for packet in source.demux(source.streams.video[0]):
             if packet.dts is not None:
                 packet.stream = pictures
@@ -106,7 +106,7 @@ def test_sound_that_a_file_cannot_hold_is_left_out_and_named(tmp_path, caplog):
     sound = Sound(clip, Fraction(0), Fraction(1))
     with caplog.at_level(logging.WARNING):
         write_film(tmp_path / "out.mp4", read_frames(clip), clip.duration, sound)
-    assert "a .mp4 holds no sound as wmav2, so it is left out; try a .mov" in caplog.text
+    assert "a .mp4 holds no sound as wavpack, so it is left out; try a .mov" in caplog.text
     assert not open_clip(tmp_path / "out.mp4").has_sound
 
 
