@@ -162,13 +162,15 @@ def _check_known(command: str, options: Mapping[str, Any], more: set[str]) -> No
     for name, value in options.items():
         if name in more:
             continue
-        right = name in known
-        if right and known[name].choices is not None and isinstance(value, str):
-            right = value in (known[name].choices or ())
-        if not right:
-            other = "a fast one" if command == "stylize" else OPTIMISE
-            raise OptionError("{} {value} is for another {}: {other}", name, "method",
-                              value=value, other=other)  # fmt: skip
+        if name not in known:
+            others = "fast, wct, adain or transport" if command == "stylize" else OPTIMISE
+            raise OptionError("{} is for {} {others}; leave it out", name, "method", others=others)
+        choices = known[name].choices
+        if choices is not None and value not in choices:
+            raise OptionError(
+                "{} {value} is for {} optimise; use {valid}", name, "method", value=value,
+                valid=" or ".join(choices),
+            )  # fmt: skip
 
 
 class FrameSources(Sources):

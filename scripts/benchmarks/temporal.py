@@ -90,10 +90,10 @@ def drawn_films(count: int, shape: tuple[int, int]) -> Iterator[Film]:
 
 
 def clip_films(folder: Path, count: int, size: int) -> Iterator[Film]:
-    """Yields the beginnings of clips, from their second second on."""
+    """Yields parts of clips, from their third second on."""
     flow = dis_flow()
     for path in sorted(folder.glob("*.mp4")):
-        span = Span(start=Fraction(1), size=size)
+        span = Span(start=Fraction(3), size=size)
         found = itertools.islice(read_frames(open_clip(path), span), count)
         frames = [
             Still(number, np.asarray(frame.image / 255, np.float32))

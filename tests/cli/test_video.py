@@ -241,8 +241,18 @@ REFUSED = [
     ("video clip style.png -o out", {"start": 0.1, "end": 0.05}, "should come before --end 0.05"),
     ("video clip style.png -o out", {"long_term": "2,3"}, "--long-term: long_term should rise"),
     ("video clip style.png -o out", {"flow": "none"}, "--flow none: no such file or directory"),
-    ("video clip style.png -o out", {"levels": "4"}, "is for another --method"),
+    (
+        "video clip style.png -o out",
+        {"levels": "4"},
+        "--levels is for --method fast, wct,",
+    ),
     ("video clip style.png -o out", {"method": "wct", "steps": 3}, "--steps is for --method opt"),
+    ("video clip style.png -o out", {"method": "wct", "calm": 1}, "--calm is for --method optimis"),
+    (
+        "video clip style.png -o out",
+        {"method": "wct", "colors": "photo-recoloured"},
+        "--colors photo-recoloured is for --method optimise; use painting or photo",
+    ),
     ("video clip style.png -o out", {"fps": 0}, "--fps: should be a number greater than 0"),
     ("video clip style.png -o out", {"method": "magic"}, "--method: should be one of optimise"),
 ]
