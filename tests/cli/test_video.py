@@ -3,11 +3,14 @@
 import itertools
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.command_line import done, write_picture
+from helpers.command_line import done, environment, write_picture
 from helpers.fast_networks import draw_network
 from helpers.films import bytes_of, pan, write_clip
 from PIL import Image
@@ -99,6 +102,29 @@ def test_a_film_that_was_killed_goes_on_with_the_same_bits(film, monkeypatch, pa
     # What was made before is not made again.
     assert len(painted) - before == 4 * passes - (at - 1)
     assert same(frames(), frames("whole"))
+    assert not Path("out.reel").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_at_any_instant_goes_on_with_the_same_bits(film, network):
+    line = f"{LINE} --network {network} --size 40 --first-steps 4 --steps 2"
+    command = [sys.executable, "-m", "jaxstyle", *line.split()]
+    done(film(LINE.replace("-o out", "-o whole")))
+    for seen in (1, 3):  # frames that are there when it is killed
+        process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
+        while process.poll() is None and not Path(f"out.reel/00000{seen}.png").exists():
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    last = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
+    assert "out: 4 frames" in last.stdout
+    assert list(frames()) == list(frames("whole"))
+    alone = subprocess.run(
+        [*command[:-6], "-o", "again", *command[-6:]], env=environment(), check=True,
+        capture_output=True,
+    )  # fmt: skip
+    assert alone.returncode == 0
+    assert same(frames(), frames("again"))
     assert not Path("out.reel").exists()
 
 
