@@ -148,6 +148,11 @@ def _optimised(style: Path | None, output: Path, options: dict[str, Any]) -> tup
 def _painted(method: str, style: Path | None, output: Path, options: dict[str, Any]) -> Job:
     """Returns the job of a frame that is painted at once."""
     _check_known("apply", options, set())
+    if method == FAST and style is not None and "fast-network" not in options:
+        raise OptionError(
+            "{style}: {} fast has a network with styles of its own; leave the painting out and "
+            "name one by {}, or use {} wct", "method", "style", "method", style=style,
+        )  # fmt: skip
     if "strength" in options:
         options["strength"] = options["strength"] / 100
     if style is not None:

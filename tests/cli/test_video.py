@@ -128,6 +128,23 @@ def test_a_process_that_is_killed_at_any_instant_goes_on_with_the_same_bits(film
     assert not Path("out.reel").exists()
 
 
+def test_ctrl_c_says_how_to_go_on(film, monkeypatch):
+    paint = _Optimised.__call__
+
+    def interrupted(self, still, *arguments):
+        if still.number == 3:
+            raise KeyboardInterrupt
+        return paint(self, still, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_Optimised, "__call__", interrupted)
+        ran = film()
+    assert ran.status == 130
+    says = "interrupted; out.reel holds 2 of about 4 frames, and the same command goes on"
+    assert ran.err == f"jaxstyle: {says}\n"
+    done(film())
+
+
 def stop_before_the_end(film, monkeypatch):
     """All frames are painted, and the film is not written."""
 
