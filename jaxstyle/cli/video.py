@@ -6,14 +6,14 @@ from typing import Any
 from jaxstyle._common.terminal import passing
 from jaxstyle.cli.plan import is_exact
 from jaxstyle.cli.printing import answered, say, say_json
-from jaxstyle.errors import usage_errors
+from jaxstyle.errors import OptionError, usage_errors
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.pipeline.outputs import Output, check_outputs
 from jaxstyle.pipeline.video_job import Film, make_film
 from jaxstyle.pipeline.video_rows import COMMAND
 from jaxstyle.pipeline.video_run import Tally, paint_film, plan_film
 from jaxstyle.pipeline.video_state import folder_of
-from jaxstyle.video.writing import check_film_path
+from jaxstyle.video.writing import check_film_path, is_folder
 
 
 def video(arguments: dict[str, Any]) -> int:
@@ -24,6 +24,13 @@ def video(arguments: dict[str, Any]) -> int:
         check_film_path(output)
     with passing("reading", quiet="quiet" in arguments):
         film = make_film(arguments["clip"], arguments.get("painting"), str(output), options)
+    if "preview" in arguments and film.passes > 1:
+        raise OptionError("{} is for a film of one pass; leave {} out", "preview", "passes")
+    if "preview" in arguments and is_folder(output):
+        raise OptionError(
+            "{}: a folder needs no film on the way; look into {reel}", "preview",
+            reel=folder_of(output),
+        )  # fmt: skip
     read = [film.clip.path, *film.first.files, *([film.flow] if film.flow else [])]
     check_outputs([Output("output", output), Output("output", folder_of(output))], read)
     download = "no-download" not in arguments

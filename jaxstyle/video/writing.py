@@ -51,7 +51,7 @@ def check_film_path(path: Path) -> None:
       OSError: if it cannot be written.
     """
     extension = path.suffix.lower()
-    if _is_folder(path):
+    if is_folder(path):
         files.check_new_folder(path)
         return
     if extension not in (*_CONTAINERS, *_ANIMATIONS):
@@ -89,7 +89,7 @@ def write_film(
       b'GIF89a'
     """
     check_film_path(path)
-    if _is_folder(path):
+    if is_folder(path):
         _write_folder(path, frames)
     elif path.suffix.lower() in _ANIMATIONS:
         shown = list(frames)
@@ -200,7 +200,8 @@ class _Tones:
             self._film.mux(packet)
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Tells whether a film's name is that of a folder of frames."""
     return path.is_dir() or not path.suffix
 
 

@@ -99,7 +99,7 @@ class Scene:
         _, _, x, y, top = self._follow(first, second)
         height, width = self.shape
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        return (inside & (self._top(second, x, y) == top)).astype(np.float32)
+        return np.asarray(inside & (self._top(second, x, y) == top), np.float32)
 
     @property
     def flow(self) -> Flow:

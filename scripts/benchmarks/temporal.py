@@ -8,12 +8,13 @@ from an earlier picture, moved, over the pixels that are seen in both, 1 and 5 f
 share of the photographs' style loss that is left, and the content term, both by the default recipe;
 frames a second, and the share of the time for flow. `--pictures` keeps strips of frames and time
 slices: one row of pixels over time, in which flicker is noise. Calm that is bought with style does
-not count, so look at both. `--table` prints the lines of a file.
+not count, so look at both. `--table` prints the lines of a file. The figures of the documentation:
+
+    python -m scripts.benchmarks.temporal --figures docs --size 192 --frames 20
 """
 
 import argparse
 import dataclasses
-import functools
 import itertools
 import json
 import time
@@ -43,6 +44,7 @@ from jaxstyle.video.warping import consistency_mask, warp
 from scripts.benchmarks.scenes import make_scenes
 from scripts.command_line import make_parser
 
+_GAP = ((0, 0), (0, 4), (0, 0))
 APART = (1, 5)  # frames between the pictures that are compared
 STYLE = "starry-night"  # of the fast network, whose painting is the optimiser's too
 _paint = jax.jit(paint, static_argnames="architecture")
@@ -233,6 +235,34 @@ def time_slice(pictures: Sequence[Any], share: float = 0.5) -> Any:
     return np.repeat(np.stack(row), 4, axis=0)
 
 
+def draw_figures(
+    folder: Path, network: Network, painting: jax.Array, arguments: argparse.Namespace
+) -> None:
+    """Writes two figures of a drawn film: five frames of it, and a row of pixels over time.
+
+    Each has a row, or a column, of the film, of what is painted frame by frame, and of what is held
+    together.
+    """
+    film = next(drawn_films(arguments.frames, _shape(arguments.size)))
+    known = ways(network, painting, arguments.first_steps, arguments.steps)
+    shown = [[still.image for still in film.frames]]
+    for name in ("frame by frame, from the photograph", "long term"):
+        shown.append([np.asarray(picture) for picture in known[name](film, Watch(film.flow))])
+    # Frames at even distances, but the first.
+    chosen = range(arguments.frames // 5 - 1, arguments.frames, arguments.frames // 5)
+    strip = np.concatenate([np.concatenate([row[i] for i in chosen], axis=1) for row in shown])
+    cut = np.concatenate([np.pad(time_slice(row), _GAP) for row in shown], axis=1)
+    folder.mkdir(exist_ok=True, parents=True)
+    for name, image in (("video-frames", strip), ("video-slices", cut[:, :-4])):
+        large = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1) if "slices" in name else image
+        jaxstyle.save_image(folder / f"{name}.jpg", jnp.asarray(large.clip(0, 1), jnp.float32))
+
+
+def _shape(size: int) -> tuple[int, int]:
+    """Returns height and width of a drawn film."""
+    return 2 * size // 3, size
+
+
 def print_table(rows: Sequence[Row]) -> None:
     """Prints rows as a table, with the temporal error relative to frame by frame."""
     for film, group in itertools.groupby(rows, lambda row: row["film"]):
@@ -252,7 +282,7 @@ def print_table(rows: Sequence[Row]) -> None:
 def main() -> None:
     """Measures, or prints what was measured."""
     parser = make_parser("scripts.benchmarks.temporal", __doc__)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="file of JSON lines")
+    parser.add_argument("-o", "--output", type=Path, help="file of JSON lines")
     parser.add_argument("--table", action="store_true", help="print a file that is there")
     parser.add_argument("--clips", type=Path, help="folder of .mp4 files")
     parser.add_argument("--painting", type=Path, default=samples.SWIRLS, help="the painting")
@@ -263,7 +293,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps of the others")
     parser.add_argument("--only", nargs="+", help="films to measure, by name")
     parser.add_argument("--pictures", type=Path, help="folder for strips and time slices")
+    parser.add_argument("--figures", type=Path, help="folder for the figures of the docs, alone")
     arguments = parser.parse_args()
+    if arguments.output is None and not arguments.figures:
+        parser.error("give -o FILE, or --figures DIR")
     if arguments.table:
         lines = arguments.output.read_text(encoding="utf-8").splitlines()
         print_table([json.loads(line) for line in lines])
@@ -273,13 +306,13 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     network = load_network(arguments.network)
-    shape = (2 * arguments.size // 3, arguments.size)
     painting = jaxstyle.load_image(arguments.painting, size=arguments.size)
-    films = functools.reduce(
-        itertools.chain,
-        [clip_films(arguments.clips, arguments.frames, arguments.size)] if arguments.clips else [],
-        drawn_films(arguments.frames, shape),
-    )
+    if arguments.figures:
+        draw_figures(arguments.figures, network, painting, arguments)
+        return
+    films = list(drawn_films(arguments.frames, _shape(arguments.size)))
+    if arguments.clips:
+        films += clip_films(arguments.clips, arguments.frames, arguments.size)
     for film in films:
         if arguments.only and film.name not in arguments.only:
             continue

@@ -296,6 +296,12 @@ REFUSED = [
         {"method": "wct", "colors": "photo-recoloured"},
         "--colors photo-recoloured is for --method optimise; use painting or photo",
     ),
+    (
+        "video clip style.png -o a.mp4",
+        {"preview": 2, "passes": 2},
+        "--preview is for a film of one pass; leave --passes out",
+    ),
+    ("video clip style.png -o out", {"preview": 2}, "needs no film on the way; look into out.reel"),
     ("video clip style.png -o out", {"fps": 0}, "--fps: should be a number greater than 0"),
     ("video clip style.png -o out", {"method": "magic"}, "--method: should be one of optimise"),
 ]
