@@ -29,7 +29,7 @@ from jaxstyle.optimization.transfer import (
 from jaxstyle.video.carrying import LONG_TERM, Carrier, Carry, check_long_term
 from jaxstyle.video.flow import Flow, Pixels, Still, dis_flow, function_flow
 
-TEMPORAL_WEIGHT = 5.0
+TEMPORAL_WEIGHT = 2.0
 """How much the temporal loss counts, relative to the size of the objective."""
 FIRST_STEPS, STEPS = 300, 60
 """Steps of the first frame of a shot, and of the others, which begin where those end."""

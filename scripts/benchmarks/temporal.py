@@ -6,9 +6,10 @@ Films are drawn, with their true motion, and taken from the clips of a folder, w
 every film and way there is a line of JSON: the temporal error, which is the mean squared difference
 from an earlier picture, moved, over the pixels that are seen in both, 1 and 5 frames apart; the
 share of the photographs' style loss that is left, and the content term, both by the default recipe;
-frames a second, and the share of the time for flow. `--pictures` keeps strips of frames and time
-slices: one row of pixels over time, in which flicker is noise. Calm that is bought with style does
-not count, so look at both. `--table` prints the lines of a file. The figures of the documentation:
+frames a second, and the share of the time for flow. What is in the file already is not measured
+again. `--pictures` keeps strips of frames and time slices: one row of pixels over time, in which
+flicker is noise. Calm that is bought with style does not count, so look at both. `--table` prints
+the lines of a file. The figures of the documentation:
 
     python -m scripts.benchmarks.temporal --figures docs --size 192 --frames 20
 """
@@ -310,6 +311,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.figures:
         draw_figures(arguments.figures, network, painting, arguments)
         return
+    known = set()
+    if arguments.output.exists():
+        rows = map(json.loads, arguments.output.read_text(encoding="utf-8").splitlines())
+        known = {(row["film"], row["way"]) for row in rows}
     films = list(drawn_films(arguments.frames, _shape(arguments.size)))
     if arguments.clips:
         films += clip_films(arguments.clips, arguments.frames, arguments.size)
@@ -318,6 +323,8 @@ def run(arguments: argparse.Namespace) -> None:
             continue
         judge, strips, slices = Judge(network, painting, film), [], []
         for name, way in ways(network, painting, arguments.first_steps, arguments.steps).items():
+            if (film.name, name) in known:
+                continue
             row, pictures = measure(film, judge, way)
             strips.append(np.concatenate(pictures[2:7], axis=1))
             slices.append(time_slice(pictures))
@@ -327,7 +334,7 @@ def run(arguments: argparse.Namespace) -> None:
             }  # fmt: skip
             with arguments.output.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(facts | row) + "\n")
-        if arguments.pictures:
+        if arguments.pictures and strips:
             arguments.pictures.mkdir(exist_ok=True, parents=True)
             for kind, parts in (("strips", strips), ("slices", slices)):
                 whole = jnp.asarray(np.concatenate(parts).clip(0, 1))
