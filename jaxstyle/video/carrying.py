@@ -144,7 +144,8 @@ def _carry(
     mask = consistency_mask(forward, backward)
     seen = visible_mask(forward, backward)
     explained = jnp.mean(seen) * (1 - _unexplained(warp(before, backward), now))
-    return Carry(warp(picture, backward), mask, seen), explained
+    moved = jnp.clip(warp(picture, backward, sharp=True), 0.0, 1.0)
+    return Carry(moved, mask, seen), explained
 
 
 def _unexplained(moved: Array, now: Array) -> Array:

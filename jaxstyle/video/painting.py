@@ -118,7 +118,8 @@ def stylize_video(
     """Paints a film in the style of a painting, without flicker.
 
     Each frame starts from the picture before, moved along the flow, and is held to it where the
-    flow can be trusted. A cut begins anew.
+    flow can be trusted. What was not seen before starts from the photograph in the painting's
+    colours. A cut begins anew.
 
     Args:
       params: the network's parameters.
@@ -287,7 +288,7 @@ class _Optimiser:
         content = jnp.asarray(still.image)
         check_pictures(self._params, self._spec, content=content, style=self._style)
         alone = begin is None and carry is None
-        init: Any = self._init if alone else "content" if begin is None else jnp.asarray(begin)
+        init: Any = self._init if alone else "matched" if begin is None else jnp.asarray(begin)
         start = start_image(
             init, self._params, content, self._style, key=self._key,
             noise=self._noise if alone else None,
