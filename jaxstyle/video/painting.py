@@ -34,6 +34,7 @@ TEMPORAL_WEIGHT = 2.0
 FIRST_STEPS, STEPS = 300, 60
 """Steps of the first frame of a shot, and of the others, which begin where those end."""
 _CONTROLS = ("keep", "protect", "calm")  # of `stylize`, which part its targets
+_NEAR, _NEAR_SHARE = 4, 0.02  # how far new pixels reach, in pixels and of the longer side
 _BLEND = 0.5  # of a neighbour into the start of a further pass
 
 
@@ -58,9 +59,10 @@ def go_on(
 ) -> tuple[Array, Targets]:
     """Returns start and targets of a frame that goes on from the pictures before.
 
-    The start is the earlier picture where it is seen, and elsewhere as it was. The targets ask for
-    a picture like it where that is sure. First frames have such targets too, of no weight, so that
-    all frames share one compiled program.
+    The start is the earlier picture where it is seen. Elsewhere it is as it was, but thin lines
+    take the colour around them. The targets ask for a picture like the earlier one where that is
+    sure, and not beside what has just come into view. First frames have such targets too, of no
+    weight, so that all frames share one compiled program.
 
     Args:
       start: `[H, W, 3]`, where the frame would start alone.
@@ -70,10 +72,11 @@ def go_on(
 
     Example:
       >>> targets = Targets({}, {})
-      >>> known = Carry(jnp.ones((2, 2, 3)), jnp.zeros((2, 2)), jnp.eye(2))
-      >>> start, targets = go_on(jnp.zeros((2, 2, 3)), targets, known, 5.0)
-      >>> start[..., 0].tolist(), float(targets.carried.weight.max())
-      ([[1.0, 0.0], [0.0, 1.0]], 0.0)
+      >>> seen = jnp.ones((2, 40)).at[:, :20].set(0.0)
+      >>> known = Carry(jnp.ones((2, 40, 3)), mask=seen, seen=seen)
+      >>> start, targets = go_on(jnp.zeros((2, 40, 3)), targets, known, 5.0)
+      >>> start[0, :, 0].tolist()[::13], targets.carried.weight[0].tolist()[::13]
+      ([0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 5.0, 5.0])
     """
     if carry is None:
         return start, targets._replace(
@@ -85,8 +88,40 @@ def go_on(
 
 @jax.jit
 def _go_on(start: Array, carry: Carry, weight: Array) -> tuple[Array, Carried]:
-    begun = jnp.where(carry.seen[..., None] > 0, carry.image, start)
-    return begun, Carried(carry.image, weight * carry.mask)
+    seen = carry.seen[..., None]
+    around = _sums(jnp.concatenate([seen * carry.image, seen], axis=-1))
+    near = around[..., 3:]
+    colour = around[..., :3] / jnp.maximum(near, 1.0)
+    # A thin line that nobody saw takes the colour around it, and a wide place is the photograph's.
+    share = jnp.minimum(2 * near / _window(carry.seen.shape) ** 2, 1.0)
+    begun = jnp.where(seen > 0, carry.image, share * colour + (1 - share) * start)
+    return begun, Carried(carry.image, weight * carry.mask * _settled(carry.seen))
+
+
+def _settled(seen: Array) -> Array:
+    """Returns how far the picture is finished around each pixel, `[H, W]` from 0 to 1.
+
+    What came into view in the last frames lies beside what does now. Held to its first strokes,
+    which had few steps and little room, it would never become a part of the picture.
+    """
+    new = _sums(1 - seen[..., None])[..., 0]
+    # A line through the window counts as all of it, a single pixel as little.
+    return 1 - jnp.minimum(new / _window(seen.shape), 1.0)
+
+
+def _sums(values: Array) -> Array:
+    """Returns the sums `[H, W, C]` of values over a window around each pixel."""
+    side = _window(values.shape)
+    pad = side // 2
+    padded = jnp.pad(values, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+    window = (side, side, 1)
+    total: Array = jax.lax.reduce_window(padded, 0.0, jax.lax.add, window, (1, 1, 1), "VALID")
+    return total
+
+
+def _window(shape: Sequence[int]) -> int:
+    """Returns the side of the window in which new pixels matter."""
+    return 2 * max(_NEAR, round(_NEAR_SHARE * max(shape[:2]))) + 1
 
 
 @jax.jit

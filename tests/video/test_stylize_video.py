@@ -10,9 +10,11 @@ from helpers.films import pan, pan_flow
 
 import jaxstyle
 from jaxstyle.losses.spec import LossSpec
+from jaxstyle.losses.targets import compute_targets
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.transfer import stylize
-from jaxstyle.video.painting import stylize_video
+from jaxstyle.video.carrying import Carry
+from jaxstyle.video.painting import go_on, stylize_video
 from jaxstyle.video.warping import warp
 
 PARAMS = vgg.init_params(jax.random.key(0), (("conv1_1", 8), ("conv2_1", 8)))
@@ -127,3 +129,25 @@ def test_refusals():
         stylize_video(PARAMS, FILM, STYLE, temporal_weight=-1, **OPTIONS)
     with pytest.raises(ValueError, match=r"frame 1 should be in \[0, 1\]"):
         list(stylize_video(PARAMS, [FILM[0] * 255], STYLE, **OPTIONS))
+
+
+def test_a_start_is_the_earlier_picture_and_beside_it_what_suits():
+    seen = jnp.ones((32, 40)).at[:, 20].set(0.0).at[:, :10].set(0.0).at[5, 30].set(0.0)
+    carry = Carry(jnp.ones((32, 40, 3)), mask=seen, seen=seen)
+    targets = compute_targets(PARAMS, FILM[0], STYLE, SPEC)
+    start, held = go_on(jnp.zeros((32, 40, 3)), targets, carry, 2.0)
+    assert (np.asarray(start)[:, 12:] > 0.99).all()  # a line takes the colour around it
+    assert (np.asarray(start)[:, :5] == 0).all()  # a wide place stays as it was
+    weight = np.asarray(held.carried.weight)
+    assert (weight[:, 16:25] == 0).all()  # what has just come into view, and what is beside it
+    assert (weight[:, :14] == 0).all()
+    assert (weight[:, 36:] == 2).all()
+    assert (weight[12:, 27:34] == 2).all()
+    assert 0 < weight[4, 30] < 2  # a single pixel matters little
+
+
+def test_a_first_frame_is_held_to_nothing():
+    targets = compute_targets(PARAMS, FILM[0], STYLE, SPEC)
+    start, held = go_on(FILM[0], targets, None, 2.0)
+    assert start is FILM[0]
+    assert not np.asarray(held.carried.weight).any()
