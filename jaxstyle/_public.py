@@ -40,12 +40,14 @@ from jaxstyle.optimization.transfer import (
 if TYPE_CHECKING:
     from jaxstyle.image.io import load_image, save_image
     from jaxstyle.networks.load import load_params
+    from jaxstyle.video.painting import stylize_video
 
-# What touches the disk is imported when it is first used: Pillow and the file formats cost time.
+# What touches the disk, or is for few, is imported when it is first used: modules cost time.
 _LAZY = {
     "load_image": "jaxstyle.image.io",
     "save_image": "jaxstyle.image.io",
     "load_params": "jaxstyle.networks.load",
+    "stylize_video": "jaxstyle.video.painting",
 }
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "stylize",
     "stylize_coarse_to_fine",
     "stylize_grid",
+    "stylize_video",
     "synthesize_texture",
 ]
 

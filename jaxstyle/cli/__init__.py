@@ -31,8 +31,8 @@ _USAGE = (
 )
 # Commands that compute much, for which huge pages are worth a new start of the process.
 _HEAVY = (
-    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "larger", "train", "export",
-    "sweep",
+    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "larger", "video", "train",
+    "export", "sweep",
 )  # fmt: skip
 
 
@@ -98,6 +98,7 @@ def _run(argv: list[str], own_process: bool) -> int:
                 show,
                 sweeps,
                 train,
+                video,
             )
             from jaxstyle.cli.parser import build_parser
         finally:  # what an interrupt breaks off may fail for another reason, or go on
@@ -111,6 +112,7 @@ def _run(argv: list[str], own_process: bool) -> int:
         "reconstruct": pictures.reconstruct,
         "apply": apply.apply,
         "larger": larger.larger,
+        "video": video.video,
         "train": train.train,
         "export": networks.export,
         "sweep": sweeps.sweep,

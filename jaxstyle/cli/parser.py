@@ -77,6 +77,19 @@ _COMMANDS = (
         (("picture", "PICTURE", None, "a picture that jaxstyle wrote"),),
     ),
     Command(
+        "video",
+        "Paint a film in the style of a painting, without flicker.",
+        "CLIP [STYLE] -o OUT [options]",
+        (
+            "jaxstyle video clip.mp4 painting.jpg -o out.mp4",
+            "jaxstyle video clip.mp4 -o out.mp4 --method fast --style great-wave",
+        ),
+        (
+            ("clip", "CLIP", None, "the film: a video, an animation or a folder of frames"),
+            ("painting", "STYLE", "?", "the painting; a fast network may have its own styles"),
+        ),
+    ),
+    Command(
         "train",
         "Train a network that paints like paintings of yours in one pass.",
         "PAINTING [PAINTING ...] --photos DIR -o NET [options]",

@@ -110,17 +110,25 @@ class Animation:
             write_video(path, frames, milliseconds, _PAUSE)
         else:
             durations = [milliseconds] * (len(frames) - 1) + [_PAUSE]
-            files.write_bytes(path, _encode(frames, kind, duration=durations, loop=0))
+            files.write_bytes(path, encode_animation(frames, kind, durations))
 
 
-def _encode(frames: Sequence[NDArray[np.uint8]], kind: str, **options: Any) -> bytes:
-    """Returns a film in the best quality that is not too long, or the least one."""
+def encode_animation(
+    frames: Sequence[NDArray[np.uint8]], kind: str, durations: Sequence[int]
+) -> bytes:
+    """Returns a film in the best quality that is not too long, or the least one.
+
+    Args:
+      frames: pictures `[h, w, 3]` of one size.
+      kind: "GIF" or "WEBP".
+      durations: how long each is shown, in milliseconds.
+    """
     from PIL import Image
 
     from jaxstyle.image.io.writing import encode
 
     most = max(_MOST, _MOST_PER_PIXEL * len(frames) * frames[0][..., 0].size)
-    film = b""
+    film, options = b"", {"duration": list(durations), "loop": 0}
     for quality in _QUALITIES[kind]:
         if kind == "GIF":
             change, colours = quality

@@ -215,6 +215,45 @@ def range_penalty(image: Array) -> Array:
     return jnp.mean(jnp.square(image - jnp.clip(image, 0.0, 1.0)))
 
 
+def temporal_loss(image: Array, warped: Array, mask: Array) -> Array:
+    r"""Computes how much a picture differs from its warped predecessor, where that is known.
+
+    .. math:: \frac{1}{D} \sum_k c_k (x_k - \omega_k)^2
+
+    with :math:`D = HWC`: all pixels count in the mean, also those of weight zero.
+
+    Args:
+      image: `[..., H, W, C]`, the picture.
+      warped: `[..., H, W, C]`, an earlier picture, carried onto this frame.
+      mask: `[..., H, W]`, how much each pixel counts.
+
+    Returns:
+      `[...]` float32.
+
+    Raises:
+      ValueError: if the shapes do not fit.
+
+    Example:
+      >>> mask = jnp.array([[1.0, 0.0]])
+      >>> float(temporal_loss(jnp.ones((1, 2, 3)), jnp.zeros((1, 2, 3)), mask))
+      0.5
+
+    Reference: Ruder, Dosovitskiy and Brox, GCPR 2016, eq. 7.
+    """
+    if jnp.ndim(image) < 3 or image.shape[-3:] != warped.shape[-3:]:
+        raise ValueError(
+            f"image and warped should be [..., H, W, C] of one size, got {list(jnp.shape(image))} "
+            f"and {list(jnp.shape(warped))}"
+        )
+    if mask.shape[-2:] != image.shape[-3:-1]:
+        raise ValueError(
+            f"mask should be [..., H, W] in the size of the image {list(image.shape)}, got "
+            f"{list(mask.shape)}"
+        )
+    difference = image.astype(jnp.float32) - warped.astype(jnp.float32)
+    return jnp.mean(mask * jnp.mean(jnp.square(difference), axis=-1), axis=(-2, -1))
+
+
 @jax.custom_jvp
 def _second_moments(x: Array) -> Array:
     return _product(x, x)

@@ -37,7 +37,7 @@ class ObjectiveValue(NamedTuple):
     Attributes:
       total: scalar, the sum of the terms.
       terms: `{name: scalar}`, weighted: "content/LAYER", "style/LAYER", "total_variation",
-        "out_of_range" and "own/NAME".
+        "out_of_range", "own/NAME", and "temporal" where the targets have a picture carried.
     """
 
     total: Array
@@ -55,14 +55,15 @@ def objective(
     r"""Returns the weighted sum of an image's content, style, smoothness, range and own losses.
 
     .. math::
-        L = \sum_l c_l \hat C_l + \sum_l s_l \hat S_l + t\,TV + r\,(L_0)\,R + \sum_k o_k O_k
+        L = \sum_l c_l \hat C_l + \sum_l s_l \hat S_l + t\,TV + r\,(L_0)\,R + L_0\,T
+            + \sum_k o_k O_k
 
     with the means :math:`\hat C, \hat S` of `jaxstyle.losses.functional`, the total variation TV,
-    the range penalty R, and
+    the range penalty R, the temporal loss T against a picture that `targets` may carry, and
     :math:`L_0 = \sum_l c_l \overline{P_l^2} + \sum_l s_l \overline{A_l^2}`, the size that the
     first two sums have where all features vanish (of Gram matrices; other statistics have sizes of
-    their own). Scaling the range penalty by it lets one weight r serve every network, layer choice
-    and weighting.
+    their own). Scaling by it lets one weight of the range penalty, or of the temporal loss, serve
+    every network, layer choice and weighting.
 
     Departure: the paper's losses are sums with other constants, and it lets pixels leave the
     range of a picture.
@@ -125,6 +126,8 @@ def objective_of_resolved(
     terms["out_of_range"] = (
         cast(Array, weights.out_of_range) * size * functional.range_penalty(image)
     )
+    if targets.carried is not None:
+        terms["temporal"] = size * functional.temporal_loss(image, *targets.carried)
     for i, own in enumerate(spec.own_losses):
         weight = cast(Array, weights.own)[i]
         seen = {**{layer: maps[layer] for layer in own.layers}, "image": image}

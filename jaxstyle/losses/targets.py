@@ -54,6 +54,19 @@ class Kept(NamedTuple):
         return result
 
 
+class Carried(NamedTuple):
+    """An earlier picture, carried onto this one along the motion in between.
+
+    Attributes:
+      image: `[H, W, 3]`, the earlier picture as `jaxstyle.video.warping.warp` has moved it.
+      weight: `[H, W]`, how much each pixel counts, relative to the size of the objective; 0 where
+        nothing is known.
+    """
+
+    image: Array
+    weight: Array
+
+
 @jax.jit
 def _lay_over(mask: Array, upper: Array, lower: Array) -> Array:
     mask = mask[..., None]
@@ -74,6 +87,7 @@ class Targets(NamedTuple):
       content_weights: `{layer: [h, w]}`, how much each position counts in the content loss. A layer
         of the spec that is not there counts alike everywhere. A layer that the spec lacks is added,
         with the mean weight of the others.
+      carried: an earlier picture of a film, which this one should be like; None for none.
     """
 
     content: dict[str, Array]
@@ -82,6 +96,7 @@ class Targets(NamedTuple):
     kept: Kept | None = None
     own: dict[str, Any] = {}  # noqa: RUF012 (never changed)
     content_weights: dict[str, Array] = {}  # noqa: RUF012
+    carried: Carried | None = None
 
     def seen(self, image: Array) -> Array:
         """Returns the picture that the variable stands for: the image under what is kept."""

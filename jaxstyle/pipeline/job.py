@@ -19,6 +19,8 @@ class Job(NamedTuple):
       recipe: how it is made.
       shape: height and width of the picture where its photograph does not decide them, as at the
         smaller of several scales.
+      reference: the photograph that paintings are recoloured after, if not its own: that of a
+        film's first frame, so that colours stay.
     """
 
     content: Path | None
@@ -26,6 +28,7 @@ class Job(NamedTuple):
     output: Path
     recipe: Recipe
     shape: tuple[int, int] | None = None
+    reference: Path | None = None
 
     @property
     def size(self) -> int | None:

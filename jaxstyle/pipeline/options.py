@@ -15,8 +15,9 @@ from jaxstyle.pipeline.choices import PLAIN_COLORS, STARTS
 from jaxstyle.pipeline.kinds import Kind
 from jaxstyle.pipeline.option import Option
 from jaxstyle.pipeline.option_rows import make_rows
+from jaxstyle.pipeline.video_rows import with_video
 
-OPTIONS = make_rows()
+OPTIONS = with_video(make_rows())
 """Every option of every command."""
 
 FETCHABLE = tuple(SOURCES)

@@ -57,7 +57,8 @@ class Seen(NamedTuple):
 def seen_style(style: Path, job: "Job") -> Seen:
     """Returns how a painting of a job is seen."""
     how = color_of(job.recipe.options)
-    after = None if job.content is None or how == "style" else (job.content, job.shape or job.size)
+    model = job.reference or job.content
+    after = None if model is None or how == "style" else (model, job.shape or job.size)
     return Seen(style, job.style_size, how, after, trim=trims(job.recipe.options))
 
 
@@ -138,7 +139,7 @@ class Sources:
             return False
         sources = [(path, job.style_size) for path in job.styles]
         if how != "style" and job.content is not None:
-            sources = [(job.content, job.size)]
+            sources = [(job.reference or job.content, job.size)]
         return all(self._grey(*source) for source in sources)
 
     def start(self, job: "Job", shape: Shape) -> Init | Array:

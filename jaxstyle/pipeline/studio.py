@@ -34,15 +34,23 @@ class Studio:
         over the pictures of all jobs that use it, whichever of them run first, or here.
       download: whether networks may be downloaded.
       split_rows: whether the rows of each picture are spread over all local devices.
+      sources: reads pictures and masks; its own by default.
 
     Attributes:
-      sources: reads pictures and masks.
+      sources: as given.
       targets: makes the targets of jobs.
       split_rows: as given.
     """
 
-    def __init__(self, jobs: Iterable[Job], *, download: bool = True, split_rows: bool = False):
-        self.sources, self.split_rows = Sources(), split_rows
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        *,
+        download: bool = True,
+        split_rows: bool = False,
+        sources: Sources | None = None,
+    ):
+        self.sources, self.split_rows = sources or Sources(), split_rows
         self.targets = JobTargets(self.sources, self._params, self.lay_out)
         self._jobs, self._download = list(jobs), download
         self._networks: dict[tuple[Any, ...], Network] = {}

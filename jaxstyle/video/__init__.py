@@ -1,0 +1,1 @@
+"""Moving pictures: flow and warping, temporal losses, frames in and out."""
