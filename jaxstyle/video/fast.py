@@ -1,18 +1,21 @@
 """Frames painted in one pass each, by a network that may go on from the frame before."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.architecture import SMALL, Architecture
-from jaxstyle.feedforward.files import FastNetwork
+from jaxstyle.feedforward.files import FastNetwork, weigh_styles
 from jaxstyle.feedforward.network import paint
 from jaxstyle.feedforward.previous import Previous, nothing_before
+from jaxstyle.video.carrying import Carry
+from jaxstyle.video.flow import Pixels, Still
 from jaxstyle.video.warping import warp
 
 Params = Mapping[str, Any]
@@ -112,45 +115,48 @@ def paint_frames(
     return jnp.concatenate([first[None], others])
 
 
-class FramePainter:
-    """Paints one frame after another, by a program that is kept for the next run.
+class FastPainter:
+    """Paints the frames of a film in one pass each: a `jaxstyle.video.painting.Painter`.
 
     Args:
       network: of styles, from `jaxstyle.feedforward.files.load_network`.
-      style: how much each style counts, `[N]`.
+      style: how much each style counts, `[N]`; by default the first style alone.
 
     Example:
       >>> from jaxstyle.feedforward.files import load_network
       >>> from jaxstyle.networks.catalogue import find_fast_network
       >>> network = load_network(find_fast_network("paintbox"))
-      >>> paint_frame = FramePainter(network, jnp.asarray(network.weigh({"great-wave": 1.0})))
-      >>> paint_frame.takes_previous
+      >>> FastPainter(network, network.weigh({"great-wave": 1.0})).takes_previous
       False
     """
 
-    def __init__(self, network: FastNetwork, style: Array):
+    def __init__(self, network: FastNetwork, style: ArrayLike | None = None):
         self._params, self._architecture = network.params, network.architecture
-        self._style = jnp.asarray(style)
+        self._style = jnp.asarray(weigh_styles(network.styles) if style is None else style)
 
     @property
     def takes_previous(self) -> bool:
-        """Whether the network goes on from the frame before; else no flow is needed."""
+        """Whether the network goes on from the picture before; else no flow is needed."""
         return self._architecture.previous
 
-    def __call__(
-        self, frame: Array, warped: Array | None = None, mask: Array | None = None
-    ) -> Array:
-        """Returns the picture of a frame; see `paint_next`."""
-        if (warped is None) != (mask is None):
-            raise ValueError("warped and mask should be given together")
-        if not self.takes_previous:
-            warped = mask = None
-        elif warped is None:  # by the program of the other frames
-            warped, mask = nothing_before((frame.shape[0], frame.shape[1]))
-        found: Array = _paint_next(
-            self._params, frame, self._style, warped, mask, architecture=self._architecture
+    def __call__(self, still: Still, carry: Carry | None, begin: Pixels | None = None) -> Pixels:
+        """Returns the picture of a frame.
+
+        Args:
+          still: the photograph.
+          carry: what is known of the picture from those before; None for the first of a shot.
+          begin: the picture of an earlier pass, which tells a network nothing.
+        """
+        frame = jnp.asarray(still.image)
+        previous: tuple[Array | None, Array | None] = None, None
+        if self.takes_previous:  # a first frame is painted by the program of the others
+            height, width, _ = frame.shape
+            known = nothing_before((height, width)) if carry is None else carry
+            previous = known[0], known[1]
+        found = _paint_next(
+            self._params, frame, self._style, *previous, architecture=self._architecture
         )
-        return found
+        return np.asarray(found)
 
 
-_paint_next = functools.partial(kept, static_argnames="architecture")(paint_next)
+_paint_next = kept(paint_next, static_argnames="architecture")
