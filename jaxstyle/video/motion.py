@@ -4,7 +4,7 @@ A sequence shows one photograph, and a patch of another that passes in front of 
 and come nearer, each steadily in its own way. Everything follows from the key.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +114,29 @@ def move_photograph(key: Array, photograph: Array, other: Array, side: int, coun
     steps = times[1:], opacities[1:], opacities[:-1]
     flows, masks = jax.lax.map(lambda step: trace(*step), steps)
     return Motion(frames, flows, masks)
+
+
+def chain(flows: Array, masks: Array) -> tuple[Array, Array]:
+    """Returns the flow from the last of several frames back to the first, and where it is known.
+
+    Args:
+      flows: `[N, H, W, 2]`, from each frame but the first back to the one before.
+      masks: `[N, H, W]`, 1 where that is known.
+
+    Example:
+      >>> flows, masks = jnp.ones((3, 4, 9, 2)), jnp.ones((3, 4, 9))
+      >>> chain(flows, masks)[0][0, 0].tolist()
+      [3.0, 3.0]
+    """
+
+    def step(earlier: tuple[Array, Array], new: tuple[Array, Array]) -> tuple[Any, None]:
+        flow, mask = new
+        carried = warp(jnp.concatenate([earlier[0], earlier[1][..., None]], axis=-1), flow)
+        known = (carried[..., 2] > 1 - _CERTAIN).astype(mask.dtype)
+        return (flow + carried[..., :2], mask * known), None
+
+    found: tuple[Array, Array] = jax.lax.scan(step, (flows[0], masks[0]), (flows[1:], masks[1:]))[0]
+    return found
 
 
 def _draw_course(key: Array, reach: float) -> _Course:

@@ -1,9 +1,10 @@
 """What a network learns from photographs that move: to paint, and to go on from frame to frame.
 
 The network paints a short sequence and is given its own pictures. The last two frames teach it: the
-one is compared with the other along the true flow (Huang et al., 2017), and one of them, at random,
-is judged as a picture is, which costs half of judging both and is the same in the mean. Some
-sequences begin with the last two frames, so that it also learns to paint a first frame.
+one is compared with the other along the true flow (Huang et al., 2017), and the last with the first
+of the sequence, so that pictures do not change little by little. One of the two, at random, is
+judged as a picture is, which costs half of judging both and is the same in the mean. Some sequences
+begin with the last two frames, so that it also learns to paint a first frame.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from jaxstyle.feedforward.training import Teacher, judge, mean_gradient, split_m
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import content_targets
 from jaxstyle.video.disturbing import disturb
-from jaxstyle.video.motion import MARGIN, Motion, move_photograph
+from jaxstyle.video.motion import MARGIN, chain, move_photograph
 from jaxstyle.video.warping import temporal_loss, warp
 
 Params = Mapping[str, Any]
@@ -127,9 +128,10 @@ def loss_and_gradient(
 ) -> tuple[VideoReport, Any]:
     r"""Returns what is said of one sequence, and the gradient for the network.
 
-    .. math:: \log L(x_t) + w \log (T(x_t, \omega(x_{t-1})) + \epsilon)
+    .. math:: \log L(x_t) + \frac{w}{2} \sum_{j \in \{1, 5\}} \log (T_j + \epsilon)
 
-    with the objective L, and the temporal loss T over the pixels that were seen before. Departure:
+    with the objective L, and the temporal loss :math:`T_j` of the picture and the one j frames
+    before, carried onto it, over the pixels that were seen then. Departure:
     logarithms, so that sequences that move much and little have the same influence, and a weight
     means the same for all styles.
 
@@ -164,6 +166,7 @@ def loss_and_gradient(
         return next_one(params, picture, number, jnp.float32(1)), None
 
     first = paint(params, frames[0], chosen, architecture=architecture)
+    far = chain(motion.flows, motion.masks)
     picture, _ = jax.lax.scan(go_on, first, jnp.arange(1, _FRAMES - 2))
 
     targets = content_targets(
@@ -178,25 +181,28 @@ def loss_and_gradient(
         early = next_one(params, picture, _FRAMES - 2, goes_on)
         late = next_one(params, early, _FRAMES - 1, jnp.float32(1))
         total, content, painted = judge(jnp.where(last_counts, late, early), teacher, targets)
-        temporal = temporal_error(early, late, motion)
-        value = jnp.log(total) + weight * jnp.log(temporal + _UNSEEN)
+        temporal = temporal_error(early, late, motion.flows[-1], motion.masks[-1])
+        drift = temporal_error(first, late, *far)
+        # A sequence that begins with the last two frames has no picture from further back.
+        parts = (1 - goes_on / 2) * jnp.log(temporal + _UNSEEN)
+        parts += goes_on / 2 * jnp.log(drift + _UNSEEN)
+        value = jnp.log(total) + weight * parts
         return value, VideoReport(value, content, painted, temporal)
 
     gradient, report = jax.grad(loss, has_aux=True)(learned)
     return report, gradient
 
 
-def temporal_error(early: Array, late: Array, motion: Motion) -> Array:
-    """Returns the mean squared difference of the last two pictures where the pixel was seen.
+def temporal_error(early: Array, late: Array, flow: Array, mask: Array) -> Array:
+    """Returns the mean squared difference of two pictures where the pixel was seen.
 
     Args:
-      early: `[H, W, 3]`, the picture before the last.
-      late: `[H, W, 3]`, the last picture.
-      motion: the sequence that they end.
+      early: `[H, W, 3]`, the earlier picture.
+      late: `[H, W, 3]`, the later one.
+      flow: `[H, W, 2]`, from the later one to the earlier.
+      mask: `[H, W]`, 1 where that is known.
     """
-    mask = motion.masks[-1]
-    share = jnp.maximum(jnp.mean(mask), 1e-3)
-    return temporal_loss(late, warp(early, motion.flows[-1]), mask) / share
+    return temporal_loss(late, warp(early, flow), mask) / jnp.maximum(jnp.mean(mask), 1e-3)
 
 
 def _draw_errors(key: Array, flows: Array) -> Array:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxstyle.video.disturbing import compress, disturb
-from jaxstyle.video.motion import move_photograph
+from jaxstyle.video.motion import chain, move_photograph
 from jaxstyle.video.warping import warp
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -44,6 +44,14 @@ def test_each_frame_is_carried_onto_the_next_where_the_mask_is_one(motions):
         assert wrong[known == 1].max() < 0.01
         moved.append(float(np.abs(motion.flows).max()))
     assert max(moved) > 1
+
+
+def test_flow_through_several_frames_leads_from_the_last_to_the_first(motions):
+    for motion in motions:
+        flow, mask = chain(motion.flows, motion.masks)
+        wrong = np.abs(warp(motion.frames[0], flow) - motion.frames[-1]).max(-1)
+        assert 0.3 < mask.mean() <= motion.masks[-1].mean()
+        assert wrong[np.asarray(mask) == 1].max() < 0.015
 
 
 def test_what_is_hidden_or_outside_is_not_known(motions):
