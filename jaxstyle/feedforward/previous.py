@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax import Array
+from numpy.typing import NDArray
 
 from jaxstyle._common.checks import describe
 from jaxstyle.feedforward.architecture import Architecture
@@ -33,8 +34,8 @@ class Previous(NamedTuple):
       mask: `[H, W]` from 0 to 1, where that can be trusted.
     """
 
-    picture: Array
-    mask: Array
+    picture: Array | NDArray[np.float32]
+    mask: Array | NDArray[np.float32]
 
 
 def nothing_before(shape: tuple[int, int]) -> Previous:

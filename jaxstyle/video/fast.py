@@ -5,17 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
-from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.architecture import SMALL, Architecture
-from jaxstyle.feedforward.files import FastNetwork, weigh_styles
 from jaxstyle.feedforward.network import paint
-from jaxstyle.feedforward.previous import Previous, nothing_before
-from jaxstyle.video.carrying import Carry
-from jaxstyle.video.flow import Pixels, Still
+from jaxstyle.feedforward.previous import Previous
 from jaxstyle.video.warping import warp
 
 Params = Mapping[str, Any]
@@ -113,50 +107,3 @@ def paint_frames(
     first = paint_next(params, frames[0], style, architecture=architecture)
     _, others = jax.lax.scan(step, first, (frames[1:], flows, masks))
     return jnp.concatenate([first[None], others])
-
-
-class FastPainter:
-    """Paints the frames of a film in one pass each: a `jaxstyle.video.painting.Painter`.
-
-    Args:
-      network: of styles, from `jaxstyle.feedforward.files.load_network`.
-      style: how much each style counts, `[N]`; by default the first style alone.
-
-    Example:
-      >>> from jaxstyle.feedforward.files import load_network
-      >>> from jaxstyle.networks.catalogue import find_fast_network
-      >>> network = load_network(find_fast_network("paintbox"))
-      >>> FastPainter(network, network.weigh({"great-wave": 1.0})).takes_previous
-      False
-    """
-
-    def __init__(self, network: FastNetwork, style: ArrayLike | None = None):
-        self._params, self._architecture = network.params, network.architecture
-        self._style = jnp.asarray(weigh_styles(network.styles) if style is None else style)
-
-    @property
-    def takes_previous(self) -> bool:
-        """Whether the network goes on from the picture before; else no flow is needed."""
-        return self._architecture.previous
-
-    def __call__(self, still: Still, carry: Carry | None, begin: Pixels | None = None) -> Pixels:
-        """Returns the picture of a frame.
-
-        Args:
-          still: the photograph.
-          carry: what is known of the picture from those before; None for the first of a shot.
-          begin: the picture of an earlier pass, which tells a network nothing.
-        """
-        frame = jnp.asarray(still.image)
-        previous: tuple[Array | None, Array | None] = None, None
-        if self.takes_previous:  # a first frame is painted by the program of the others
-            height, width, _ = frame.shape
-            known = nothing_before((height, width)) if carry is None else carry
-            previous = known[0], known[1]
-        found = _paint_next(
-            self._params, frame, self._style, *previous, architecture=self._architecture
-        )
-        return np.asarray(found)
-
-
-_paint_next = kept(paint_next, static_argnames="architecture")

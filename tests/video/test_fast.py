@@ -10,10 +10,7 @@ from helpers.fast_networks import TINY, draw_network
 
 from jaxstyle.feedforward.network import paint
 from jaxstyle.feedforward.previous import Previous
-from jaxstyle.video import fast
-from jaxstyle.video.carrying import Carry
-from jaxstyle.video.fast import FastPainter, paint_frames, paint_next
-from jaxstyle.video.flow import Still
+from jaxstyle.video.fast import paint_frames, paint_next
 from jaxstyle.video.warping import warp
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -25,53 +22,31 @@ FLOWS = jnp.asarray(RNG.uniform(-2, 2, (2, 12, 16, 2)), jnp.float32)
 MASKS = jnp.asarray(RNG.integers(0, 2, (2, 12, 16)), jnp.float32)
 
 
-def still(number):
-    return Still(number + 1, np.asarray(FRAMES[number]))
-
-
 def test_each_frame_goes_on_from_the_picture_before_it():
-    network = draw_network(VIDEO)
-    params = network.params
+    params = draw_network(VIDEO).params
     whole = jax.jit(paint_frames, static_argnames="architecture")(
         params, FRAMES, FLOWS, MASKS, STYLE, architecture=VIDEO
     )
-    painter = FastPainter(network, STYLE)
-    assert painter.takes_previous
-    picture = painter(still(0), None)
+    one = jax.jit(paint_next, static_argnames="architecture")
+    picture = one(params, FRAMES[0], STYLE, architecture=VIDEO)
     np.testing.assert_allclose(picture, whole[0], atol=1e-5)
     for i in (1, 2):
-        before = Previous(warp(jnp.asarray(picture), FLOWS[i - 1]), MASKS[i - 1])
+        before = Previous(warp(picture, FLOWS[i - 1]), MASKS[i - 1])
         expected = paint(params, FRAMES[i], STYLE, architecture=VIDEO, previous=before)
-        picture = painter(still(i), Carry(*before, jnp.zeros((12, 16))))
+        picture = one(params, FRAMES[i], STYLE, *before, architecture=VIDEO)
         np.testing.assert_allclose(picture, np.clip(expected, 0, 1), atol=1e-5)
         np.testing.assert_allclose(picture, whole[i], atol=1e-4)
-    alone = painter(still(2), None)
+    alone = one(params, FRAMES[2], STYLE, architecture=VIDEO)
     assert np.abs(alone - whole[2]).mean() > 0.01
     assert whole.min() >= 0
     assert whole.max() <= 1
 
 
 def test_a_network_for_pictures_paints_each_frame_by_itself():
-    network = draw_network()
-    painter = FastPainter(network, STYLE)
-    assert not painter.takes_previous
-    expected = paint(network.params, FRAMES[1], STYLE, architecture=TINY)
-    found = painter(still(1), Carry(FRAMES[0], MASKS[0], MASKS[0]))
+    params = draw_network().params
+    expected = paint(params, FRAMES[1], STYLE, architecture=TINY)
+    found = paint_next(params, FRAMES[1], STYLE, FRAMES[0], MASKS[0], architecture=TINY)
     np.testing.assert_allclose(found, np.clip(expected, 0, 1), atol=1e-5)
-
-
-def test_one_program_paints_first_and_later_frames(monkeypatch):
-    traced = []
-
-    def counted(*arguments, **options):
-        traced.append(1)
-        return paint_next(*arguments, **options)
-
-    monkeypatch.setattr(fast, "_paint_next", jax.jit(counted, static_argnames="architecture"))
-    painter = FastPainter(draw_network(VIDEO), STYLE)
-    picture = painter(still(0), None)
-    painter(still(1), Carry(jnp.asarray(picture), MASKS[0], MASKS[0]))
-    assert len(traced) == 1
 
 
 def test_half_of_what_was_before_is_refused():
