@@ -245,7 +245,7 @@ def make_rows() -> tuple[Option, ...]:
         run("for-video", Flag(), "let the network take the picture of the frame before too, and "
             "learn to go on from it", "method", train),
         run("temporal-weight", NOT_NEGATIVE, "set how much it counts that frames go on from each "
-            "other", "method", train, "X", "0.5"),
+            "other", "method", train, "X", "0.3"),
         run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "
             f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
         Option("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "

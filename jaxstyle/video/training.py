@@ -30,7 +30,7 @@ from jaxstyle.video.warping import temporal_loss, warp
 
 Params = Mapping[str, Any]
 
-TEMPORAL = 0.5
+TEMPORAL = 0.3
 """How much the temporal loss counts, unless another weight is asked for."""
 
 _FRAMES = 6  # four to go on from, and two to learn from
