@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle._common import interrupts
+from jaxstyle.errors import OptionError
 from jaxstyle.feedforward.previous import Previous, nothing_before
 from jaxstyle.optimization.descent import descend_resolved
 from jaxstyle.pipeline.job import Job
@@ -52,12 +53,20 @@ def make_painter(
       studio: reads what its jobs need.
       sources: those of the studio.
       told: is told of steps that were made.
+
+    Raises:
+      OptionError: if there is flow for a network that paints each frame by itself.
     """
     if film.method == OPTIMISE:
         return _Optimised(film, studio, sources, told)
     method = studio.suited(film.first)[0].method
     if isinstance(method, Painting) and method.takes_previous:
         return _GoingOn(film, studio, sources, told)
+    if film.flow is not None:
+        raise OptionError(
+            "{} is for {} optimise, and for networks that were trained for video; leave it out",
+            "flow", "method",
+        )  # fmt: skip
     return _AtOnce(film, studio, sources, told)
 
 

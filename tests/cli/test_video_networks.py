@@ -15,7 +15,7 @@ from jaxstyle.feedforward.files import save_network
 from jaxstyle.pipeline.video_painters import _GoingOn
 from jaxstyle.video.carrying import Carrier
 from jaxstyle.video.fast import paint_next
-from jaxstyle.video.flow import Still, dis_flow
+from jaxstyle.video.flow import Still, dis_flow, write_flow
 
 pytest.importorskip("av")
 pytest.importorskip("cv2")
@@ -75,6 +75,22 @@ def test_a_film_that_was_stopped_goes_on_with_the_same_bits(film, monkeypatch):
     assert painted == [1, 2, 3, 3, 4]
     for one, other in zip(frames(), frames("whole"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_flow_of_ones_own_is_for_networks_that_go_on(film):
+    Path("flow").mkdir()
+    shape = pan(1)[0].shape[:2]
+    for number in (1, 2, 3):
+        for first, second in ((number, number + 1), (number + 1, number)):
+            flow = np.zeros((*shape, 2), np.float32)
+            flow[..., 0] = second - first
+            write_flow(Path("flow", f"flow_{first}_{second}.flo"), flow)
+    done(film(flow="flow"))
+    save_network("video.safetensors", draw_network())
+    ran = film(LINE.replace("-o out", "-o other"), flow="flow")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "--flow is for --method optimise, and for networks that were trained for" in ran.err
+    assert not Path("other").exists()
 
 
 def test_the_network_sees_its_own_picture_and_not_what_was_laid_over_the_photograph(film):
