@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.fast_networks import TINY, draw_network
+from helpers.films import texture
 from helpers.networks import random_params
 
 from jaxstyle.feedforward.photographs import Photographs
+from jaxstyle.feedforward.previous import widen
 from jaxstyle.feedforward.trainer import Trainer, make_schedule, read_checkpoint
 from jaxstyle.feedforward.training import make_teacher
 from jaxstyle.image.io import save_image
@@ -34,13 +36,13 @@ def trainer(tmp_path):
     """Makes trainers of the same network on the same photographs."""
     paths = [tmp_path / f"{i}.png" for i in range(8)]
     for i, path in enumerate(paths):
-        save_image(path, np.random.default_rng(i).uniform(size=(40, 48, 3)))
+        save_image(path, texture(i, (40, 48)))
     photographs = Photographs(paths)
 
     def made(steps=4, weight=0.5, batch=1, rate=3e-3):
         schedule = make_schedule(steps, [("judge", 16, 1.0)], rate=rate, smallest=32, batch=batch)
         lesson = MovingPhotographs(weight)
-        params = draw_network(VIDEO).params
+        params, _ = widen(draw_network().params, TINY)
         return Trainer(params, VIDEO, photographs, make, schedule, lesson=lesson)
 
     return made
