@@ -21,7 +21,7 @@ from jaxstyle._common.files import write_bytes
 from jaxstyle.errors import UsageError
 from jaxstyle.feedforward.files import FastNetwork
 from jaxstyle.feedforward.network import OVER_NETWORKS_GRAY
-from jaxstyle.feedforward.previous import MIDDLE, QUICK
+from jaxstyle.feedforward.previous import MIDDLE, MOST, QUICK
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -193,6 +193,7 @@ class _Graph:
         """Adds what `jaxstyle.feedforward.previous.Gate` computes."""
         gate = QUICK * np.asarray(self._network.params["previous"]["gate"])
         share = self.add("Tanh", self.add("MatMul", "style", self.constant(gate)))
+        share = self.add("Mul", share, self.constant(np.float32(MOST)))
         share = self.add("Reshape", share, self.integers([1, 3, 1, 1]))
         change = self.add("Mul", self.add("Sub", "previous", painted), "mask")
         return self.add("Add", painted, self.add("Mul", share, change))

@@ -10,7 +10,7 @@ from helpers.fast_networks import TINY, draw_network
 
 from jaxstyle.feedforward.files import load_network, save_network
 from jaxstyle.feedforward.network import init_network, paint
-from jaxstyle.feedforward.previous import Previous, nothing_before, widen
+from jaxstyle.feedforward.previous import MOST, Previous, nothing_before, widen
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 VIDEO = dataclasses.replace(TINY, previous=True)
@@ -54,7 +54,7 @@ def test_what_was_before_counts_only_where_it_is_known():
 
 
 @pytest.mark.parametrize("output", ["residual", "sigmoid", "tanh", "linear"])
-def test_a_share_of_one_keeps_the_previous_picture_where_it_is_known(output):
+def test_what_is_painted_is_laid_over_the_previous_picture_where_that_is_known(output):
     form = dataclasses.replace(VIDEO, output=output)
     params = draw_network(form).params | {"previous": {"gate": jnp.full((2, 3), 9.0)}}
     previous = Previous(PICTURE, MASK)
@@ -63,7 +63,8 @@ def test_a_share_of_one_keeps_the_previous_picture_where_it_is_known(output):
         params | {"previous": {"gate": jnp.zeros((2, 3))}}, IMAGE, STYLE, architecture=form,
         previous=previous,
     )  # fmt: skip
-    np.testing.assert_allclose(found[MASK == 1], PICTURE[MASK == 1], atol=1e-5)
+    laid = MOST * PICTURE + (1 - MOST) * painted
+    np.testing.assert_allclose(found[MASK == 1], laid[MASK == 1], atol=1e-5)
     np.testing.assert_allclose(found[MASK == 0], painted[MASK == 0], atol=1e-5)
 
 
