@@ -75,7 +75,7 @@ def paint_frames(
     *,
     architecture: Architecture = SMALL,
 ) -> Array:
-    """Paints frames one after another, as one program.
+    """Paints frames one after another, as one program; pictures are carried on sharply.
 
     Args:
       params: the network's parameters.
@@ -99,9 +99,8 @@ def paint_frames(
 
     def step(picture: Array, given: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         frame, flow, mask = given
-        made = paint_next(
-            params, frame, style, warp(picture, flow), mask, architecture=architecture
-        )
+        warped = jnp.clip(warp(picture, flow, sharp=True), 0, 1)
+        made = paint_next(params, frame, style, warped, mask, architecture=architecture)
         return made, made
 
     first = paint_next(params, frames[0], style, architecture=architecture)

@@ -158,8 +158,8 @@ def loss_and_gradient(
 
     def next_one(params: Params, picture: Array, number: int | Array, goes_on: Array) -> Array:
         """Paints a frame after the picture of the one before."""
-        carried = warp(jnp.clip(picture, 0, 1), flows[number - 1])
-        before = Previous(carried, goes_on * motion.masks[number - 1])
+        carried = warp(jnp.clip(picture, 0, 1), flows[number - 1], sharp=True)
+        before = Previous(jnp.clip(carried, 0, 1), goes_on * motion.masks[number - 1])
         return paint(params, frames[number], chosen, architecture=architecture, previous=before)
 
     def go_on(picture: Array, number: Array) -> tuple[Array, None]:
