@@ -129,7 +129,8 @@ def export(arguments: dict[str, Any]) -> int:
     if "json" in arguments:
         say_json({"output": str(output), "styles": names, "opset": OPSET})
     else:
-        say(f"{output}: ONNX, opset {OPSET}; its input style weighs {', '.join(names)}")
+        video = "; previous and mask tell of the frame before" * network.architecture.previous
+        say(f"{output}: ONNX, opset {OPSET}; its input style weighs {', '.join(names)}{video}")
     return 0
 
 

@@ -15,7 +15,7 @@ from jaxstyle._common import files
 from jaxstyle._common.progress import Steps
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
-from jaxstyle.feedforward.files import load_network
+from jaxstyle.feedforward.files import FastNetwork, load_network
 from jaxstyle.feedforward.photographs import Photographs, check_number
 from jaxstyle.image import io
 from jaxstyle.networks import load
@@ -25,6 +25,7 @@ from jaxstyle.pipeline import train as training
 from jaxstyle.pipeline.outputs import Output, check_outputs
 from jaxstyle.pipeline.traces import check_trace_name
 from jaxstyle.pipeline.trained import write_sheet
+from jaxstyle.video.training import TEMPORAL
 
 _SHEET = (144, 192)
 _EVERY = 30.0  # seconds between sheets
@@ -67,6 +68,8 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
         raise UsageError(f"{output}: the file to write should end in .safetensors")
     if "new-styles-only" in arguments and "from" not in arguments:
         raise OptionError("{} needs {} beside it", "new-styles-only", "from")
+    if "temporal-weight" in arguments and "for-video" not in arguments:
+        raise OptionError("{} needs {} beside it", "temporal-weight", "for-video")
     if "architecture" in arguments and "from" in arguments:
         raise OptionError("{} and {} contradict each other; leave one out", "architecture", "from")
     if "steps" in arguments and "minutes" in arguments:
@@ -99,6 +102,7 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
             begun = load_network(origin)
             if begun.takes_paintings:
                 raise UsageError(f"{origin}: paints like any painting; it has no styles to add to")
+        _check_video(origin, begun, arguments)
     trim = "no-trim" not in arguments
     images = training.read_paintings(paintings, trim=trim)
     return training.Plan(
@@ -119,7 +123,23 @@ def _plan(arguments: dict[str, Any]) -> training.Plan:
         rate=arguments.get("learning-rate", 1e-3),
         options={name: arguments[name] for name in _COMPARED if name in arguments},
         trim=trim,
+        temporal=arguments.get("temporal-weight", TEMPORAL) if "for-video" in arguments else None,
     )
+
+
+def _check_video(path: Path, origin: FastNetwork, arguments: dict[str, Any]) -> None:
+    """Raises `OptionError` if a network to begin with, and what it is to be, do not go together."""
+    takes = origin.architecture.previous
+    if takes and "for-video" not in arguments:
+        raise OptionError(
+            "{} {name} is a network for video, and forgets that otherwise; give {} too",
+            "from", "for-video", name=path.name,
+        )  # fmt: skip
+    if "for-video" in arguments and "new-styles-only" in arguments and not takes:
+        raise OptionError(
+            "{} changes all of {name}, which paints each picture by itself; leave {} out",
+            "for-video", "new-styles-only", name=path.name,
+        )  # fmt: skip
 
 
 def _judge(arguments: dict[str, Any], images: Sequence[Array]) -> load.Network:
@@ -150,6 +170,7 @@ class _Watcher:
         self._quiet = "quiet" in arguments
         self._trace, self._preview = arguments.get("trace"), arguments.get("preview")
         self._rows: list[list[float]] = []
+        self._columns: tuple[str, ...] = ()
         self._recent: list[Any] = []
         self._drawn, self._begun = time.monotonic(), time.time()
         self.bar = Steps(None, plan.output.name, quiet=self._quiet)
@@ -161,6 +182,7 @@ class _Watcher:
             self.bar.total = moment.steps
         self.bar.update(moment.step - self.step, f"loss {float(moment.report.loss):.3f}")
         self.step, self.steps = moment.step, moment.steps
+        self._columns = moment.report._fields
         self._recent.append(moment.report)
         if len(self._recent) == _ROW or moment.step == moment.steps:
             self._rows.append([moment.step, *np.mean(np.asarray(self._recent), axis=0)])
@@ -191,5 +213,5 @@ class _Watcher:
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["step", "loss", "content", "style"])
+            writer.writerow(["step", *self._columns])
             writer.writerows(self._rows)

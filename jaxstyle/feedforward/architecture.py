@@ -33,6 +33,8 @@ class Architecture:
       normalize_output: whether the last layer is normalised too, and not given a bias.
       padding: what surrounds every map: its reflection, or zeros as TensorFlow's "SAME" puts them.
       epsilon: added to the variance when a map is normalised.
+      previous: whether the network also takes the picture of the frame before; see
+        `jaxstyle.feedforward.previous`.
 
     Raises:
       ValueError: if a setting is unknown or out of range.
@@ -55,6 +57,7 @@ class Architecture:
     normalize_output: bool = False
     padding: Edge = "reflect"
     epsilon: float = 1e-5
+    previous: bool = False
 
     def __post_init__(self) -> None:
         check_choice("upsampling", self.upsampling, get_args(Upsampling))

@@ -3,6 +3,10 @@
 The model takes a photograph `image` `[1, 3, height, width]` of any size, RGB in [0, 1], and the
 weights `style` `[N]` of the network's styles. It gives `picture`, of the photograph's size, clipped
 to [0, 1]. Its metadata name the styles.
+
+A network for video takes two more inputs, both zero for a first frame: `previous`, the painted
+frame before, carried onto this one, of the photograph's shape, and `mask`
+`[1, 1, height, width]`, where that can be trusted.
 """
 
 import json
@@ -17,6 +21,7 @@ from jaxstyle._common.files import write_bytes
 from jaxstyle.errors import UsageError
 from jaxstyle.feedforward.files import FastNetwork
 from jaxstyle.feedforward.network import OVER_NETWORKS_GRAY
+from jaxstyle.feedforward.previous import MIDDLE, MOST, QUICK
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -61,6 +66,9 @@ def make_onnx(network: FastNetwork) -> "ModelProto":
     x = matched = graph.moved_colors() if form.output == "residual" else "image"
     if form.output == "residual":
         x = graph.add("Sub", x, graph.constant(np.float32(0.5)))
+    if form.previous:
+        known = graph.add("Sub", "previous", graph.constant(np.float32(MIDDLE)))
+        x = graph.add("Concat", x, graph.add("Mul", known, "mask"), "mask", axis=1)
     first, last = form.kernels
     for i, (side, stride) in enumerate(zip((first, 3, 3), (1, 2, 2), strict=True), 1):
         x = graph.add("Relu", graph.layer(f"contract{i}", x, side, stride))
@@ -80,15 +88,20 @@ def make_onnx(network: FastNetwork) -> "ModelProto":
     elif form.output == "tanh":
         reach, middle = map(graph.constant, np.array([OVER_NETWORKS_GRAY, 0.5], np.float32))
         x = graph.add("Add", graph.add("Mul", graph.add("Tanh", x), reach), middle)
+    if form.previous:
+        x = graph.lay_over_previous(x)
     graph.add("Clip", x, *map(graph.constant, np.array([0, 1], np.float32)), result="picture")
 
     shape: list[str | int | None] = [1, 3, "height", "width"]
+    inputs: dict[str, list[str | int | None]] = {"image": shape, "style": [count]}
+    if form.previous:
+        inputs |= {"previous": shape, "mask": [1, 1, *shape[2:]]}
     made = helper.make_graph(
         graph.nodes,
         "paint",
         [
-            helper.make_tensor_value_info("image", TensorProto.FLOAT, shape),
-            helper.make_tensor_value_info("style", TensorProto.FLOAT, [count]),
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, sides)
+            for name, sides in inputs.items()
         ],
         [helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)],
         graph.constants,
@@ -175,6 +188,15 @@ class _Graph:
         around = self.integers([0, 0, edge, edge, 0, 0, edge, edge])
         x = self.add("Pad", x, around, mode="reflect")
         return self.add("Conv", x, weights, strides=strides)
+
+    def lay_over_previous(self, painted: str) -> str:
+        """Adds what `jaxstyle.feedforward.previous.Gate` computes."""
+        gate = QUICK * np.asarray(self._network.params["previous"]["gate"])
+        share = self.add("Tanh", self.add("MatMul", "style", self.constant(gate)))
+        share = self.add("Mul", share, self.constant(np.float32(MOST)))
+        share = self.add("Reshape", share, self.integers([1, 3, 1, 1]))
+        change = self.add("Mul", self.add("Sub", "previous", painted), "mask")
+        return self.add("Add", painted, self.add("Mul", share, change))
 
     def moved_colors(self) -> str:
         """Adds the map of the photograph's colours to the paintings'; see `palette.move_colors`.

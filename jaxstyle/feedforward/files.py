@@ -133,10 +133,13 @@ def save_network(path: str | Path, network: FastNetwork, *, dtype: str = "float1
 def notes_of(network: FastNetwork) -> dict[str, str]:
     """Returns what a network's file says of it in words: its metadata, architecture and styles."""
     kind = {_KIND: _ANY} if network.takes_paintings else {}
+    form = dataclasses.asdict(network.architecture)
+    if not form["previous"]:  # a network for pictures is described as before there were others
+        del form["previous"]
     return {
         **network.metadata,
         **kind,
-        "architecture": json.dumps(dataclasses.asdict(network.architecture)),
+        "architecture": json.dumps(form),
         "styles": json.dumps([style._asdict() for style in network.styles]),
     }
 

@@ -5,7 +5,8 @@ Parameters are a plain dict with one entry per layer: `contract1` to `contract3`
 `[k, k, c_in, c_out]`. A layer that is normalised has a `scale` and a `shift` for each of its N
 styles, `[N, c_out]`; that is conditional instance normalisation (Dumoulin et al., ICLR 2017). A
 last layer that is not normalised has a `bias`. A network that works in the paintings' colours has
-`colors`, with their `mean` `[N, 3]` and `covariance` `[N, 3, 3]`.
+`colors`, with their `mean` `[N, 3]` and `covariance` `[N, 3, 3]`. One that takes the picture of the
+frame before has an entry `previous`.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,13 @@ from jaxstyle.feedforward.layers import (
     transposed,
 )
 from jaxstyle.feedforward.palette import move_colors
+from jaxstyle.feedforward.previous import (
+    Gate,
+    Previous,
+    beside,
+    check_previous,
+    nothing_before,
+)
 
 Params = Mapping[str, Any]
 
@@ -54,10 +62,17 @@ class TransformNet(nn.Module):
     styles: int = 1
 
     @nn.compact
-    def __call__(self, image: Array, style: Array, size: Size | None = None) -> Array:
+    def __call__(
+        self,
+        image: Array,
+        style: Array,
+        size: Size | None = None,
+        previous: Previous | None = None,
+    ) -> Array:
         """Maps an image `[H, W, 3]` and style weights `[N]` or `[H, W, N]` to `[H, W, 3]`.
 
-        The picture is the part of the image of a `size` at its upper left, or all of it.
+        The picture is the part of the image of a `size` at its upper left, or all of it. With an
+        architecture that takes the previous picture, none of it is known by default.
         """
         form = self.architecture
         matched = image
@@ -70,6 +85,10 @@ class TransformNet(nn.Module):
             matched = move_colors(image, lax.stop_gradient(colors), style, inside)
         # Middle grey is the middle of what the first layer sees, as its padding's is.
         x = matched - 0.5 if form.output == "residual" else matched
+        if form.previous:
+            if previous is None:
+                previous = nothing_before((image.shape[0], image.shape[1]))
+            x = beside(x, previous)
         first, last = form.kernels
         sizes = zip(form.widths, (first, 3, 3), (1, 2, 2), strict=True)
         for i, (width, side, stride) in enumerate(sizes, 1):
@@ -83,10 +102,12 @@ class TransformNet(nn.Module):
             size = _enlarged_size(size)
         x = self._layer("output", x, style, size, 3, last)[: image.shape[0], : image.shape[1]]
         if form.output == "residual":
-            return matched + jnp.tanh(x)
-        if form.output == "sigmoid":
-            return nn.sigmoid(x)
-        return 0.5 + OVER_NETWORKS_GRAY * jnp.tanh(x) if form.output == "tanh" else x
+            x = matched + jnp.tanh(x)
+        elif form.output == "sigmoid":
+            x = nn.sigmoid(x)
+        elif form.output == "tanh":
+            x = 0.5 + OVER_NETWORKS_GRAY * jnp.tanh(x)
+        return x if previous is None else Gate(self.styles, name="previous")(x, style, previous)
 
     def _layer(
         self,
@@ -158,6 +179,7 @@ def paint(
     *,
     architecture: Architecture = SMALL,
     size: ArrayLike | None = None,
+    previous: Previous | None = None,
 ) -> Array:
     """Paints an image in one pass.
 
@@ -171,13 +193,15 @@ def paint(
         are multiples of four; None for the whole. Both are at least 5. It is not static, so that
         one program paints pictures of many sizes. What lies beside the picture does not matter, and
         what is returned there means nothing. See `takes_size` for the networks that can do this.
+      previous: what is known from the frame before, of the size of `image`, for an architecture
+        that takes it; None for a first frame or a single picture.
 
     Returns:
       `[H, W, 3]`; in [0, 1] only within what the network has learned, so clip it before it is
       saved.
 
     Raises:
-      ValueError: if the image, the style or the size does not fit.
+      ValueError: if the image, the style, the size or the previous picture does not fit.
 
     Example:
       >>> tiny = Architecture(widths=(2, 2, 2), blocks=1)
@@ -186,9 +210,14 @@ def paint(
       >>> painted(params, jnp.ones((21, 30, 3)), jnp.array([0.3, 0.7]), architecture=tiny).shape
       (21, 30, 3)
 
-    References: Johnson et al., ECCV 2016; Dumoulin et al., ICLR 2017, eq. 5.
+    References: Johnson et al., ECCV 2016; Dumoulin et al., ICLR 2017, eq. 5; for the previous
+    picture Ruder, Dosovitskiy and Brox, IJCV 2018.
     """
     check_image(image, "image")
+    if previous is not None:
+        if not architecture.previous:
+            raise ValueError("previous should be None: this network paints each picture by itself")
+        previous = check_previous(previous, image)
     styles = count_styles(params)
     if style.shape[-1:] != (styles,) or style.ndim not in (1, 3):
         raise ValueError(
@@ -206,7 +235,7 @@ def paint(
             )
         parts = jnp.asarray(size)[0], jnp.asarray(size)[1]
     result = TransformNet(architecture, styles).apply(
-        {"params": _parted(params)}, image, style, parts
+        {"params": _parted(params)}, image, style, parts, previous
     )
     assert isinstance(result, Array)
     return result

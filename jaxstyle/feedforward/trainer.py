@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import flax.serialization
 import jax
@@ -19,7 +19,8 @@ from jaxstyle.feedforward import training
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import count_styles
 from jaxstyle.feedforward.photographs import Photographs
-from jaxstyle.feedforward.training import Report, Teacher, TrainState
+from jaxstyle.feedforward.training import Teacher, TrainState
+from jaxstyle.losses.spec import LossSpec
 
 
 class Stage(NamedTuple):
@@ -69,6 +70,59 @@ class Schedule(NamedTuple):
         return self.stages[-1]
 
 
+class Lesson(Protocol):
+    """What a network learns from, and how."""
+
+    def cut(
+        self, photographs: Photographs, rng: np.random.Generator, side: int, smallest: int
+    ) -> Any:
+        """Returns an example: an array or several, of the same shapes each time.
+
+        Args:
+          photographs: to make it of.
+          rng: decides all that is random.
+          side: of the pictures that the network paints.
+          smallest: see `Photographs.square`.
+        """
+
+    def gradient(
+        self,
+        params: Any,
+        examples: Any,
+        styles: Array,
+        teacher: tuple[Any, ...],
+        *,
+        architecture: Architecture,
+        spec: LossSpec,
+    ) -> tuple[Any, Any]:
+        """Returns a report, a named tuple of scalars with a `loss`, and the gradient.
+
+        Args:
+          params: the network's parameters.
+          examples: as `cut` returns them, with a leading axis.
+          styles: the number of the style of each.
+          teacher: a `Teacher` without its spec.
+          architecture: of the network.
+          spec: of the teacher.
+        """
+
+
+class Pictures:
+    """Lets a network learn from single photographs."""
+
+    def cut(
+        self, photographs: Photographs, rng: np.random.Generator, side: int, smallest: int
+    ) -> Any:
+        """Returns a square of a photograph."""
+        return photographs.square(rng, side, smallest)
+
+    gradient = staticmethod(training.batch_gradient)
+
+
+PICTURES = Pictures()
+"""What a network for single pictures learns from."""
+
+
 class Trainer:
     """Trains a network, one step after another.
 
@@ -80,6 +134,7 @@ class Trainer:
       schedule: how it goes. The pictures of a step are spread over the local devices if their
         number allows.
       mask: what may change; see `training.update`.
+      lesson: what it learns from, and how.
 
     Attributes:
       state: what it has reached.
@@ -93,11 +148,13 @@ class Trainer:
         make_teacher: Callable[[Stage], Teacher],
         schedule: Schedule,
         mask: Any = None,
+        lesson: Lesson = PICTURES,
     ):
         self._optimizer = training.make_optimizer(schedule.rate, schedule.steps)
         self.state = training.begin(params, self._optimizer)
         self.schedule, self.architecture = schedule, architecture
         self._photographs, self._make_teacher, self._mask = photographs, make_teacher, mask
+        self._lesson = lesson
         self._teacher: tuple[Stage, Teacher] | None = None
         devices = jax.local_devices()
         self._spread = len(devices) > 1 and schedule.batch % len(devices) == 0
@@ -110,15 +167,15 @@ class Trainer:
         """Steps done."""
         return int(self.state.step)
 
-    def run(self) -> Iterator[tuple[int, Report]]:
+    def run(self) -> Iterator[tuple[int, Any]]:
         """Makes the steps that are left, and yields the number and the report of each."""
         schedule = self.schedule
         for step in range(self.step, schedule.steps):
             stage = schedule.stage_at(step)
             teacher = self._teacher_of(stage)
-            photographs, styles = self._batch(step, stage, teacher)
-            report, gradient = training.batch_gradient(
-                self.state.params, photographs, styles,
+            examples, styles = self._batch(step, stage, teacher)
+            report, gradient = self._lesson.gradient(
+                self.state.params, examples, styles,
                 (teacher.params, teacher.weights, teacher.styles, teacher.first),
                 architecture=self.architecture, spec=teacher.spec,
             )  # fmt: skip
@@ -130,16 +187,16 @@ class Trainer:
                 )
             yield step + 1, jax.device_get(report)
 
-    def _batch(self, step: int, stage: Stage, teacher: Teacher) -> tuple[Array, Array]:
+    def _batch(self, step: int, stage: Stage, teacher: Teacher) -> tuple[Any, Array]:
         schedule = self.schedule
         rng = np.random.default_rng([schedule.seed, step])
-        squares = [
-            self._photographs.square(rng, stage.side, schedule.smallest)
+        cut = [
+            self._lesson.cut(self._photographs, rng, stage.side, schedule.smallest)
             for _ in range(schedule.batch)
         ]
         last = count_styles(self.state.params)
         styles = rng.integers(teacher.first, last, size=schedule.batch)
-        batch = jnp.asarray(np.stack(squares)), jnp.asarray(styles)
+        batch = jax.tree.map(lambda *each: jnp.asarray(np.stack(each)), *cut), jnp.asarray(styles)
         return jax.device_put(batch, self._each) if self._spread else batch
 
     def _teacher_of(self, stage: Stage) -> Teacher:

@@ -6,7 +6,7 @@ one that was not.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +20,7 @@ from jaxstyle.feedforward.prediction import predict_styles, row_of
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.objective import objective
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.losses.targets import content_targets, measure_style
+from jaxstyle.losses.targets import Targets, content_targets, measure_style
 
 Params = Mapping[str, Any]
 
@@ -157,17 +157,29 @@ def loss_and_gradient(
 
     def loss(learned: Any) -> tuple[Array, Report]:
         image = _paint_style({**learned, **fixed}, photograph, style, architecture)
-        value = objective(image, teacher.params, targets, teacher.weights, spec=teacher.spec)
-        terms: dict[str, Array] = {"content": jnp.float32(0), "style": jnp.float32(0)}
-        for name, term in value.terms.items():
-            kind = name.partition("/")[0]
-            if kind in terms:
-                terms[kind] = terms[kind] + term
-        logarithm = jnp.log(value.total)
-        return logarithm, Report(logarithm, terms["content"], terms["style"])
+        total, content, painted = judge(image, teacher, targets)
+        logarithm = jnp.log(total)
+        return logarithm, Report(logarithm, content, painted)
 
     gradient, report = jax.grad(loss, has_aux=True)(learned)
     return report, gradient
+
+
+def judge(image: Array, teacher: Teacher, targets: Targets) -> tuple[Array, Array, Array]:
+    """Returns the objective of a picture, the sum of its content terms and that of its style terms.
+
+    Args:
+      image: `[H, W, 3]`.
+      teacher: the judge.
+      targets: what the picture is compared with.
+    """
+    value = objective(image, teacher.params, targets, teacher.weights, spec=teacher.spec)
+    terms: dict[str, Array] = {"content": jnp.float32(0), "style": jnp.float32(0)}
+    for name, term in value.terms.items():
+        kind = name.partition("/")[0]
+        if kind in terms:
+            terms[kind] = terms[kind] + term
+    return value.total, terms["content"], terms["style"]
 
 
 def _paint_style(params: Params, photograph: Array, style: Array, form: Architecture) -> Array:
@@ -208,12 +220,22 @@ def batch_gradient(
         whole = Teacher(judged, spec, weights, measured, first)
         return loss_and_gradient(params, image, style, whole, architecture=architecture)
 
-    if len(photographs) == 1:  # without an axis that costs time on a CPU
-        return one(photographs[0], styles[0])
-    found: tuple[Report, Any] = jax.tree.map(
-        lambda leaf: jnp.mean(leaf, 0), jax.vmap(one)(photographs, styles)
-    )
+    found: tuple[Report, Any] = mean_gradient(one, photographs, styles)
     return found
+
+
+def mean_gradient(one: Callable[[Any, Array], Any], examples: Any, styles: Array) -> Any:
+    """Returns the mean of a function over a few examples.
+
+    Args:
+      one: the function, of an example and the number of a style.
+      examples: arrays with a leading axis, one entry per example.
+      styles: `[B]`, the number of the style of each.
+    """
+    if len(styles) == 1:  # without an axis that costs time on a CPU
+        return one(jax.tree.map(lambda leaf: leaf[0], examples), styles[0])
+    found = jax.vmap(one)(examples, styles)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, 0), found)
 
 
 @functools.partial(jax.jit, donate_argnums=0, static_argnames="optimizer")

@@ -16,7 +16,7 @@ from jaxstyle.networks.recognition import Recognised, find_by_content, recognise
 _ENVIRONMENT = "JAXSTYLE_PARAMS"
 VGG19, NORMALIZED, TORCHVISION = "vgg19", "vgg19-normalized", "vgg19-torchvision"
 VGG16, VGG16_TORCHVISION, COMPACT = "vgg16", "vgg16-torchvision", "compact"
-PAINTBOX, BRUSH = "paintbox", "brush"
+PAINTBOX, FILM, BRUSH = "paintbox", "paintbox-video", "brush"
 # The network that takes the place of one that is neither on this machine nor downloadable.
 SUBSTITUTES = {VGG19: TORCHVISION, VGG16: VGG16_TORCHVISION}
 _DESCRIPTIONS = {
@@ -29,6 +29,7 @@ _DESCRIPTIONS = {
 }
 _FAST_DESCRIPTIONS = {
     PAINTBOX: "paints in one pass, in five styles; shipped with this package",
+    FILM: "the same five styles, for films: goes on from the frame before; shipped too",
     BRUSH: "makes pixels of features, for any painting; shipped with this package",
 }
 # The names under which a network's file may be found, our own first. The name only tells where to
@@ -65,7 +66,7 @@ _CONTENTS = {
     VGG16_TORCHVISION: Recognised(VGG16, "torchvision"),
 }
 # Networks that paint in one pass.
-FAST_FILES = {PAINTBOX: "paintbox.safetensors"}
+FAST_FILES = {PAINTBOX: "paintbox.safetensors", FILM: "paintbox-video.safetensors"}
 # Decoders, which make pixels of the compact network's maps.
 DECODER_FILES = {BRUSH: "brush.safetensors"}
 # PyTorch's file names carry the beginning of the file's SHA-256.

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxstyle.feedforward.previous import Previous
 from jaxstyle.pipeline.file_options import RegionOption, Share
 
 Way = Literal["network", "quick", "adain", "wct", "transport"]
@@ -29,6 +30,7 @@ class Painted(NamedTuple):
       load: reads one of them.
       trim: whether it cuts off even frames.
       weights: how much each style or painting counts, `[N]`, or `[H, W, N]`.
+      previous: what is known from the frame before, in a film; None for a picture.
     """
 
     paths: Sequence[Path]
@@ -36,6 +38,7 @@ class Painted(NamedTuple):
     load: Callable[[Path, int], Array]
     trim: bool
     weights: NDArray[np.float32]
+    previous: Previous | None = None
 
 
 class First(Protocol):

@@ -117,6 +117,11 @@ class Styles:
     architecture: Architecture
     styles: Sequence[Style]
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the network takes the picture of the frame before."""
+        return self.architecture.previous
+
     def weigh(self, options: Mapping[str, Any], regions: Sequence[RegionOption] | None) -> Rows:
         """Returns rows of weights.
 
@@ -145,8 +150,8 @@ class Styles:
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
     ) -> Array:
         """Returns the picture, clipped."""
-        params = self.network.params
-        return paint_into(program, params, photograph, like.weights, self.architecture)
+        params, form = self.network.params, self.architecture
+        return paint_into(program, params, photograph, like.weights, form, like.previous)
 
 
 @dataclasses.dataclass(frozen=True)

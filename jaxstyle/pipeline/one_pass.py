@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from jaxstyle._common.kept import kept
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.network import paint, takes_size
+from jaxstyle.feedforward.previous import Previous, nothing_before
 from jaxstyle.optimization.memory import peak_memory
 
 # Copies of the largest maps, which are those of the picture's size, that a pass holds at once: of
@@ -46,6 +47,7 @@ def paint_into(
     photograph: NDArray[np.float32],
     weights: ArrayLike,
     architecture: Architecture,
+    previous: Previous | None = None,
 ) -> Array:
     """Returns what a network paints, by the program of a height and width; clipped.
 
@@ -55,16 +57,27 @@ def paint_into(
       photograph: `[H, W, 3]`.
       weights: how much each style counts, `[N]`, or `[H, W, N]` by a program of the picture's own.
       architecture: of the network.
+      previous: what is known from the frame before, for a network that takes it; None for nothing.
     """
     weights = np.asarray(weights, np.float32)
     height, width = photograph.shape[:2]
+    if architecture.previous:
+        # A first frame and a single picture are painted by the program of all frames.
+        previous = nothing_before((height, width)) if previous is None else previous
+    else:
+        previous = None
     if not _shares(architecture, shape, weights.ndim):
-        whole: Array = _paint(params, photograph, weights, None, architecture=architecture)
+        whole: Array = _paint(
+            params, photograph, weights, None, previous, architecture=architecture
+        )
         return whole
     padding = ((0, shape[0] - height), (0, shape[1] - width), (0, 0))
     image = np.pad(photograph, padding)
+    if previous is not None:
+        picture, mask = (np.asarray(each) for each in previous)
+        previous = Previous(np.pad(picture, padding), np.pad(mask, padding[:2]))
     size = np.array([height, width])
-    found: Array = _paint(params, image, weights, size, architecture=architecture)
+    found: Array = _paint(params, image, weights, size, previous, architecture=architecture)
     return found[:height, :width]
 
 
@@ -91,7 +104,10 @@ def plan_pass(
         return _estimate(rounded, params, weights, architecture)
     image, styles = jax.eval_shape(lambda: (jnp.zeros((*rounded, 3)), jnp.zeros(weights)))
     size = np.array(shape) if shares else None
-    lowered = _paint.lower(params, image, styles, size, architecture=architecture)
+    previous = None
+    if architecture.previous:
+        previous = jax.eval_shape(lambda: nothing_before(rounded))
+    lowered = _paint.lower(params, image, styles, size, previous, architecture=architecture)
     return peak_memory(lowered.compile())
 
 
@@ -157,11 +173,13 @@ def _paint(
     photograph: ArrayLike,
     weights: ArrayLike,
     size: ArrayLike | None,
+    previous: Previous | None,
     *,
     architecture: Architecture,
 ) -> Array:
     """Returns the painted picture, clipped."""
     painted = paint(
-        params, jnp.asarray(photograph), jnp.asarray(weights), architecture=architecture, size=size
-    )
+        params, jnp.asarray(photograph), jnp.asarray(weights), architecture=architecture, size=size,
+        previous=previous,
+    )  # fmt: skip
     return jnp.clip(painted, 0, 1)

@@ -209,6 +209,10 @@ def make_rows() -> tuple[Option, ...]:
             f"{', '.join(FAST_FILES)} or a file", "method", train, "NET"),
         run("new-styles-only", Flag(), "add the paintings to its styles, and leave the others as "
             "they are", "method", train),
+        run("for-video", Flag(), "let the network take the picture of the frame before too, and "
+            "learn to go on from it", "method", train),
+        run("temporal-weight", NOT_NEGATIVE, "set how much it counts that frames go on from each "
+            "other", "method", train, "X", "0.3"),
         run("network", FileName(names=("auto", *FILES)), f"let this loss network judge: auto, "
             f"{', '.join(FILES)}, or a file", "method", train, "NAME", "auto"),
         Option("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import UsageError, naming, usage_errors
 from jaxstyle.feedforward.files import load_network
+from jaxstyle.feedforward.previous import Previous
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.memory import MemoryPlan
 from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import REST, RegionOption
 from jaxstyle.pipeline.first import First, Painted, Way, paintings_of
-from jaxstyle.pipeline.firsts import file_of, find_network, make_first
+from jaxstyle.pipeline.firsts import Styles, file_of, find_network, make_first
 from jaxstyle.pipeline.frames import FRAMES, nearest, out_of_frame, scaled
 from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
@@ -236,8 +237,39 @@ class Painting:
             yield first
             yield from reports
 
+    @property
+    def takes_previous(self) -> bool:
+        """Whether a frame of a film can go on from the picture before, once the network is known.
+
+        A polish would not.
+        """
+        return isinstance(self.first, Styles) and self.first.goes_on and not self.polish
+
+    def paint_next(
+        self, studio: "Studio", job: "Job", photograph: NDArray[np.float32], previous: Previous
+    ) -> Array:
+        """Returns the picture of a frame of a film, before it is laid over the photograph.
+
+        Args:
+          studio: of the job.
+          job: the frame's.
+          photograph: the frame.
+          previous: what is known from the frame before.
+        """
+        program = self.program(job, studio.shape(job))
+        return self._paint(studio, program, job, photograph, previous)
+
+    def lay_over(self, photograph: ArrayLike, image: Array) -> Array:
+        """Returns a painted picture laid over the photograph, as strongly as asked."""
+        return image if self.strength == 1 else _lay_over(photograph, image, self.strength)
+
     def _paint(
-        self, studio: "Studio", program: Program, job: "Job", photograph: NDArray[np.float32]
+        self,
+        studio: "Studio",
+        program: Program,
+        job: "Job",
+        photograph: NDArray[np.float32],
+        previous: Previous | None = None,
     ) -> Array:
         """Returns the picture that is there at once."""
         assert self.first is not None
@@ -251,6 +283,7 @@ class Painting:
             functools.partial(self._load, studio, trim=trim),
             trim,
             self._weights(studio, shape),
+            previous,
         )
         return self.first.paint(program.shape, photograph, like)
 
@@ -299,8 +332,7 @@ class Painting:
 
     def _finished(self, shape: tuple[int, int], photograph: ArrayLike, image: Array) -> Array:
         """Returns an image laid over the photograph, and out of its frame."""
-        if self.strength != 1:
-            image = _lay_over(photograph, image, self.strength)
+        image = self.lay_over(photograph, image)
         if not self.framed:
             return image
         return to_device(out_of_frame(np.asarray(image), shape))

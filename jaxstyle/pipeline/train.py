@@ -20,21 +20,19 @@ from numpy.typing import NDArray
 
 from jaxstyle._common import interrupts
 from jaxstyle.errors import UsageError, usage_errors
-from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
-from jaxstyle.feedforward.files import FastNetwork, Style, save_network
-from jaxstyle.feedforward.network import init_network
-from jaxstyle.feedforward.palette import measure_colors
+from jaxstyle.feedforward.files import FastNetwork, save_network
 from jaxstyle.feedforward.photographs import Photographs
-from jaxstyle.feedforward.trainer import Schedule, Stage, Trainer, read_checkpoint
-from jaxstyle.feedforward.training import Report, Teacher, make_teacher
+from jaxstyle.feedforward.trainer import PICTURES, Lesson, Schedule, Stage, Trainer, read_checkpoint
+from jaxstyle.feedforward.training import Teacher, make_teacher
 from jaxstyle.image.io import load_picture
 from jaxstyle.networks import vgg
 from jaxstyle.networks.catalogue import COMPACT
 from jaxstyle.networks.load import Network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.optimise_options import make_spec, make_weights
-from jaxstyle.pipeline.polish import measure_paintings
+from jaxstyle.pipeline.train_start import Start, begin
 from jaxstyle.pipeline.trained import describe_network
+from jaxstyle.video.training import MovingPhotographs
 
 _log = logging.getLogger("jaxstyle")
 
@@ -62,11 +60,14 @@ class Plan(NamedTuple):
       only_new: whether the paintings are added to the styles of `origin`, and nothing else of it
         changes.
       resume: whether to go on from the checkpoint.
-      architecture: of a network that begins anew; see `ARCHITECTURES`.
+      architecture: of a network that begins anew; see
+        `jaxstyle.feedforward.architecture.ARCHITECTURES`.
       batch: photographs per step.
       rate: the highest learning rate.
       options: what is compared, as for a picture: layers, statistic and weights.
       trim: whether even frames are cut off the paintings.
+      temporal: the weight of the temporal loss of a network for video, which takes the picture of
+        the frame before; None for pictures.
     """
 
     paintings: Sequence[Path]
@@ -86,6 +87,7 @@ class Plan(NamedTuple):
     rate: float = 1e-3
     options: Mapping[str, Any] = {}
     trim: bool = True
+    temporal: float | None = None
 
 
 def read_paintings(paintings: Sequence[Path], *, trim: bool) -> list[Array]:
@@ -105,12 +107,12 @@ class Moment(NamedTuple):
     Attributes:
       step: steps done.
       steps: steps in all.
-      report: of the last step.
+      report: of the last step: a named tuple of scalars, the `loss` among them.
     """
 
     step: int
     steps: int
-    report: Report
+    report: Any
 
 
 def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -> FastNetwork:
@@ -135,22 +137,24 @@ def train(plan: Plan, watch: Callable[[Moment], None], *, every: float = 60.0) -
     checkpoint = checkpoint_of(plan.output)
     _check_resume(plan, checkpoint)  # before anything is computed
     images = read_paintings(plan.paintings, trim=plan.trim)
-    form, params, styles, mask = _begin(plan, images)
-    statistics = _all_statistics(plan, images)
+    start = begin(
+        [path.stem for path in plan.paintings], images, plan.origin, only_new=plan.only_new,
+        for_video=plan.temporal is not None, architecture=plan.architecture, seed=plan.seed,
+    )  # fmt: skip
     settings = _settings(plan)
     before = read_checkpoint(checkpoint) if plan.resume and checkpoint.exists() else None
     if before is not None:
         before.check(settings if plan.steps is None else settings | {"steps": plan.steps})
         steps = int(before.settings["steps"])
     else:
-        steps = plan.steps or _steps_that_fit(plan, form, params, images, mask)
-    trainer = _trainer(plan, form, params, images, mask, steps)
+        steps = plan.steps or _steps_that_fit(plan, start, images)
+    trainer = _trainer(plan, start, images, steps)
     if before is not None:
         trainer.go_on(before)
 
     def save() -> FastNetwork:
         average = trainer.state.average
-        network = _network(plan, form, average, styles, statistics, trainer.step)
+        network = _network(plan, start, average, trainer.step)
         save_network(plan.output, network)
         return network
 
@@ -234,60 +238,7 @@ def teacher_for(
     return make_teacher(judge.params, images, side, spec=spec, weights=weights, first=first)
 
 
-def _begin(
-    plan: Plan, images: Sequence[Array]
-) -> tuple[Architecture, dict[str, Any], tuple[Style, ...], Any]:
-    """Returns architecture, parameters and styles to begin with, and what may change."""
-    measured = [measure_colors(image) for image in images]
-    colors = jax.tree.map(lambda *leaves: jnp.stack(leaves), *measured)
-    names = [path.stem for path in plan.paintings]
-    new = tuple(Style(name) for name in names)
-    if plan.origin is None:
-        form = ARCHITECTURES[plan.architecture]
-        drawn = init_network(jax.random.key(plan.seed), form, styles=len(images))
-        return form, _with_colors(form, drawn, colors), new, None
-    form, before = plan.origin.architecture, plan.origin.params
-    kept = plan.origin.styles if plan.only_new else ()
-    double = {style.name for style in kept} & set(names)
-    if double:
-        raise UsageError(
-            f"the network has a style called {min(double)} already; rename the painting's file"
-        )
-    params: dict[str, Any] = {}
-    mask: dict[str, Any] = {}
-    for layer, parts in before.items():
-        if layer == "colors":
-            params[layer] = jax.tree.map(
-                lambda old, added: jnp.concatenate([old[: len(kept)], added]), parts, colors
-            )
-            continue
-        params[layer], mask[layer] = {}, {}
-        for part, value in parts.items():
-            each_style = part in ("scale", "shift")
-            if each_style:  # a new style begins between all those there are
-                added = jnp.broadcast_to(value.mean(0), (len(images), value.shape[1]))
-                value = jnp.concatenate([value[: len(kept)], added])
-            params[layer][part] = value
-            learns = jnp.ones_like(value)
-            if plan.only_new:
-                learns = learns.at[: len(kept)].set(0) if each_style else jnp.zeros_like(value)
-            mask[layer][part] = learns
-    return form, params, kept + new, mask if plan.only_new else None
-
-
-def _with_colors(form: Architecture, params: dict[str, Any], colors: Any) -> dict[str, Any]:
-    """Returns the parameters, with the paintings' colours if the network works in them."""
-    return params | {"colors": colors} if form.output == "residual" else params
-
-
-def _trainer(
-    plan: Plan,
-    form: Architecture,
-    params: Mapping[str, Any],
-    images: Sequence[Array],
-    mask: Any,
-    steps: int,
-) -> Trainer:
+def _trainer(plan: Plan, start: Start, images: Sequence[Array], steps: int) -> Trainer:
     schedule = Schedule(
         (Stage(plan.judge.name, plan.side, steps),),
         batch=plan.batch, rate=plan.rate, seed=plan.seed,
@@ -298,19 +249,16 @@ def _trainer(
         weight = CONTENT * plan.content_weight
         return teacher_for(plan.judge, images, stage.side, weight, first, plan.options)
 
-    return Trainer(params, form, plan.photographs, teacher, schedule, mask)
+    lesson: Lesson = PICTURES if plan.temporal is None else MovingPhotographs(plan.temporal)
+    return Trainer(
+        start.params, start.architecture, plan.photographs, teacher, schedule, start.mask, lesson
+    )
 
 
-def _steps_that_fit(
-    plan: Plan,
-    form: Architecture,
-    params: Mapping[str, Any],
-    images: Sequence[Array],
-    mask: Any,
-) -> int:
+def _steps_that_fit(plan: Plan, start: Start, images: Sequence[Array]) -> int:
     """Returns how many steps fit into the minutes, from the time that some of them take."""
     times = []
-    for step, _ in _trainer(plan, form, params, images, mask, 10**6).run():
+    for step, _ in _trainer(plan, start, images, 10**6).run():
         times.append(time.monotonic())
         if step > _TRIAL:  # the first ones compile
             break
@@ -318,14 +266,7 @@ def _steps_that_fit(
     return max(100, round(60 * plan.minutes / max(seconds, 1e-4)))
 
 
-def _network(
-    plan: Plan,
-    form: Architecture,
-    params: Any,
-    styles: tuple[Style, ...],
-    statistics: Mapping[str, Any],
-    steps: int,
-) -> FastNetwork:
+def _network(plan: Plan, start: Start, params: Any, steps: int) -> FastNetwork:
     before = {} if plan.origin is None else dict(plan.origin.metadata)
     metadata = before | {
         "steps": str(steps),
@@ -334,18 +275,9 @@ def _network(
         "photographs": str(len(plan.photographs.pictures)),
         "side": str(plan.side),
     }
-    return describe_network(form, params, styles, statistics, metadata)
-
-
-def _all_statistics(plan: Plan, images: Sequence[Array]) -> Mapping[str, Any]:
-    """Returns the statistics of a network's paintings, none where the first ones' are unknown."""
-    new = measure_paintings(images)
-    if plan.origin is None or not plan.only_new:
-        return new
-    kept = plan.origin.statistics
-    if kept.keys() != new.keys():
-        return {}
-    return {layer: np.concatenate([kept[layer], new[layer]]) for layer in new}
+    if plan.temporal is not None:
+        metadata["temporal_weight"] = f"{plan.temporal:g}"
+    return describe_network(start.architecture, params, start.styles, start.statistics, metadata)
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
@@ -363,6 +295,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
         "batch": plan.batch,
         "rate": plan.rate,
         "trim": plan.trim,
+        "temporal": plan.temporal,
         "options": {name: str(value) for name, value in sorted(plan.options.items())},
     }
 

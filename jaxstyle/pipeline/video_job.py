@@ -107,7 +107,9 @@ def make_film(clip: str, style: str | None, output: str, options: Mapping[str, A
     if method == OPTIMISE:
         first, later = _optimised(painting, Path(output), own)
     else:
-        for name in sorted(options.keys() & _OF_OPTIMISATION):
+        # Whether a network goes on from other frames, its file says later.
+        own_of_others = _OF_OPTIMISATION - ({"flow"} if method == FAST else set())
+        for name in sorted(options.keys() & own_of_others):
             raise OptionError("{} is for {} optimise; leave it out", name, "method")
         first = later = _painted(method, painting, Path(output), own)
     start = Fraction(options.get("start", 0)).limit_denominator(10**6)
@@ -118,7 +120,9 @@ def make_film(clip: str, style: str | None, output: str, options: Mapping[str, A
             end=float(source.duration if end is None else end),
         )  # fmt: skip
     with usage_errors("long-term"):
-        long_term = check_long_term(options.get("long-term", LONG_TERM))
+        long_term = check_long_term(
+            options.get("long-term", LONG_TERM if method == OPTIMISE else (1,))
+        )
     return Film(
         clip=source,
         span=Span(start, end, rate, first.size),

@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxstyle._common import interrupts
+from jaxstyle.errors import OptionError
+from jaxstyle.feedforward.previous import Previous, nothing_before
 from jaxstyle.optimization.descent import descend_resolved
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.optimise import prepare, suited
+from jaxstyle.pipeline.painting import Painting
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.video_job import OPTIMISE, Film, FrameSources
 from jaxstyle.video.carrying import Carry
@@ -50,9 +53,20 @@ def make_painter(
       studio: reads what its jobs need.
       sources: those of the studio.
       told: is told of steps that were made.
+
+    Raises:
+      OptionError: if there is flow for a network that paints each frame by itself.
     """
     if film.method == OPTIMISE:
         return _Optimised(film, studio, sources, told)
+    method = studio.suited(film.first)[0].method
+    if isinstance(method, Painting) and method.takes_previous:
+        return _GoingOn(film, studio, sources, told)
+    if film.flow is not None:
+        raise OptionError(
+            "{} is for {} optimise, and for networks that were trained for video; leave it out",
+            "flow", "method",
+        )  # fmt: skip
     return _AtOnce(film, studio, sources, told)
 
 
@@ -107,3 +121,31 @@ class _AtOnce(_OfJobs):
         self._told(1)
         interrupts.check()
         return np.asarray(last.images[0])
+
+
+class _GoingOn(_OfJobs):
+    """Paints by a network that takes the picture before, as it is before it is laid over frames."""
+
+    carries = True
+
+    def __call__(self, still: Still, carry: Carry | None, begin: Pixels | None = None) -> Pixels:
+        job = self._job(still, self._film.first)
+        height, width, _ = still.image.shape
+        known = nothing_before((height, width))
+        if carry is not None:
+            known = Previous(carry.image, carry.mask)
+        picture = self._method(job).paint_next(self._studio, job, still.image, known)
+        self._told(1)
+        interrupts.check()
+        return np.asarray(picture)
+
+    def show(self, still: Still, picture: Pixels) -> Bytes:
+        job = self._job(still, self._film.first)
+        laid = self._method(job).lay_over(still.image, jnp.asarray(picture))
+        shown: Bytes = as_bytes(self._studio.finish(job, laid))
+        return shown
+
+    def _method(self, job: Job) -> Painting:
+        method = self._studio.suited(job)[0].method
+        assert isinstance(method, Painting)
+        return method

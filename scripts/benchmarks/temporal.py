@@ -32,12 +32,13 @@ import jaxstyle
 from jaxstyle import samples
 from jaxstyle.feedforward.files import load_network as load_fast
 from jaxstyle.feedforward.files import weigh_styles
-from jaxstyle.feedforward.network import paint
 from jaxstyle.losses.spec import LossWeights
-from jaxstyle.networks.catalogue import find_fast_network
+from jaxstyle.networks.catalogue import PAINTBOX, find_fast_network
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.optimization.transfer import stylize
+from jaxstyle.video.carrying import Carrier
+from jaxstyle.video.fast import paint_next
 from jaxstyle.video.flow import Flow, Pixels, Still, dis_flow
 from jaxstyle.video.painting import stylize_video
 from jaxstyle.video.reading import Span, open_clip, read_frames
@@ -48,7 +49,7 @@ from scripts.command_line import make_parser
 _GAP = ((0, 0), (0, 4), (0, 0))
 APART = (1, 5)  # frames between the pictures that are compared
 STYLE = "starry-night"  # of the fast network, whose painting is the optimiser's too
-_paint = jax.jit(paint, static_argnames="architecture")
+_paint = jax.jit(paint_next, static_argnames="architecture")
 Row = dict[str, Any]
 
 
@@ -174,9 +175,9 @@ class Judge:
 
 
 def ways(
-    network: Network, painting: jax.Array, first: int, later: int
+    network: Network, painting: jax.Array, first: int, later: int, video: str | None = None
 ) -> dict[str, Callable[[Film, Watch], Iterator[Any]]]:
-    """Returns the ways to paint a film, by name."""
+    """Returns the ways to paint a film, by name; `video` is a network that was trained for it."""
     params = network.params
 
     def alone(init: str) -> Callable[[Film, Watch], Iterator[Any]]:
@@ -197,24 +198,32 @@ def ways(
 
         return run
 
-    def fast(film: Film, watch: Watch) -> Iterator[Any]:
-        fast_network = load_fast(find_fast_network("paintbox"))
-        weights = jnp.asarray(weigh_styles(fast_network.styles, {STYLE: 1.0}))
-        for still in film.frames:
-            yield _paint(
-                fast_network.params, jnp.asarray(still.image), weights,
-                architecture=fast_network.architecture,
-            ).clip(0, 1)  # fmt: skip
+    def fast(name: str) -> Callable[[Film, Watch], Iterator[Any]]:
+        def run(film: Film, watch: Watch) -> Iterator[Any]:
+            own = load_fast(find_fast_network(name))
+            weights = jnp.asarray(weigh_styles(own.styles, {STYLE: 1.0}))
+            carrier = Carrier(Flow(watch), (1,)) if own.architecture.previous else None
+            for still in film.frames:
+                carry = carrier.carry(still) if carrier else None
+                known = () if carry is None else (carry.image, carry.mask)
+                frame = jnp.asarray(still.image)
+                picture = _paint(own.params, frame, weights, *known, architecture=own.architecture)
+                if carrier:
+                    carrier.add(still, np.asarray(picture))
+                yield picture
 
-    return {
+        return run
+
+    made = {
         "frame by frame, from the photograph": alone("content"),
         "frame by frame, from one noise": alone("noise"),
         "start alone": held(temporal_weight=0.0, long_term=(1,)),
         "short term": held(long_term=(1,)),
         "long term": held(long_term=(1, 3, 6)),
         "long term, 3 passes": held(long_term=(1, 3, 6), passes=3),
-        "fast, frame by frame": fast,
+        "fast, frame by frame": fast(PAINTBOX),
     }
+    return made if video is None else made | {"fast, for video": fast(video)}
 
 
 def measure(film: Film, judge: Judge, way: Callable[[Film, Watch], Iterator[Any]]) -> Any:
@@ -288,6 +297,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="folder of .mp4 files")
     parser.add_argument("--painting", type=Path, default=samples.SWIRLS, help="the painting")
     parser.add_argument("--network", default="compact", help="the loss network")
+    parser.add_argument("--video-network", help="a fast network that was trained for video")
     parser.add_argument("--frames", type=int, default=12, help="frames of each film")
     parser.add_argument("--size", type=int, default=96, help="the longer side, in pixels")
     parser.add_argument("--first-steps", type=int, default=100, help="steps of a first frame")
@@ -322,7 +332,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.only and film.name not in arguments.only:
             continue
         judge, strips, slices = Judge(network, painting, film), [], []
-        for name, way in ways(network, painting, arguments.first_steps, arguments.steps).items():
+        steps = arguments.first_steps, arguments.steps
+        for name, way in ways(network, painting, *steps, arguments.video_network).items():
             if (film.name, name) in known:
                 continue
             row, pictures = measure(film, judge, way)

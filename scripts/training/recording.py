@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from jaxstyle.feedforward.trainer import Trainer, read_checkpoint
-from jaxstyle.feedforward.training import Report
 
 _SHEETS = 4  # checkpoints from one sheet to the next
 
@@ -69,19 +68,19 @@ def run_recorded(
         before = read_checkpoint(checkpoint)
         before.check(settings)
         trainer.go_on(before)
-    reports: list[Report] = []
+    reports: list[Any] = []
     for step, report in trainer.run():
         reports.append(report)
         last = step == trainer.schedule.steps
         if step % every and not last:
             continue
-        means = np.mean(np.asarray(reports), axis=0)
+        names, means = reports[-1]._fields, np.mean(np.asarray(reports), axis=0)
         reports.clear()
         new = not curve.exists()
         with curve.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if new:
-                writer.writerow(["step", "cpu_seconds", *Report._fields])
+                writer.writerow(["step", "cpu_seconds", *names])
             writer.writerow([step, round(time.process_time()), *means])
         trainer.save(checkpoint, settings)
         if step % (_SHEETS * every) == 0 or last:

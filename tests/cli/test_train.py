@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from helpers.command_line import done, pixels, rows, write_picture
+from helpers.fast_networks import draw_network
 
 from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
 from jaxstyle.feedforward.files import FastNetwork, Style, load_network, save_network
@@ -29,7 +30,7 @@ def _gram_of_pixels(painting):
 
 @pytest.fixture
 def train(cli, network, monkeypatch):
-    monkeypatch.setitem(training.ARCHITECTURES, "small", TINY)
+    monkeypatch.setitem(ARCHITECTURES, "small", TINY)
     # By the compact network it takes seconds.
     monkeypatch.setattr(polish, "measure_painting", _gram_of_pixels)
     Path("photos").mkdir()
@@ -54,6 +55,7 @@ def train(cli, network, monkeypatch):
         (LINE, {"from": "style.png"}, 1, "--from style.png: cannot be read as safetensors"),
         (LINE, {"from": "style.png", "architecture": "large"}, 2,
          "--architecture and --from contradict each other"),
+        (LINE, {"temporal_weight": 1}, 2, "--temporal-weight needs --for-video beside it"),
         (LINE, {"trace": "style.png"}, 2, "--trace style.png: would overwrite style.png"),
         (LINE, {"preview": "none/a.png"}, 2, "--preview none/a.png: cannot write in none"),
         ("train style.png photos/../style.png --photos photos -o net.safetensors", {}, 2,
@@ -176,13 +178,45 @@ def test_what_is_compared_the_form_and_the_batch_can_be_chosen(train):
     assert "colors" not in parameters("net.safetensors")
 
 
+@pytest.mark.slow
+def test_a_network_for_video_begins_with_one_for_pictures_and_goes_on_as_one(train, cli):
+    done(train(steps=1))
+    plain = load_network("net.safetensors")
+    line = "train style.png --photos photos -o video.safetensors"
+    begin = {"from": "net.safetensors", "for_video": True, "steps": 2}
+    done(train(line, **begin, trace="trace.csv", learning_rate=1e-9))
+    network = load_network("video.safetensors")
+    assert network.architecture.previous
+    assert network.metadata["temporal_weight"] == "0.3"
+    with open("trace.csv", encoding="utf-8", newline="") as file:
+        assert next(csv.reader(file)) == ["step", "loss", "content", "style", "temporal"]
+    # A painting that is called like a style of the network goes on from it: nothing is lost.
+    kernel = np.asarray(network.params["contract1"]["kernel"])
+    np.testing.assert_array_equal(kernel[:, :, :3], plain.params["contract1"]["kernel"])
+    assert np.abs(kernel[:, :, 3:]).max() < 1e-6
+    scales = (each.params["residual1_1"]["scale"] for each in (network, plain))
+    np.testing.assert_allclose(*scales, atol=1e-6)
+    done(cli("apply content.png -o out.png --fast-network video.safetensors"))
+
+    write_picture("waves.png", 5)
+    line = "train waves.png --photos photos -o both.safetensors"
+    more = {"from": "video.safetensors", "new_styles_only": True, "steps": 2}
+    ran = train(line, **more)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "--from video.safetensors is a network for video, and forgets that" in ran.err
+    done(train(line, **more, for_video=True, temporal_weight=2, learning_rate=0.1))
+    both = parameters("both.safetensors")
+    assert both["previous"]["gate"].shape == (2, 3)
+    np.testing.assert_array_equal(both["previous"]["gate"][:1], network.params["previous"]["gate"])
+    np.testing.assert_array_equal(both["contract1"]["kernel"], kernel)
+
+
 DEVICES = """
 import sys
 import jax
 from jaxstyle.cli import main
 from jaxstyle.feedforward.architecture import ARCHITECTURES, Architecture
-from jaxstyle.pipeline import train
-train.ARCHITECTURES["small"] = Architecture(widths=(2, 3, 4), blocks=1, kernels=(3, 3))
+ARCHITECTURES["small"] = Architecture(widths=(2, 3, 4), blocks=1, kernels=(3, 3))
 assert len(jax.local_devices()) == int(sys.argv[1])
 sys.exit(main(sys.argv[2:]))
 """
@@ -231,6 +265,16 @@ def test_a_finished_or_stopped_training_is_not_forgotten(train):
 def test_as_many_steps_as_fit_into_the_minutes(train):
     done(train(steps=None, minutes=1e-3))
     assert load_network("net.safetensors").metadata["steps"] == "100"
+
+
+def test_a_network_for_pictures_cannot_become_one_for_video_by_new_styles_alone(train):
+    save_network("plain.safetensors", draw_network())
+    ran = train(**{"from": "plain.safetensors"}, for_video=True, new_styles_only=True)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert (
+        "--for-video changes all of plain.safetensors, which paints each picture by itself; "
+        "leave --new-styles-only out"
+    ) in ran.err
 
 
 def test_a_network_without_styles_is_refused(train):

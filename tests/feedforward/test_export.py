@@ -10,6 +10,7 @@ from helpers.fast_networks import TINY, draw_network
 
 from jaxstyle.feedforward.export import OPSET, make_onnx
 from jaxstyle.feedforward.network import paint
+from jaxstyle.feedforward.previous import Previous
 
 runtime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -39,6 +40,28 @@ def test_the_model_paints_the_networks_picture_at_any_size(name):
     assert theirs.shape == (21, 30, 3)
     assert theirs.std() > 0.05
     np.testing.assert_allclose(theirs, ours, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ours", "sigmoid"])
+def test_the_model_of_a_network_for_video_goes_on_from_the_frame_before(name):
+    network = draw_network(dataclasses.replace(FORMS[name], previous=True))
+    rng = np.random.default_rng(1)
+    image, before = rng.uniform(0, 1, (2, 21, 30, 3)).astype(np.float32)
+    mask, weights = rng.integers(0, 2, (21, 30)).astype(np.float32), np.float32([0.3, 0.7])
+    previous = Previous(jnp.asarray(before), jnp.asarray(mask))
+    ours = paint(
+        network.params, image, jnp.asarray(weights), architecture=network.architecture,
+        previous=previous,
+    )  # fmt: skip
+    model = make_onnx(network)
+    assert [each.name for each in model.graph.input] == ["image", "style", "previous", "mask"]
+    session = runtime.InferenceSession(model.SerializeToString())
+    given = {
+        "image": image.transpose(2, 0, 1)[None], "style": weights,
+        "previous": before.transpose(2, 0, 1)[None], "mask": mask[None, None],
+    }  # fmt: skip
+    theirs = session.run(None, given)[0][0].transpose(1, 2, 0)
+    np.testing.assert_allclose(theirs, np.clip(ours, 0, 1), atol=1e-4)
 
 
 @pytest.mark.slow
