@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxstyle.errors import OptionError, UsageError, naming, usage_errors
 from jaxstyle.image.io.reading import Picture
+from jaxstyle.networks.catalogue import FILM
 from jaxstyle.pipeline.job import Job, make_job
 from jaxstyle.pipeline.options import picture_options
 from jaxstyle.pipeline.sources import Shape, Size, Sources
@@ -160,6 +161,8 @@ def _painted(method: str, style: Path | None, output: Path, options: dict[str, A
         )  # fmt: skip
     if style is not None:
         options["painting"] = str(style)
+    if method == FAST:
+        options.setdefault("fast-network", FILM)
     options["method"] = "network" if method == FAST else method
     return make_job("apply", None, None, output, options)
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 
-from jaxstyle.networks.catalogue import BRUSH, DECODER_FILES, FAST_FILES, PAINTBOX
+from jaxstyle.networks.catalogue import BRUSH, DECODER_FILES, FAST_FILES, FILM
 from jaxstyle.pipeline.kinds import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -78,7 +78,7 @@ def _own_rows() -> tuple[Option, ...]:
             metavar="N", default="the recipe's"),
         row("fast-network", FileName(names=tuple(FAST_FILES)), "paint with this network: "
             f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method",
-            metavar="NAME", default=PAINTBOX),
+            metavar="NAME", default=FILM),
         row("decoder", FileName(names=tuple(DECODER_FILES)), "make pixels of features by this "
             f"decoder: {', '.join(DECODER_FILES)}, which the package ships, or a file", "method",
             metavar="NAME", default=BRUSH),
