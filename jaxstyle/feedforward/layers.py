@@ -20,8 +20,8 @@ Size = tuple[Array, Array]
 # size, measured at 512 and 1024 px. Where maps are large, `choose_convolution` asks for more
 # channels, because it counts the derivative too.
 _WIDE = 2**10
-# Positions of a band: at 512 px, 2**12 to 2**14 take the same time, and more take longer.
-_BAND = 2**13
+BAND = 2**13
+"""Positions of a band: at 512 px, 2**12 to 2**14 take the same time, and more take longer."""
 # Positions up to which all that is worth its memory: the bands lie in it twice.
 _MOST = 2**16
 
@@ -87,7 +87,7 @@ def convolution3x3(x: Array, kernel: Array, padding: Padding) -> Array:
         conv3x3, kernel=kernel, bias=bias, padding=padding, convolution="winograd",
         transformed=transform_kernel(kernel),
     )  # fmt: skip
-    bands = round(h * w / _BAND)
+    bands = number_of_bands(x)
     if bands < 2:
         return convolve(x)
     rows = -(-h // bands)
@@ -113,6 +113,11 @@ def pays(x: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct) 
     """
     quick = jax.default_backend() == "cpu" and x.dtype == jnp.float32
     return quick and math.prod(kernel.shape[2:]) >= _WIDE and math.prod(x.shape[:2]) <= _MOST
+
+
+def number_of_bands(x: Array | jax.ShapeDtypeStruct) -> int:
+    """Returns in how many bands of rows a map `[h, w, c]` is convolved."""
+    return max(1, round(math.prod(x.shape[:2]) / BAND))
 
 
 def _reflected(x: Array, side: int, size: Size | None) -> Array:

