@@ -21,6 +21,8 @@ _EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 if importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EMITTERS}".strip()
 
+_MAPPINGS = 30_000
+
 # Examples that compile for seconds, as those of the pages do. CI runs them.
 _SLOW_EXAMPLES = {
     "jaxstyle",
@@ -61,6 +63,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.name in _SLOW_EXAMPLES or item.path.is_relative_to(pages):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def not_too_many_programs():
+    """Forgets compiled programs in time: each has mappings of memory, and Linux allows 65,530."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if mappings.exists() and mappings.read_bytes().count(b"\n") > _MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
