@@ -218,7 +218,7 @@ def test_usage(refused):
         (f"{STYLIZE} --step 9 --nosuch --colour=style",
          "unknown arguments --step --nosuch --colour; did you mean --steps, --color? see"),
         (f"{TEXTURE} --content-weight 9",  # another command's
-         "unknown argument --content-weight; --content-weight is for train, stylize, video; see ja"),
+         "unknown argument --content-weight; --content-weight is for train, stylize, video; see j"),
         ("--versoin", "unknown argument --versoin; did you mean --version? see jaxstyle --help"),
         ("styleize a b", "unknown command styleize; did you mean stylize? see jaxstyle --help"),
         ("paint a b", "unknown command paint; use demo, stylize, texture, reconstruct, apply, "),

@@ -202,14 +202,14 @@ def test_several_are_painted_and_compared(page):
     page.click("#sweep summary")
     page.fill("#across-values", "0.5 x")
     assert "give numbers" in page.text_content("#sweep-count")
-    page.fill("#across-values", "0.5 1")
+    page.fill("#across-values", "50 100")
     page.select_option("#down", "polish")
     page.fill("#down-values", "1, 2")
     assert page.text_content("#sweep-count") == "4 pictures."
     page.click("#sweep-go")
     until(lambda: (page.text_content("#several-done") or "").startswith("All are done"))
     heads = page.locator("#several-table th").all_text_contents()
-    assert heads == ["Strength 0.5", "Strength 1", "Steps 1", "Steps 2"]
+    assert heads == ["Strength 50", "Strength 100", "Steps 1", "Steps 2"]
     assert page.locator("#several-table img").count() == 4
     page.locator("#several-table button").nth(2).click()
     until(lambda: "--polish 2 --size 128 --strength 50" in page.text_content("#line"))
