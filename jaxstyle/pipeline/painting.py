@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,8 @@ from jaxstyle.pipeline.firsts import Styles, file_of, find_network, make_first
 from jaxstyle.pipeline.frames import FRAMES, nearest, out_of_frame, scaled
 from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
+from jaxstyle.pipeline.painting_reports import once, polished
 from jaxstyle.pipeline.polish import (
-    Polish,
     is_brief,
     make_polish,
     measure_mixture,
@@ -40,7 +40,6 @@ from jaxstyle.pipeline.polish import (
     plan_polish,
 )
 from jaxstyle.pipeline.sources import trims
-from jaxstyle.solvers import Info
 
 if TYPE_CHECKING:
     from jaxstyle.pipeline.job import Job
@@ -221,13 +220,13 @@ class Painting:
                 paint = functools.partial(method._paint, studio, program, job, photograph)
                 finish = functools.partial(self._finished, studio.shape(job), photograph)
                 if not self.polish:
-                    reports = _once(i, paint(), finish)
+                    reports = once(i, paint(), finish)
                 else:
                     polish = make_polish(
                         to_device(photograph), method._style(studio, job, photograph.shape)
                     )
                     go_on = resume if len(jobs) == 1 else None
-                    reports = _polished(i, paint, polish, self.polish, finish, go_on)
+                    reports = polished(i, paint, polish, self.polish, finish, go_on)
                 first = next(reports)
             except Exception as error:
                 if on_error is None:
@@ -352,50 +351,6 @@ def _statistics_of(path: Path) -> Mapping[str, Any]:
             "or leave --polish out"
         )
     return network.statistics
-
-
-def _unjudged(finite: bool) -> Info:
-    """Returns the `Info` of a start and of a pass that no loss has judged."""
-    zeros: Any = np.zeros(2, np.float32)
-    return Info(zeros, {}, zeros.astype(np.int32), cast(Array, np.array([True, finite])))
-
-
-def _once(i: int, image: Array, finish: Callable[[Array], Array]) -> Iterator[Reports]:
-    """Yields the report of a picture that is done at once."""
-    finite = bool(np.isfinite(np.asarray(image)).all())
-    yield Reports(1, {i: finish(image)}, {i: _unjudged(finite)})
-
-
-def _polished(
-    i: int,
-    paint: Callable[[], Array],
-    polish: Polish,
-    num_steps: int,
-    finish: Callable[[Array], Array],
-    resume: Resume | None,
-) -> Iterator[Reports]:
-    """Yields the reports of a picture that is polished.
-
-    Args:
-      i: the place of its job.
-      paint: returns the first picture, which is not painted again where a snapshot goes on.
-      polish: makes the steps.
-      num_steps: how many.
-      finish: returns what is shown of a picture.
-      resume: finds the snapshot.
-    """
-    begun, start = None, jnp.zeros((*polish.shape, 3))
-    if resume is not None:
-        begun = resume(lambda _: polish.forms(), lambda image: finish(polish.picture(image)))
-    if begun is None:
-        start = paint()
-        if not np.isfinite(np.asarray(start)).all():
-            yield from _once(i, start, finish)
-            return
-        yield Reports(0, {i: finish(start)}, {})
-    for progress in polish.run(start, num_steps, begun):
-        picture, info = polish.picture(progress.state.image), jax.device_get(progress.info)
-        yield Reports(progress.step, {i: finish(picture)}, {i: info}, progress)
 
 
 def _suited(studio: "Studio", job: "Job") -> Painting:
