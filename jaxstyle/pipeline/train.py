@@ -268,7 +268,10 @@ def _steps_that_fit(plan: Plan, start: Start, images: Sequence[Array]) -> int:
 
 def _network(plan: Plan, start: Start, params: Any, steps: int) -> FastNetwork:
     before = {} if plan.origin is None else dict(plan.origin.metadata)
+    # What it goes on from was made in another way, which is not its own.
+    origin = f", from a network {before['source']}" if "source" in before else ""
     metadata = before | {
+        "source": f"trained by jaxstyle train{origin}",
         "steps": str(steps),
         "judge": plan.judge.name,
         "content_weight": f"{CONTENT * plan.content_weight:g}",

@@ -188,6 +188,8 @@ def test_a_network_for_video_begins_with_one_for_pictures_and_goes_on_as_one(tra
     network = load_network("video.safetensors")
     assert network.architecture.previous
     assert network.metadata["temporal_weight"] == "0.3"
+    made = "trained by jaxstyle train"
+    assert network.metadata["source"] == f"{made}, from a network {made}"
     with open("trace.csv", encoding="utf-8", newline="") as file:
         assert next(csv.reader(file)) == ["step", "loss", "content", "style", "temporal"]
     # A painting that is called like a style of the network goes on from it: nothing is lost.
