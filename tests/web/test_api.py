@@ -12,7 +12,8 @@ pytest.importorskip("django")
 def painter(page, monkeypatch):
     """Makes pictures by the pipeline, but each of them the photograph, darker step by step."""
     from jaxstyle.pipeline.method import Reports
-    from jaxstyle.pipeline.painting import Painting, _unjudged
+    from jaxstyle.pipeline.painting import Painting
+    from jaxstyle.pipeline.painting_reports import _unjudged
     from jaxstyle.web import reception, worker
 
     during = []
