@@ -5,10 +5,12 @@ loss is a float32 scalar and a mean, so a weight means the same at every size an
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 
 
 def gram_matrix(features: Array, mass: Array | None = None) -> Array:
@@ -43,11 +45,7 @@ def gram_matrix(features: Array, mass: Array | None = None) -> Array:
     if mass is not None:
         if mass.shape != (h, w):
             raise ValueError(f"mass should have shape {[h, w]}, got {list(mass.shape)}")
-        # The mass is applied on one side. Its square root on both sides would have an infinite
-        # slope at zero.
-        weighted = features.astype(jnp.float32) * mass[:, :, None]
-        product = _product(weighted.reshape(h * w, c), features.reshape(h * w, c))
-        return (product + product.T) / 2  # symmetric in spite of rounding
+        return _weighted_moments(features.reshape(h * w, c), mass.reshape(h * w))
     return _second_moments(features.reshape(h * w, c)) / (h * w)
 
 
@@ -266,6 +264,33 @@ def _second_moments_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[
     # twice.
     half = _product(x, dx)
     return _second_moments(x), half + half.T
+
+
+@jax.custom_jvp
+def _weighted_moments(x: Array, mass: Array) -> Array:
+    product = _product(_weighted(x, mass), x)
+    return (product + product.T) / 2  # symmetric in spite of rounding
+
+
+def _weighted_moments_jvp(primals: tuple[Array, Array], tangents: Any) -> tuple[Array, Array]:
+    (x, mass), (dx, dmass) = primals, tangents
+    value = _weighted_moments(x, mass)
+    slope = jnp.zeros_like(value)
+    if not isinstance(dx, SymbolicZero):
+        half = _product(_weighted(x, mass), dx)  # once, as above
+        slope = half + half.T
+    if not isinstance(dmass, SymbolicZero):
+        slope = slope + _product(_weighted(x, dmass), x)
+    return value, slope
+
+
+_weighted_moments.defjvp(_weighted_moments_jvp, symbolic_zeros=True)
+
+
+def _weighted(x: Array, mass: Array) -> Array:
+    # On one side of the product. The mass's square root on both would have an infinite slope at
+    # zero.
+    return x.astype(jnp.float32) * mass[:, None]
 
 
 def _product(a: Array, b: Array) -> Array:

@@ -89,6 +89,23 @@ def test_gram_matrix_permutes_with_the_channels():
     close(gram_matrix(single(MAPS[..., order])), GRAM[np.ix_(order, order)], 1e-6)
 
 
+@pytest.mark.parametrize("mass", [None, jnp.full(MAPS.shape[:2], 1 / 35)])
+def test_the_slope_of_a_gram_matrix_takes_one_product(mass):
+    slope = jax.grad(lambda x: jnp.sum(jnp.square(gram_matrix(x, mass))))
+    program = str(jax.make_jaxpr(slope)(single(MAPS)))
+    assert program.count("dot_general[") == 2  # the matrix itself, and its slope
+
+
+def test_the_slope_of_a_region_is_that_of_differences():
+    maps = single(RNG.normal(size=(3, 4, 2)))
+    mass = single(RNG.uniform(0.1, 1, size=(3, 4)))
+
+    def value(maps, mass):
+        return jnp.sum(jnp.sin(gram_matrix(maps, mass)))
+
+    check_grads(value, (maps, mass), order=2, modes=("fwd", "rev"), rtol=2e-2, atol=2e-2)
+
+
 def test_gram_matrix_grows_with_the_square_of_the_features():
     np.testing.assert_array_equal(gram_matrix(single(4 * MAPS)), 16 * gram_matrix(single(MAPS)))
 
