@@ -8,6 +8,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
+export const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : text);
 export const title = (name) =>
   sentence(name.replaceAll("-", " ").replace(/ [ivx]+$/, (number) => number.toUpperCase()));

@@ -1,7 +1,7 @@
 // The page: what a visitor does, and what becomes of it.
 
 import * as api from "./api.js";
-import { byId } from "./elements.js";
+import { byId, counted } from "./elements.js";
 import { Gallery } from "./gallery.js";
 import { Masks } from "./masks.js";
 import { Options } from "./options.js";
@@ -74,9 +74,9 @@ async function painted() {
   const pictures = await masks.pictures();
   if (!pictures.length) return null;
   const rest = { style: styles.chosen };
-  const uploads = await Promise.all(pictures.map((each) => api.upload(each.blob)));
+  const names = await Promise.all(pictures.map(async (each) => each.sent ?? (await api.upload(each.blob)).id));
   return [
-    ...pictures.map((each, i) => ({ mask: uploads[i].id, ...like(each.style) })),
+    ...pictures.map((each, i) => ({ mask: names[i], ...like(each.style) })),
     { mask: "rest", ...like(rest.style) },
   ];
 }
@@ -111,6 +111,7 @@ async function paint(properly) {
     if (number === asked) watch(job, { first: !properly });
     gallery.put(job);
   } catch (error) {
+    if (shown) progress(shown); // what is on the stage can still be saved
     complain(error);
   }
 }
@@ -172,7 +173,8 @@ function finished(job) {
   }
   byId("line").textContent = job.made.line;
   byId("python").textContent = job.made.python;
-  say(job.stopped ? `Stopped and kept after ${job.step} steps.` : "Done.");
+  byId("files").href = api.saved(job, "made-from.zip");
+  say(job.stopped ? `Stopped and kept after ${counted(job.step, "step")}.` : "Done.");
 }
 
 function reset() {
@@ -180,6 +182,7 @@ function reset() {
   for (const id of ["progress", "stop", "downloads", "lines"]) byId(id).hidden = true;
   byId("properly").hidden = false;
   stage.clear();
+  say("");
 }
 
 async function take(file) {
@@ -215,13 +218,11 @@ function changed() {
 
 // Goes on with the photograph, style and settings of a picture.
 async function again(job) {
-  const { photograph: id, options: given } = job.request;
+  const { photograph: id } = job.request;
   try {
     await api.known(id);
     use(id);
-    await styles.take(job.request);
-    offer();
-    if (job.command === options.command) options.set(withoutStyle(given));
+    await settle(job);
     scrollTo({ top: 0, behavior: "smooth" });
     say("Change what you like, then paint again.");
   } catch (error) {
@@ -229,20 +230,26 @@ async function again(job) {
   }
 }
 
-function withoutStyle({ style, blend, method, ...rest }) {
-  return rest;
+// Sets all controls to what a picture was made with.
+async function settle(job) {
+  await styles.take(job.request);
+  offer();
+  options.set(job.request.options, job.command);
+  if (job.request.regions) {
+    await stage.known();
+    await masks.take(job.request.regions);
+  } else masks.forget();
 }
 
 async function show(job) {
   const { photograph: id } = job.request;
-  await styles.take(job.request);
-  offer();
   if (id) {
     photograph = id;
     first = job.state === "done" ? job : null;
     byId("repaint").disabled = false;
   }
   stage.photograph(api.picture(job, "before.jpg"));
+  await settle(job);
   watch(job);
   scrollTo({ top: 0, behavior: "smooth" });
 }
@@ -305,8 +312,11 @@ async function main() {
     });
     listen();
     say("");
-    const jobs = await api.jobs();
-    gallery.fill(jobs);
+    const found = await api.jobs();
+    const { jobs } = found;
+    gallery.fill(found);
+    byId("days").textContent = counted(session.limits.expire_days, "day");
+    await styles.remember(jobs);
     if (jobs.length && jobs[0].request.photograph && jobs[0].state !== "failed") await show(jobs[0]);
     document.documentElement.dataset.ready = "yes";
   } catch (error) {

@@ -25,6 +25,11 @@ export class Stage {
     this.clear();
   }
 
+  // Waits until the photograph is there, whose shape the masks have.
+  async known() {
+    await this.before.decode().catch(() => {});
+  }
+
   clear() {
     this.after.hidden = true;
     this.after.removeAttribute("src");
