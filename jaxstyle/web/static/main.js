@@ -243,13 +243,16 @@ async function settle(job) {
 
 async function show(job) {
   const { photograph: id } = job.request;
+  const number = ++asked;
   if (id) {
     photograph = id;
     first = job.state === "done" ? job : null;
     byId("repaint").disabled = false;
   }
   stage.photograph(api.picture(job, "before.jpg"));
+  leave();
   await settle(job);
+  if (number !== asked) return; // another was chosen, or asked for, meanwhile
   watch(job);
   scrollTo({ top: 0, behavior: "smooth" });
 }
