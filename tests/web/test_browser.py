@@ -281,6 +281,20 @@ def test_it_can_be_run_again_and_deleted(page):
     until(lambda: page.locator(".card").count() == cards - 1)
 
 
+def test_the_keyboard_keeps_its_place(page):
+    focused = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.value"
+    page.focus("input[name=style]:checked")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused) == page.input_value("input[name=style]:checked")
+    until(lambda: status(page) == "Done.")
+    cards = page.locator(".card").count()
+    page.locator(".card").nth(0).get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    until(lambda: page.locator(".card").count() == cards - 1)
+    assert page.evaluate(focused).startswith("Show: ")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width_and_light_is_readable(page, served, chromium, width, scheme, tmp_path):

@@ -1,6 +1,6 @@
 // The gallery: what was made in this browser, with the settings of each.
 
-import { byId, counted, element, title } from "./elements.js";
+import { byId, counted, element, refocused, title } from "./elements.js";
 import { ended, jobs, picture, remove } from "./api.js";
 
 export class Gallery {
@@ -12,12 +12,14 @@ export class Gallery {
 
   // Shows pictures, the newest first, below those that are there; and whether there are older ones.
   fill({ jobs: found, more }) {
+    const cards = [];
     for (const job of found.filter((each) => !this.jobs.has(each.id))) {
       this.jobs.set(job.id, job);
-      byId("cards").append(this.card(job));
+      cards.push(this.card(job));
       this.last = job.id;
     }
-    byId("older").hidden = !more;
+    byId("cards").append(...cards);
+    refocused(() => { byId("older").hidden = !more; }, () => cards[0]?.querySelector("button"));
     byId("none").hidden = this.jobs.size > 0;
   }
 
@@ -32,14 +34,16 @@ export class Gallery {
     if (old && old.state === job.state && !ended(job)) return;
     const card = this.card(job);
     const shown = byId(`card-${job.id}`);
-    if (shown) shown.replaceWith(card);
+    if (shown) refocused(() => shown.replaceWith(card), () => card.querySelector("button"));
     else byId("cards").prepend(card);
     byId("none").hidden = this.jobs.size > 0;
   }
 
   drop(id) {
     this.jobs.delete(id);
-    byId(`card-${id}`)?.remove();
+    const card = byId(`card-${id}`);
+    const beside = card?.nextElementSibling ?? card?.previousElementSibling;
+    refocused(() => card?.remove(), () => beside?.querySelector("button") ?? byId("gallery-title"));
     byId("none").hidden = this.jobs.size > 0;
   }
 

@@ -1,7 +1,7 @@
 // The page: what a visitor does, and what becomes of it.
 
 import * as api from "./api.js";
-import { byId, counted } from "./elements.js";
+import { byId, counted, refocused } from "./elements.js";
 import { Gallery } from "./gallery.js";
 import { Masks } from "./masks.js";
 import { Options } from "./options.js";
@@ -146,8 +146,10 @@ function progress(job) {
   const running = !api.ended(job);
   const long = running && job.steps > 1;
   byId("progress").hidden = !running;
-  byId("stop").hidden = !long;
-  byId("properly").hidden = long;
+  refocused(() => {
+    byId("stop").hidden = !long;
+    byId("properly").hidden = long;
+  }, () => byId(long ? "stop" : "properly"));
   byId("downloads").hidden = job.state !== "done";
   byId("lines").hidden = job.state !== "done";
   if (!running) return;

@@ -1,7 +1,7 @@
 // Regions painted by hand: a mask for each, with a brush, an eraser and a feather.
 
 import { preview } from "./api.js";
-import { byId, element } from "./elements.js";
+import { byId, element, refocused } from "./elements.js";
 
 const COLOURS = ["#e4572e", "#2e86ab", "#76b041", "#a23b72", "#f2b134", "#3fa7a0"];
 const SIDE = 768; // the longer side of a mask
@@ -248,7 +248,8 @@ export class Masks {
   }
 
   list() {
-    byId("region-list").replaceChildren(...this.regions.map((region, i) => this.row(region, i + 1)));
+    const rows = this.regions.map((region, i) => this.row(region, i + 1));
+    refocused(() => byId("region-list").replaceChildren(...rows), () => byId("add-region"));
     byId("region-count").textContent = this.regions.length ? ` (${this.regions.length})` : "";
   }
 

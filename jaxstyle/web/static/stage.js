@@ -1,6 +1,6 @@
 // The large picture: before and after with a divider between them, and zoom.
 
-import { byId } from "./elements.js";
+import { byId, refocused } from "./elements.js";
 
 const ZOOMS = [1, 1.5, 2, 3, 4];
 
@@ -20,8 +20,8 @@ export class Stage {
 
   photograph(url) {
     this.before.src = url;
-    byId("welcome").hidden = true;
     for (const id of ["frame", "bar", "actions"]) byId(id).hidden = false;
+    refocused(() => { byId("welcome").hidden = true; }, () => byId("frame"));
     this.clear();
   }
 

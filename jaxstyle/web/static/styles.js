@@ -1,6 +1,6 @@
 // The choice of a style: those that come with the package, paintings of one's own, and blends.
 
-import { byId, element, title } from "./elements.js";
+import { byId, element, refocused, title } from "./elements.js";
 import { known, preview, upload } from "./api.js";
 
 const REMEMBERED = 12; // paintings of earlier visits
@@ -119,7 +119,10 @@ export class Styles {
 
   draw() {
     byId("source").textContent = this.chosen.source;
-    byId("styles").replaceChildren(...this.styles.map((style) => this.tile(style)));
+    refocused(
+      () => byId("styles").replaceChildren(...this.styles.map((style) => this.tile(style))),
+      () => byId("styles").querySelector("input:checked"),
+    );
     const others = this.styles.filter((style) => style !== this.chosen);
     byId("shares").replaceChildren(
       element("p", { className: "quiet", textContent: `${this.chosen.title} keeps what the others leave.` }),
