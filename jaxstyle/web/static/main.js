@@ -157,7 +157,8 @@ function progress(job) {
   if (job.step > 0) bar.value = job.step / job.steps;
   else bar.removeAttribute("value");
   byId("left").textContent = job.step ? `${job.step} of ${job.steps}${remaining(job.seconds_left)}` : "";
-  if (job.state !== "running") say(job.preparing ? "The painter is getting ready …" : "Waiting for its turn …");
+  if (job.stopped) say("Stopping …"); // which may wait for a step, or for its program
+  else if (job.state !== "running") say(job.preparing ? "The painter is getting ready …" : "Waiting for its turn …");
   else if (job.preparing) say("Preparing for pictures of this size. Only the first of a size takes so long.");
   else say(long ? "Painting. It gets better frame by frame." : "Painting …");
 }
