@@ -2,8 +2,11 @@
 
 import contextlib
 import datetime
+import hashlib
 import logging
+import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -128,7 +131,7 @@ def _attempt(
     What ends the whole process, such as a file on which a decoder crashes, is tried a few times
     only: a file beside it grows by a byte with each, and is there as long as none comes back.
     """
-    tries, most = path.with_name(f"{path.name}.tries"), settings.LIMITS.max_claims
+    tries, most = tries_of(path), settings.LIMITS.max_claims
     try:
         with tries.open("ab") as file:
             file.write(b".")
@@ -139,6 +142,15 @@ def _attempt(
         return reason(error, path, called)
     finally:
         tries.unlink(missing_ok=True)
+
+
+def tries_of(path: Path) -> Path:
+    """Returns the file that counts how often this worker has begun to look at something.
+
+    All workers look at what is new, each with a count of its own.
+    """
+    worker = f"{socket.gethostname()}-{os.environ.get('JAXSTYLE_WEB_SLOT', '0')}"
+    return path.with_name(f"{path.name}.tries-{hashlib.sha256(worker.encode()).hexdigest()[:8]}")
 
 
 def reason(error: Exception, path: Path, called: str = "") -> str:

@@ -37,7 +37,7 @@ def test_an_upload_that_ends_its_reader_again_and_again_is_given_up(visitor, lim
 
     limited(max_claims=2)
     upload = visitor.begin().upload().data["id"]
-    tries = models.uploads() / f"{upload}.tries"
+    tries = reception.tries_of(models.Upload.objects.get().file)
     tries.write_bytes(b"..")  # as two readers that were killed leave it
     reception.receive()
     facts = visitor.get(f"/api/uploads/{upload}").data
@@ -46,6 +46,21 @@ def test_an_upload_that_ends_its_reader_again_and_again_is_given_up(visitor, lim
         "ended its reader 2 times; take another",
     )
     assert list(models.uploads().iterdir()) == []
+
+
+def test_what_other_workers_have_begun_does_not_count(visitor, limited, monkeypatch):
+    from jaxstyle.web import models, reception
+
+    limited(max_claims=2)
+    upload = visitor.begin().upload().data["id"]
+    for slot in range(1, 8):
+        monkeypatch.setenv("JAXSTYLE_WEB_SLOT", str(slot))
+        reception.tries_of(models.Upload.objects.get().file).write_bytes(b".")
+    monkeypatch.setenv("JAXSTYLE_WEB_SLOT", "0")
+    reception.receive()
+    assert visitor.get(f"/api/uploads/{upload}").data["state"] == "ready"
+    reception.tidy()
+    assert models.Upload.objects.get().file.exists()
 
 
 def test_what_nobody_looked_at_for_long_is_removed(visitor, stranger, painter):
