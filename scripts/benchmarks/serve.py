@@ -5,8 +5,8 @@
     python -m scripts.benchmarks.serve kills --worker 20 --server 5 --command apply
     python -m scripts.benchmarks.serve start
 
-Each prints a line of JSON. Everything runs on this machine, over loopback, with small pictures and
-the networks that the package ships.
+Each prints a line of JSON; 25 kills take some minutes. Everything runs on this machine, over
+loopback, with small pictures and the networks that the package ships.
 """
 
 import argparse
