@@ -187,7 +187,9 @@ def paint(
       params: the network's parameters; see the module's docstring.
       image: `[H, W, 3]`, RGB in [0, 1], of any size.
       style: how much each of the network's N styles counts: `[N]`, or `[H, W, N]` for each pixel
-        by itself. The weights usually sum to one.
+        by itself. The weights usually sum to one. With a map, layers are still normalised by what
+        is in the whole picture, so a small part has other colours than in its style alone; to blend
+        pictures of one style each avoids that.
       architecture: of the network; static.
       size: height and width of the picture, which lies at the upper left of `image`, whose sides
         are multiples of four; None for the whole. Both are at least 5. It is not static, so that

@@ -19,9 +19,9 @@ from jaxstyle.feedforward.previous import Previous, nothing_before
 from jaxstyle.optimization.memory import peak_memory
 
 # Copies of the largest maps, which are those of the picture's size, that a pass holds at once: of
-# the first layer's, of the last enlarged one, which comes in four parts, and what weights for each
-# pixel add. They were fitted to what the compiler says of five architectures at 256 and 512 px.
-_CONTRACTED, _EXPANDED, _OF_A_MAP = 2, 5, 5
+# the first layer's, and of the last enlarged one, which comes in four parts. They were fitted to
+# what the compiler says of five architectures at 256 and 512 px.
+_CONTRACTED, _EXPANDED = 2, 5
 _SMALLEST = 64  # sides from here on share programs
 _COVERED = 1e-3  # of a mask's white: what is darker everywhere counts as left out
 
@@ -55,18 +55,20 @@ def paint_into(
       shape: from `round_up`.
       params: of the network.
       photograph: `[H, W, 3]`.
-      weights: how much each style counts, `[N]`, or `[H, W, N]` by a program of the picture's own.
+      weights: how much each style counts, `[N]`, or `[H, W, N]`, by a pass for each style.
       architecture: of the network.
       previous: what is known from the frame before, for a network that takes it; None for nothing.
     """
     weights = np.asarray(weights, np.float32)
+    if weights.ndim > 1:
+        return _paint_parts(shape, params, photograph, weights, architecture, previous)
     height, width = photograph.shape[:2]
     if architecture.previous:
         # A first frame and a single picture are painted by the program of all frames.
         previous = nothing_before((height, width)) if previous is None else previous
     else:
         previous = None
-    if not _shares(architecture, shape, weights.ndim):
+    if not _shares(architecture, shape):
         whole: Array = _paint(
             params, photograph, weights, None, previous, architecture=architecture
         )
@@ -79,6 +81,28 @@ def paint_into(
     size = np.array([height, width])
     found: Array = _paint(params, image, weights, size, previous, architecture=architecture)
     return found[:height, :width]
+
+
+def _paint_parts(
+    shape: tuple[int, int],
+    params: Mapping[str, Any],
+    photograph: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    architecture: Architecture,
+    previous: Previous | None,
+) -> Array:
+    """Returns a picture that has of each style, in each pixel, what the weights `[H, W, N]` say.
+
+    A network can also take such weights in a single pass. But its layers are normalised by what is
+    seen in the whole picture, mostly of another style, so a small region got colours that are in
+    neither.
+    """
+    image = jnp.zeros(photograph.shape, jnp.float32)
+    for i in np.flatnonzero(weights.max((0, 1)) > 0):
+        alone = np.eye(weights.shape[-1], dtype=np.float32)[i]
+        painted = paint_into(shape, params, photograph, alone, architecture, previous)
+        image = image + weights[..., i, None] * painted
+    return image
 
 
 def plan_pass(
@@ -98,7 +122,10 @@ def plan_pass(
       architecture: of the network.
       exact: whether to ask the compiler, in place of a formula.
     """
-    shares = _shares(architecture, shape, len(weights))
+    if len(weights) > 1:  # of passes one after another; the weights and two pictures are there too
+        alone = plan_pass(shape, params, weights[-1:], architecture, exact=exact)
+        return alone + 4 * math.prod(shape) * (weights[-1] + 2 * 3)
+    shares = _shares(architecture, shape)
     rounded = round_up(shape) if shares else shape
     if not exact and jax.default_backend() == "cpu":
         return _estimate(rounded, params, weights, architecture)
@@ -141,15 +168,9 @@ def weigh_regions(
     return weights
 
 
-def _shares(architecture: Architecture, shape: tuple[int, int], weights: int) -> bool:
-    """Tells whether pictures of other sizes are painted by the program of a height and width.
-
-    Args:
-      architecture: of the network.
-      shape: the height and width.
-      weights: dimensions of how much each style counts; with a map, sizes share nothing.
-    """
-    return takes_size(architecture) and min(shape) >= _SMALLEST and weights == 1
+def _shares(architecture: Architecture, shape: tuple[int, int]) -> bool:
+    """Tells whether pictures of other sizes are painted by the program of a height and width."""
+    return takes_size(architecture) and min(shape) >= _SMALLEST
 
 
 def _estimate(
@@ -159,9 +180,8 @@ def _estimate(
     architecture: Architecture,
 ) -> int:
     """Returns about the bytes that the compiler finds, from the largest map of the network."""
-    mapped = _OF_A_MAP if len(weights) > 1 else 0
     _, full = architecture.expanded
-    values = max((_CONTRACTED + mapped) * architecture.widths[0], (_EXPANDED + mapped) * full)
+    values = max(_CONTRACTED * architecture.widths[0], _EXPANDED * full)
     image = 3 * math.prod(shape)
     held = sum(leaf.size for leaf in jax.tree.leaves(params)) + math.prod(weights)
     return int(4 * (held + 2 * image + math.prod(shape) * values + 2 * image))

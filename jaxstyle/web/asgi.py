@@ -1,7 +1,9 @@
 """The page as an ASGI application: `uvicorn jaxstyle.web.asgi:application`."""
 
+import asyncio
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -18,30 +20,45 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _BESIDE = 2**16  # bytes of a request beside the file in it
+_SILENCE = 30.0  # seconds until the next bytes of a body
+_LONGEST = 900.0  # seconds for all of it
 
 
-class _TooLarge(Exception):
-    """A body goes on beyond what anything may have."""
+class _Refused(Exception):
+    """A body goes on beyond what anything may have, or does not go on."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
 def bounded(application: Application, most: int) -> Application:
-    """Returns an application that never reads more than some bytes of a request.
+    """Returns an application that never reads more than some bytes of a request, nor for ever.
 
-    Django keeps a whole body on disk before a view can look at it, however long it is.
+    Django keeps a whole body on disk before a view can look at it, however long it is, and waits
+    for it as long as it takes.
     """
+    too_large = _Refused(413, f"a request should have at most {most} bytes")
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        read = 0
+        read, whole, began = 0, False, time.monotonic()
         begun = False
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:  # Django listens whether the visitor goes away, as long as it answers
+                return await receive()
+            left = began + _LONGEST - time.monotonic()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, min(_SILENCE, left)))
+            except TimeoutError:
+                raise _Refused(408, "the request came too slowly; send it again") from None
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > most:
-                raise _TooLarge
+                raise too_large
             return message
 
         async def noted(message: Message) -> None:
@@ -55,17 +72,17 @@ def bounded(application: Application, most: int) -> Application:
             length = most + 1
         try:
             if length > most:
-                raise _TooLarge
+                raise too_large
             await application(scope, counted, noted)
-        except _TooLarge:
+        except _Refused as refused:
             if not begun:
-                await _refuse(send, most)
+                await _refuse(send, refused)
 
     return answer
 
 
-async def _refuse(send: Send, most: int) -> None:
-    body = json.dumps({"error": f"a request should have at most {most} bytes"}).encode()
+async def _refuse(send: Send, refused: _Refused) -> None:
+    body = json.dumps({"error": refused.message}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
@@ -73,7 +90,7 @@ async def _refuse(send: Send, most: int) -> None:
         (b"content-security-policy", POLICY.encode()),
         (b"x-content-type-options", b"nosniff"),
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -18,6 +18,7 @@ NAME = re.compile(r"[0-9a-f]{32}")
 """The form of all names of uploads and jobs."""
 REST = "rest"
 _MOST_PARTS = 8  # paintings of a mixture, and regions
+_STYLE = {"type": "string", "pattern": r"[a-z0-9-]{1,80}", "description": "the name of a style"}
 _KEYS = ("command", "photograph", "painting", "mix", "regions", "options", "after")
 _QUICK_STEPS = 10
 _SHOWN = 40
@@ -152,16 +153,23 @@ def names_in(request: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]])
     return list(dict.fromkeys(names))
 
 
+def styles_in(request: Mapping[str, Any]) -> list[str]:
+    """Returns the styles of the page that a checked request names, beside those of a blend."""
+    parts = (*request.get("mix", ()), *request.get("regions", ()), request["options"])
+    return [part["style"] for part in parts if isinstance(part.get("style"), str)]
+
+
 def _check_text(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     if not isinstance(value, str):
         raise _wrong(name, "should be text", value)
-    if "\0" in value or len(value) > schema.get("maxLength", 200):
-        raise _wrong(name, f"should be text of at most {schema.get('maxLength', 200)} signs", value)
+    most = schema.get("maxLength", 200)
+    if not value.isprintable() or len(value) > most:  # no half of a pair either: no UTF-8 has it
+        raise _wrong(name, f"should be printable text of at most {most} signs", value)
     names, pattern = schema.get("enum"), schema.get("pattern")
     named = names is not None and value in names
     matching = pattern is not None and re.fullmatch(pattern, value) is not None
     if (names or pattern) and not (named or matching):
-        right = "the id of an upload" if pattern else ""
+        right = schema.get("description", "the id of an upload") if pattern else ""
         one = f"one of {', '.join(names)}" if names else ""
         raise _wrong(name, f"should be {' or '.join(filter(None, [one, right]))}", value)
 
@@ -189,7 +197,7 @@ def _like(what: str, part: Mapping[str, Any]) -> dict[str, Any]:
     if part.get("painting") is not None:
         like["painting"] = check_name("painting", part["painting"])
     if part.get("style") is not None:
-        check_value("style", part["style"], {"type": "string", "pattern": r"[\w-]{1,80}"})
+        check_value("style", part["style"], _STYLE)
         like["style"] = part["style"]
     if len(like) > 1:
         raise Refusal(400, f"{what}: takes a painting or a style for each, not both")

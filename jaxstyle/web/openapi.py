@@ -30,9 +30,16 @@ def describe(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
 
 def _paths(limits: Limits) -> dict[str, Any]:
     job, jobs = _ref("Job"), _object({"jobs": _list(_ref("Job"))})
+    jobs["properties"]["more"] = {"type": "boolean", "description": "whether there are older ones"}
+    before = {
+        "name": "before", "in": "query", "schema": _ID,
+        "description": "lists those that are older than this one",
+    }  # fmt: skip
     sweep = _object({"id": _ID, "jobs": _list(_ref("Job"))})
     name = [{"name": "id", "in": "path", "required": True, "schema": _ID}]
-    picture = {"description": "the picture", "content": {"image/*": {}}}
+    picture = {
+        "description": "the picture", "content": {"image/*": {}, "application/zip": {}}
+    }  # fmt: skip
     events = {"description": "events with a Job each", "content": {"text/event-stream": {}}}
     body = {"required": True, "content": {"application/octet-stream": {}}}
     return {
@@ -54,7 +61,8 @@ def _paths(limits: Limits) -> dict[str, Any]:
             "get": {"summary": "Shows an upload", "responses": _responses("200", picture)},
         },
         "/api/jobs": {
-            "get": _operation("Lists the pictures of this session", jobs),
+            "get": _operation("Lists the newest pictures of this session", jobs)
+            | {"parameters": [before]},
             "post": _operation(
                 "Asks for a picture", job, status="201", body=_json(_ref("Request"))
             ),
@@ -76,9 +84,12 @@ def _paths(limits: Limits) -> dict[str, Any]:
             "parameters": [*name, {
                 "name": "file", "in": "path", "required": True,
                 "schema": {"enum": ["picture.png", "picture-16.png", "picture.jpg", "frame.jpg",
-                                    "before.jpg"]},
+                                    "before.jpg", "made-from.zip"]},
             }],
-            "get": {"summary": "Shows a picture", "responses": _responses("200", picture)},
+            "get": {
+                "summary": "Shows a picture, or packs what it was made from",
+                "responses": _responses("200", picture),
+            },
         },
         "/api/sweeps": {
             "post": _operation(

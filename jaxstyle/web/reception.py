@@ -2,12 +2,16 @@
 
 import contextlib
 import datetime
+import hashlib
 import logging
+import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections
@@ -24,6 +28,7 @@ _logger = logging.getLogger(__name__)
 _PAUSE = 0.1
 _TIDY_SECONDS = 600
 _OLD_SECONDS = 3600  # files that no row of the database names may be about to get one
+_EMPTY_DAYS = 1  # of a visitor who has left nothing, and misses nothing as a new one
 _PREVIEW = 1600  # the longer side of a copy that is shown
 _EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "GIF": "gif"}
 _USERS = (UsageError, FileFormatError, OSError)
@@ -65,12 +70,21 @@ def receive(*, warming: Callable[[], bool] = lambda: False) -> bool:
       warming: see `Reception`.
     """
     uploads = list(models.Upload.objects.filter(state=models.Upload.NEW).order_by("created")[:20])
-    for upload in uploads:
-        _take_in(upload)
+    done = [_apart(_take_in, upload) for upload in uploads]
     jobs = list(models.Job.objects.filter(state=models.Job.NEW).order_by("created")[:20])
-    for job in jobs:
-        _accept(job, warming)
-    return bool(uploads or jobs)
+    done += [_apart(_accept, job, warming) for job in jobs]
+    return any(done)
+
+
+def _apart(what: Callable[..., None], *given: Any) -> bool:
+    """Does something whose failure is no reason to leave out the rest; returns whether it was."""
+    try:
+        what(*given)
+    except Exception as error:  # such as a database that is away for a moment
+        _logger.warning("warning: %s", error)
+        close_old_connections()
+        return False
+    return True
 
 
 def _take_in(upload: models.Upload) -> None:
@@ -112,11 +126,31 @@ def _accept(job: models.Job, warming: Callable[[], bool]) -> None:
 def _attempt(
     what: Callable[[], dict[str, object]], path: Path, called: str
 ) -> dict[str, object] | str:
-    """Returns what a function does, or the one line that says what is wrong."""
+    """Returns what a function does, or the one line that says what is wrong.
+
+    What ends the whole process, such as a file on which a decoder crashes, is tried a few times
+    only: a file beside it grows by a byte with each, and is there as long as none comes back.
+    """
+    tries, most = tries_of(path), settings.LIMITS.max_claims
     try:
+        with tries.open("ab") as file:
+            file.write(b".")
+        if tries.stat().st_size > most:
+            raise UsageError(f"ended its reader {most} times; take another")
         return what()
     except Exception as error:
         return reason(error, path, called)
+    finally:
+        tries.unlink(missing_ok=True)
+
+
+def tries_of(path: Path) -> Path:
+    """Returns the file that counts how often this worker has begun to look at something.
+
+    All workers look at what is new, each with a count of its own.
+    """
+    worker = f"{socket.gethostname()}-{os.environ.get('JAXSTYLE_WEB_SLOT', '0')}"
+    return path.with_name(f"{path.name}.tries-{hashlib.sha256(worker.encode()).hexdigest()[:8]}")
 
 
 def reason(error: Exception, path: Path, called: str = "") -> str:
@@ -130,6 +164,7 @@ def reason(error: Exception, path: Path, called: str = "") -> str:
     if isinstance(error, Refusal):
         return error.message
     text = " ".join(spelled(error, lambda name: name).split())
+    text = "".join(sign if sign.isprintable() else "?" for sign in text)  # a database takes no NUL
     if not isinstance(error, _USERS):
         _logger.warning("warning: %s: %s", type(error).__name__, text[:500])
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
@@ -146,7 +181,8 @@ def tidy() -> None:
     ended = (models.Job.DONE, models.Job.FAILED)
     models.Job.objects.filter(visitor__seen__lt=limit, created__lt=limit, state__in=ended).delete()
     models.Upload.objects.filter(visitor__seen__lt=limit, created__lt=limit).delete()
-    models.Visitor.objects.filter(seen__lt=limit, jobs=None, uploads=None).delete()
+    gone = timezone.now() - datetime.timedelta(days=min(_EMPTY_DAYS, settings.LIMITS.expire_days))
+    models.Visitor.objects.filter(seen__lt=gone, jobs=None, uploads=None).delete()
     _remove_unknown(models.jobs(), set(models.Job.objects.values_list("pk", flat=True)))
     _remove_unknown(models.uploads(), set(models.Upload.objects.values_list("pk", flat=True)))
 

@@ -18,7 +18,8 @@ def main(descriptor: int) -> None:
     config = uvicorn.Config(
         "jaxstyle.web.asgi:application",
         lifespan="off",
-        log_level="warning",
+        log_level="error",  # warnings are of damaged requests, whose lines strangers would write
+        ws="none",
         access_log=False,
         server_header=False,
         proxy_headers=False,  # Django reads what a proxy says, if it is told that there is one

@@ -25,8 +25,9 @@ CSRF_TRUSTED_ORIGINS = environment.words("ORIGINS")
 
 INSTALLED_APPS = ["jaxstyle.web.apps.Page"]
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
     "jaxstyle.web.middleware.policy",
+    "jaxstyle.web.middleware.alive",
+    "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

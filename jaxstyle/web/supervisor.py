@@ -17,6 +17,8 @@ from collections.abc import Mapping
 
 import django
 from django.core.management import call_command
+from django.db import DatabaseError, connection
+from django.db.migrations.exceptions import MigrationSchemaMissing
 
 from jaxstyle._common.huge_pages import with_huge_pages
 from jaxstyle.errors import UsageError
@@ -25,6 +27,7 @@ from jaxstyle.web.environment import PARENT
 _PAUSE = 0.1
 _GRACE = 10.0  # seconds in which processes end by themselves
 _SHORTEST, _LONGEST = 0.2, 10.0  # seconds before a process is started again
+_TRIES, _RETRY = 5, 0.5  # of giving the database its tables, and the seconds between
 _HEALTHY = 30.0  # seconds after which an end counts as the first again
 PLAN = "JAXSTYLE_WEB_PLAN"
 
@@ -83,7 +86,7 @@ def run(plan: Plan) -> int:
       OSError: if the folder of data cannot be written.
     """
     django.setup()
-    call_command("migrate", verbosity=0, interactive=False)
+    migrate()
     with contextlib.ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         if plan.web:
@@ -105,6 +108,27 @@ def run(plan: Plan) -> int:
         ]  # fmt: skip
         _watch(children)
     return 0
+
+
+def migrate() -> None:
+    """Gives the database its tables.
+
+    Several machines may begin at once, and of two that make the same table one fails. It finds the
+    table there when it tries again.
+
+    Raises:
+      UsageError: if the database cannot be used.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+            return
+        except (DatabaseError, MigrationSchemaMissing) as error:
+            connection.close()
+            if not left:
+                reason = " ".join(str(error).split())[:300]
+                raise UsageError(f"DATABASE_URL: the database cannot be used ({reason})") from None
+            time.sleep(_RETRY)
 
 
 def listen(host: str, port: int) -> socket.socket:

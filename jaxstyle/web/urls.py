@@ -25,7 +25,6 @@ register_converter(_Name, "name")
 urlpatterns = [
     path("", page.index),
     path("login", page.login),
-    path("healthy", page.healthy),
     path("robots.txt", page.robots),
     path("static/<str:name>", static.of_page),
     path("api/openapi.json", api.description),

@@ -5,8 +5,8 @@
     python -m scripts.benchmarks.serve kills --worker 20 --server 5 --command apply
     python -m scripts.benchmarks.serve start
 
-Each prints a line of JSON. Everything runs on this machine, over loopback, with small pictures and
-the networks that the package ships.
+Each prints a line of JSON; 25 kills take some minutes. Everything runs on this machine, over
+loopback, with small pictures and the networks that the package ships.
 """
 
 import argparse
@@ -224,14 +224,18 @@ def kills(
     plan = ["worker"] * worker + ["server"] * server
     rng.shuffle(plan)
     steps: dict[str, int] = {}
+    began, killed, returns = time.monotonic(), [], []
     for what in plan:
         wait_for(lambda: _further(visitor, steps))
+        returns += [time.monotonic() - killed[-1]] if killed else []
         time.sleep(rng.random())
         if what == "worker":
             page.kill("--only worker")
         else:
             page.kill_all()
             page.start()
+            visitor.http.close()  # its connections went with the server
+        killed.append(time.monotonic())
         if not _unfinished(visitor):
             jobs += [visitor.post("/api/jobs", json=asked)["id"] for _ in range(3)]
     wait_for(lambda: not _unfinished(visitor))
@@ -241,7 +245,9 @@ def kills(
         "command": command, "worker_kills": worker, "server_kills": server,
         "asked": len(jobs), "listed": len(found),
         "done": sum(job["state"] == "done" and job["step"] == 400 for job in found),
-        "different_pictures": len(pictures),
+        "different_pictures": len(pictures), "seconds": round(time.monotonic() - began, 1),
+        "from_a_kill_to_a_step": {"median": round(statistics.median(returns), 1),
+                                  "longest": round(max(returns), 1)} if returns else None,
     }  # fmt: skip
 
 

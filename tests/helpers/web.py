@@ -115,3 +115,13 @@ def picture(size=(24, 16), kind="PNG", seed=0) -> bytes:
     rng = np.random.default_rng(seed)
     Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), np.uint8)).save(file, kind)
     return file.getvalue()
+
+
+def ask(visitor, **changes):
+    """Asks for a small picture, with an upload of its own unless one is named."""
+    if not visitor.token:
+        visitor.begin()
+    photograph = changes.pop("photograph", None) or visitor.upload(picture()).data["id"]
+    options = {"style": "swirls", "size": 16, **changes.pop("options", {})}
+    request = {"command": "apply", "photograph": photograph, "options": options, **changes}
+    return visitor.send("/api/jobs", request)

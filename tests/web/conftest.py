@@ -86,3 +86,39 @@ def settings_of_page(page):
     yield settings
     for name, value in before.items():
         setattr(settings, name, value)
+
+
+@pytest.fixture
+def painter(page, monkeypatch):
+    """Makes pictures by the pipeline, but each of them the photograph, darker step by step."""
+    import numpy as np
+
+    from jaxstyle.pipeline.method import Reports
+    from jaxstyle.pipeline.painting import Painting
+    from jaxstyle.pipeline.painting_reports import _unjudged
+    from jaxstyle.web import reception, worker
+
+    during = []
+
+    def run(self, studio, program, jobs, width, every, **_):
+        photograph = np.asarray(studio.sources.load(jobs[0].content, jobs[0].size).image)
+        for step in range(1, self.num_steps + 1):
+            info = _unjudged(True)
+            yield Reports(step, {0: photograph / (step + 1)}, {0: info})
+            for each in during:
+                each(step)
+
+    monkeypatch.setattr(Painting, "run", run)
+    made = worker.Worker("test")
+
+    class Painter:
+        between_steps = during
+        process = made
+
+        @staticmethod
+        def work():
+            reception.receive()
+            while made._take_one(quick=False):
+                pass
+
+    return Painter

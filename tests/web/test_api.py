@@ -1,54 +1,10 @@
 """The interface, with a painter that needs no network: everything else is as it runs."""
 
-import numpy as np
 import pytest
-from helpers.web import picture
+from helpers.web import ask, picture
 from PIL import Image
 
 pytest.importorskip("django")
-
-
-@pytest.fixture
-def painter(page, monkeypatch):
-    """Makes pictures by the pipeline, but each of them the photograph, darker step by step."""
-    from jaxstyle.pipeline.method import Reports
-    from jaxstyle.pipeline.painting import Painting
-    from jaxstyle.pipeline.painting_reports import _unjudged
-    from jaxstyle.web import reception, worker
-
-    during = []
-
-    def run(self, studio, program, jobs, width, every, **_):
-        photograph = np.asarray(studio.sources.load(jobs[0].content, jobs[0].size).image)
-        for step in range(1, self.num_steps + 1):
-            info = _unjudged(True)
-            yield Reports(step, {0: photograph / (step + 1)}, {0: info})
-            for each in during:
-                each(step)
-
-    monkeypatch.setattr(Painting, "run", run)
-    made = worker.Worker("test")
-
-    class Painter:
-        between_steps = during
-        process = made
-
-        @staticmethod
-        def work():
-            reception.receive()
-            while made._take_one(quick=False):
-                pass
-
-    return Painter
-
-
-def ask(visitor, **changes):
-    if not visitor.token:
-        visitor.begin()
-    photograph = changes.pop("photograph", None) or visitor.upload(picture()).data["id"]
-    options = {"style": "swirls", "size": 16, **changes.pop("options", {})}
-    request = {"command": "apply", "photograph": photograph, "options": options, **changes}
-    return visitor.send("/api/jobs", request)
 
 
 def test_from_an_upload_to_a_picture(visitor, painter, tmp_path):
@@ -130,12 +86,14 @@ def test_quick_jobs_of_others_come_between_the_steps(visitor, stranger, painter)
 
 def test_a_job_that_fails_says_why_and_stops_no_other(visitor, painter, page):
     photograph = visitor.begin().upload(picture()).data["id"]
-    wrong = ask(visitor, photograph=photograph, options={"style": "nobody"}).data["id"]
+    blend = {"blend": "swirls=0.5,nobody=0.5", "size": 16}
+    request = {"command": "apply", "photograph": photograph, "options": blend}
+    wrong = visitor.send("/api/jobs", request).data["id"]
     right = ask(visitor, photograph=photograph).data["id"]
     painter.work()
     failed = visitor.get(f"/api/jobs/{wrong}").data
     assert failed["state"] == "failed"
-    assert failed["message"].startswith("style: no style is called 'nobody'; there are starry")
+    assert failed["message"].startswith("blend: no style is called 'nobody'; there are starry")
     assert str(page) not in failed["message"]
     assert visitor.get(f"/api/jobs/{right}").data["state"] == "done"
 
@@ -259,24 +217,44 @@ def test_what_is_too_large_is_refused_before_it_is_painted(
         assert facts["message"].startswith(line)
 
 
-def test_what_nobody_looked_at_for_long_is_removed(visitor, stranger, painter):
-    import datetime
+def test_what_it_is_made_from_can_be_saved(visitor, painter):
+    import io
+    import zipfile
 
-    from django.utils import timezone
-
-    from jaxstyle.web import models, reception
-
-    old, new = ask(visitor).data["id"], ask(stranger).data["id"]
+    photograph = picture()
+    asked = ask(visitor, photograph=visitor.begin().upload(photograph).data["id"]).data
+    address = f"/api/jobs/{asked['id']}/made-from.zip"
+    assert visitor.get(address).error == "what it is made from is not there, or not yet"
     painter.work()
-    past = timezone.now() - datetime.timedelta(days=40)
-    aged = models.Job.objects.get(pk=old).visitor_id
-    models.Visitor.objects.filter(pk=aged).update(seen=past)
-    models.Job.objects.filter(pk=old).update(created=past)
-    models.Upload.objects.filter(visitor_id=aged).update(created=past)
-    reception.tidy()
-    assert list(models.Job.objects.values_list("pk", flat=True)) == [new]
-    assert models.Upload.objects.count() == models.Visitor.objects.count() == 1
-    assert len(list(painter_folder().iterdir())) == 2  # a young folder may be about to get a row
+    assert visitor.ask("HEAD", address).status == 200
+    answer = visitor.get(address)
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == 'attachment; filename="jaxstyle.zip"'
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.namelist() == ["photograph.png", "command.txt", "make.py"]
+        assert archive.read("photograph.png") == photograph
+        assert archive.read("command.txt").startswith(b"jaxstyle apply photograph.png -o ")
+
+
+def test_older_pictures_are_listed_after_the_newest(visitor, painter, monkeypatch):
+    from jaxstyle.web.views import api
+
+    monkeypatch.setattr(api, "_GALLERY", 2)
+    made = [ask(visitor).data["id"] for _ in range(4)]
+    newest = visitor.get("/api/jobs").data
+    assert [job["id"] for job in newest["jobs"]] == [made[3], made[2]]
+    assert newest["more"]
+    oldest = visitor.get(f"/api/jobs?before={made[2]}").data
+    assert [job["id"] for job in oldest["jobs"]] == [made[1], made[0]]
+    assert not oldest["more"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "paint.example.org"])
+def test_whoever_looks_after_the_process_hears_that_it_lives(visitor, settings_of_page, host):
+    settings_of_page.PASSWORD = "open sesame"
+    answer = visitor.get("/healthy", host=host)
+    assert (answer.status, answer.body) == (200, b"ok\n")
 
 
 def test_the_password_closes_the_door(visitor, settings_of_page):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,18 @@ def test_a_dropped_photograph_is_painted_at_once(page):
     assert page.text_content("#python").startswith("import numpy as np\n\nimport jaxstyle\n")
 
 
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page, tmp_path):
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(41_000_000)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.set_input_files("#photograph", tmp_path / "large.png")
+    until(lambda: page.is_visible("#trouble"))
+    assert page.text_content("#trouble") == "This file has 41 MB; at most 40 MB fit here."
+    assert sent == []
+    assert page.is_visible("#downloads")
+
+
 def test_the_divider_compares(page):
     page.fill("#compare", "40")
     assert (
@@ -110,7 +123,7 @@ def test_it_can_be_enlarged(page):
 def test_a_painting_of_ones_own_is_optimised_live_and_kept_over_a_restart(page, served):
     page.set_input_files("#painting", samples.SWIRLS)
     page.wait_for_selector(".tile:nth-child(6)")
-    put(page, "size", 128)
+    assert page.input_value('[data-option="size"]') == "128"  # it is the same for both commands
     put(page, "steps", 400)
     put(page, "network", "compact", "change")
     until(lambda: "painting.png" in page.text_content("#line") and page.is_visible("#downloads"))
@@ -176,6 +189,27 @@ def mask(page):
     }""")
 
 
+def test_regions_come_back_with_their_picture(page, tmp_path):
+    finished(page)
+    made = page.text_content("#line")
+    with page.expect_download() as download:
+        page.evaluate("document.getElementById('files').click()")
+    download.value.save_as(tmp_path / "files.zip")
+    with zipfile.ZipFile(tmp_path / "files.zip") as archive:
+        names = ["mask-1.png", "photograph.png", "command.txt", "make.py"]
+        assert archive.namelist() == names
+        assert archive.read("command.txt").decode() == made
+    page.click(".tile:nth-child(5)")
+    page.click(".card button[aria-label^='Show: Regions']")
+    until(lambda: page.text_content("#region-count") == " (1)")
+    assert page.locator("#region-list select").input_value() == "great-wave"
+    page.click("#regions summary")
+    until(lambda: mask(page) > 0)
+    page.click("#repaint")
+    until(lambda: page.text_content("#line") == made and status(page) == "Done.")
+    page.click("#regions summary")
+
+
 def test_styles_of_the_page_and_own_paintings_go_together(page):
     page.click("#regions summary")
     page.select_option("#region-list select", label="Your painting 1")
@@ -224,6 +258,7 @@ def test_after_a_reload_everything_is_there(page):
     page.wait_for_selector("html[data-ready=yes]")
     finished(page)
     assert page.locator(".card").count() == cards >= 4
+    assert page.locator(".tile", has_text="Your painting 1").count() == 1
     until(lambda: page.is_visible("#after"))
 
 
@@ -244,6 +279,20 @@ def test_it_can_be_run_again_and_deleted(page):
     cards = page.locator(".card").count()
     page.locator(".card").nth(0).get_by_role("button", name="Delete").click()
     until(lambda: page.locator(".card").count() == cards - 1)
+
+
+def test_the_keyboard_keeps_its_place(page):
+    focused = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.value"
+    page.focus("input[name=style]:checked")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused) == page.input_value("input[name=style]:checked")
+    until(lambda: status(page) == "Done.")
+    cards = page.locator(".card").count()
+    page.locator(".card").nth(0).get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    until(lambda: page.locator(".card").count() == cards - 1)
+    assert page.evaluate(focused).startswith("Show: ")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -106,6 +106,19 @@ REQUESTS = [
      "axes: should come to at most"),
     ("a sweep of nothing", POST, "/api/sweeps", job(axes={}), {}, 400, "axes: should be an"),
     ("a sweep of text", POST, "/api/sweeps", job(axes={"seed": "abc"}), {}, 400, "axes: should"),
+    ("half a pair", POST, "/api/jobs", job(command="stylize", photograph="{own}",
+     painting="{own}", options={"content-layers": "\ud800"}), {}, 400,
+     "content-layers: should be printable text"),
+    ("a style of a path", POST, "/api/jobs", job(photograph="{own}", options={"style": "../x"}), {},
+     400, "style: should be one of starry-night"),
+    ("no such style in a mix", POST, "/api/jobs", job(command="stylize", photograph="{own}",
+     painting="{own}", mix=[{"style": "nobody", "share": 0.5}]), {}, 400,
+     "style: should be one of"),
+    ("no such style in a sweep", POST, "/api/sweeps", job(photograph="{own}",
+     axes={"style": ["swirls", "nobody"]}), {}, 400, "style: should be one of"),
+    ("another's files", GET, "/api/jobs/{job}/made-from.zip", b"", {}, 404, "there is nothing"),
+    ("older than another's", GET, "/api/jobs?before={job}", b"", {}, 404, "there is nothing"),
+    ("older than a path", GET, "/api/jobs?before=../x", b"", {}, 404, "there is nothing"),
     # games with methods and headers
     ("another method", "PUT", "/api/jobs", b"", {}, 405, "use GET or POST"),
     ("an invented method", "BREW", "/api/jobs", b"", {}, 405, "use GET or POST"),
@@ -180,6 +193,35 @@ def test_it_is_refused_in_a_line(belongings, request_, monkeypatch, caplog):
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert everything(Path(settings.DATA)) == before
     assert caplog.records == []
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch):
+    import asyncio
+
+    from jaxstyle.web import asgi
+
+    def ask(silence, longest):
+        monkeypatch.setattr(asgi, "_SILENCE", silence)
+        monkeypatch.setattr(asgi, "_LONGEST", longest)
+        sent = []
+
+        async def trickle():
+            await asyncio.sleep(0.02)
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        async def send(message):
+            sent.append(message)
+
+        async def read(scope, receive, send):
+            while True:
+                await receive()
+
+        scope = {"type": "http", "headers": [(b"content-length", b"900")]}
+        asyncio.run(asgi.bounded(read, 1000)(scope, trickle, send))
+        return sent[0]["status"], json.loads(sent[1]["body"])["error"]
+
+    assert ask(0.001, 60) == (408, "the request came too slowly; send it again")
+    assert ask(60, 0.1) == (408, "the request came too slowly; send it again")
 
 
 def test_there_are_at_least_sixty():

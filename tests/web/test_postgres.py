@@ -41,7 +41,8 @@ def server(tmp_path):
 
 @pytest.mark.slow
 def test_the_queue_and_the_interface_work_on_postgresql(server):
-    files = [f"tests/web/{name}.py" for name in ("test_queue", "test_api", "test_room")]
+    names = ("test_queue", "test_api", "test_reception", "test_room")
+    files = [f"tests/web/{name}.py" for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", "-q", *files],
         cwd=ROOT, env=os.environ | {"JAXSTYLE_TEST_DATABASE_URL": server},

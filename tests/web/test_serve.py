@@ -140,6 +140,28 @@ def test_the_public_configuration_is_clean(tmp_path):
     )
 
 
+def test_two_that_begin_at_once_both_find_their_tables(monkeypatch):
+    from django.db import IntegrityError, OperationalError
+    from django.db.migrations.exceptions import MigrationSchemaMissing
+
+    from jaxstyle.web import supervisor
+
+    monkeypatch.setattr(supervisor, "_RETRY", 0)
+    outcomes = [MigrationSchemaMissing("made by another"), IntegrityError("made by another"), None]
+
+    def migrate(*_, **__):
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    monkeypatch.setattr(supervisor, "call_command", migrate)
+    supervisor.migrate()
+    assert outcomes == []
+    outcomes[:] = [OperationalError("connection\nrefused")] * supervisor._TRIES
+    with pytest.raises(UsageError, match=r"the database cannot be used \(connection refused\)"):
+        supervisor.migrate()
+
+
 def test_the_database_has_the_form_of_the_models(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "jaxstyle.web", "makemigrations", "--check", "--dry-run"],

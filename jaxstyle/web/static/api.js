@@ -1,6 +1,7 @@
 // The interface of the server; the page uses nothing else.
 
 let token = "";
+let most = Infinity; // megabytes of a file
 
 export class Trouble extends Error {}
 
@@ -23,6 +24,7 @@ async function ask(method, path, { body, type } = {}) {
 export async function begin() {
   const session = await ask("GET", "/api/session");
   token = session.token;
+  most = session.limits.max_upload_mb;
   return session;
 }
 
@@ -39,6 +41,9 @@ export async function catalogue() {
 
 // Uploads a picture, and waits until the painter has looked at it.
 export async function upload(blob) {
+  if (blob.size > most * 1e6) {
+    throw new Trouble(`This file has ${Math.ceil(blob.size / 1e6)} MB; at most ${most} MB fit here.`);
+  }
   let found = await ask("POST", "/api/uploads", { body: blob, type: "application/octet-stream" });
   while (found.state === "new") {
     await pause(150);
@@ -49,7 +54,7 @@ export async function upload(blob) {
 }
 
 const sent = (data) => ({ body: JSON.stringify(data), type: "application/json" });
-export const jobs = async () => (await ask("GET", "/api/jobs")).jobs;
+export const jobs = (before) => ask("GET", `/api/jobs${before ? `?before=${before}` : ""}`);
 export const job = (id) => ask("GET", `/api/jobs/${id}`);
 export const paint = (request) => ask("POST", "/api/jobs", sent(request));
 export const sweep = (request) => ask("POST", "/api/sweeps", sent(request));

@@ -1,16 +1,31 @@
 // The gallery: what was made in this browser, with the settings of each.
 
-import { byId, element, title } from "./elements.js";
-import { ended, picture, remove } from "./api.js";
+import { byId, counted, element, refocused, title } from "./elements.js";
+import { ended, jobs, picture, remove } from "./api.js";
 
 export class Gallery {
   constructor(actions) {
     this.actions = actions; // what to do with a picture: show, again, gone, trouble
     this.jobs = new Map();
+    byId("older").addEventListener("click", () => this.older().catch(actions.trouble));
   }
 
-  fill(jobs) {
-    for (const job of jobs.toReversed?.() ?? [...jobs].reverse()) this.put(job);
+  // Shows pictures, the newest first, below those that are there; and whether there are older ones.
+  fill({ jobs: found, more }) {
+    const cards = [];
+    for (const job of found.filter((each) => !this.jobs.has(each.id))) {
+      this.jobs.set(job.id, job);
+      cards.push(this.card(job));
+      this.last = job.id;
+    }
+    byId("cards").append(...cards);
+    refocused(() => { byId("older").hidden = !more; }, () => cards[0]?.querySelector("button"));
+    byId("none").hidden = this.jobs.size > 0;
+  }
+
+  async older() {
+    const last = this.jobs.has(this.last) ? this.last : [...byId("cards").children].at(-1)?.id.replace("card-", "");
+    this.fill(await jobs(last));
   }
 
   put(job) {
@@ -19,14 +34,16 @@ export class Gallery {
     if (old && old.state === job.state && !ended(job)) return;
     const card = this.card(job);
     const shown = byId(`card-${job.id}`);
-    if (shown) shown.replaceWith(card);
+    if (shown) refocused(() => shown.replaceWith(card), () => card.querySelector("button"));
     else byId("cards").prepend(card);
     byId("none").hidden = this.jobs.size > 0;
   }
 
   drop(id) {
     this.jobs.delete(id);
-    byId(`card-${id}`)?.remove();
+    const card = byId(`card-${id}`);
+    const beside = card?.nextElementSibling ?? card?.previousElementSibling;
+    refocused(() => card?.remove(), () => beside?.querySelector("button") ?? byId("gallery-title"));
     byId("none").hidden = this.jobs.size > 0;
   }
 
@@ -70,11 +87,14 @@ export class Gallery {
 }
 
 export function name(job) {
-  const { options = {}, painting, regions } = job.request;
-  const style = regions ? "Regions" : title(options.style ?? (options.blend ? "a blend" : painting ? "your painting" : "a style"));
+  const { options = {}, painting, mix = [], regions } = job.request;
+  const names = options.blend
+    ? options.blend.split(",").map((part) => part.split("=")[0])
+    : [options.style ?? (painting ? "your painting" : "a style"), ...mix.map((part) => part.style ?? "your painting")];
+  const style = regions ? "Regions" : names.map(title).join(" + ");
   const size = job.made.width ? `, ${job.made.width} × ${job.made.height}` : "";
   const strength = options.strength === undefined ? "" : `, strength ${options.strength}`;
-  const steps = job.steps > 1 ? `, ${job.step} steps` : "";
+  const steps = job.steps > 1 ? `, ${counted(job.step, "step")}` : "";
   return `${style}${size}${strength}${steps}`;
 }
 

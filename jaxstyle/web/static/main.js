@@ -1,7 +1,7 @@
 // The page: what a visitor does, and what becomes of it.
 
 import * as api from "./api.js";
-import { byId } from "./elements.js";
+import { byId, counted, refocused } from "./elements.js";
 import { Gallery } from "./gallery.js";
 import { Masks } from "./masks.js";
 import { Options } from "./options.js";
@@ -74,9 +74,9 @@ async function painted() {
   const pictures = await masks.pictures();
   if (!pictures.length) return null;
   const rest = { style: styles.chosen };
-  const uploads = await Promise.all(pictures.map((each) => api.upload(each.blob)));
+  const names = await Promise.all(pictures.map(async (each) => each.sent ?? (await api.upload(each.blob)).id));
   return [
-    ...pictures.map((each, i) => ({ mask: uploads[i].id, ...like(each.style) })),
+    ...pictures.map((each, i) => ({ mask: names[i], ...like(each.style) })),
     { mask: "rest", ...like(rest.style) },
   ];
 }
@@ -111,6 +111,7 @@ async function paint(properly) {
     if (number === asked) watch(job, { first: !properly });
     gallery.put(job);
   } catch (error) {
+    if (shown) progress(shown); // what is on the stage can still be saved
     complain(error);
   }
 }
@@ -145,8 +146,10 @@ function progress(job) {
   const running = !api.ended(job);
   const long = running && job.steps > 1;
   byId("progress").hidden = !running;
-  byId("stop").hidden = !long;
-  byId("properly").hidden = long;
+  refocused(() => {
+    byId("stop").hidden = !long;
+    byId("properly").hidden = long;
+  }, () => byId(long ? "stop" : "properly"));
   byId("downloads").hidden = job.state !== "done";
   byId("lines").hidden = job.state !== "done";
   if (!running) return;
@@ -154,7 +157,8 @@ function progress(job) {
   if (job.step > 0) bar.value = job.step / job.steps;
   else bar.removeAttribute("value");
   byId("left").textContent = job.step ? `${job.step} of ${job.steps}${remaining(job.seconds_left)}` : "";
-  if (job.state !== "running") say(job.preparing ? "The painter is getting ready …" : "Waiting for its turn …");
+  if (job.stopped) say("Stopping …"); // which may wait for a step, or for its program
+  else if (job.state !== "running") say(job.preparing ? "The painter is getting ready …" : "Waiting for its turn …");
   else if (job.preparing) say("Preparing for pictures of this size. Only the first of a size takes so long.");
   else say(long ? "Painting. It gets better frame by frame." : "Painting …");
 }
@@ -172,7 +176,8 @@ function finished(job) {
   }
   byId("line").textContent = job.made.line;
   byId("python").textContent = job.made.python;
-  say(job.stopped ? `Stopped and kept after ${job.step} steps.` : "Done.");
+  byId("files").href = api.saved(job, "made-from.zip");
+  say(job.stopped ? `Stopped and kept after ${counted(job.step, "step")}.` : "Done.");
 }
 
 function reset() {
@@ -180,6 +185,7 @@ function reset() {
   for (const id of ["progress", "stop", "downloads", "lines"]) byId(id).hidden = true;
   byId("properly").hidden = false;
   stage.clear();
+  say("");
 }
 
 async function take(file) {
@@ -215,13 +221,11 @@ function changed() {
 
 // Goes on with the photograph, style and settings of a picture.
 async function again(job) {
-  const { photograph: id, options: given } = job.request;
+  const { photograph: id } = job.request;
   try {
     await api.known(id);
     use(id);
-    await styles.take(job.request);
-    offer();
-    if (job.command === options.command) options.set(withoutStyle(given));
+    await settle(job);
     scrollTo({ top: 0, behavior: "smooth" });
     say("Change what you like, then paint again.");
   } catch (error) {
@@ -229,20 +233,29 @@ async function again(job) {
   }
 }
 
-function withoutStyle({ style, blend, method, ...rest }) {
-  return rest;
+// Sets all controls to what a picture was made with.
+async function settle(job) {
+  await styles.take(job.request);
+  offer();
+  options.set(job.request.options, job.command);
+  if (job.request.regions) {
+    await stage.known();
+    await masks.take(job.request.regions);
+  } else masks.forget();
 }
 
 async function show(job) {
   const { photograph: id } = job.request;
-  await styles.take(job.request);
-  offer();
+  const number = ++asked;
   if (id) {
     photograph = id;
     first = job.state === "done" ? job : null;
     byId("repaint").disabled = false;
   }
   stage.photograph(api.picture(job, "before.jpg"));
+  leave();
+  await settle(job);
+  if (number !== asked) return; // another was chosen, or asked for, meanwhile
   watch(job);
   scrollTo({ top: 0, behavior: "smooth" });
 }
@@ -305,8 +318,11 @@ async function main() {
     });
     listen();
     say("");
-    const jobs = await api.jobs();
-    gallery.fill(jobs);
+    const found = await api.jobs();
+    const { jobs } = found;
+    gallery.fill(found);
+    byId("days").textContent = counted(session.limits.expire_days, "day");
+    await styles.remember(jobs);
     if (jobs.length && jobs[0].request.photograph && jobs[0].state !== "failed") await show(jobs[0]);
     document.documentElement.dataset.ready = "yes";
   } catch (error) {

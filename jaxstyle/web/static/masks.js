@@ -1,10 +1,18 @@
 // Regions painted by hand: a mask for each, with a brush, an eraser and a feather.
 
-import { byId, element } from "./elements.js";
+import { preview } from "./api.js";
+import { byId, element, refocused } from "./elements.js";
 
 const COLOURS = ["#e4572e", "#2e86ab", "#76b041", "#a23b72", "#f2b134", "#3fa7a0"];
 const SIDE = 768; // the longer side of a mask
 const STEP = 0.02; // of the picture's width, for the arrow keys
+
+async function loaded(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
+}
 
 export class Masks {
   constructor(styles, changed) {
@@ -44,6 +52,30 @@ export class Masks {
     this.canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
+  // Takes the regions of a picture. Until a mask is painted on, it is the one that was sent.
+  async take(regions) {
+    this.resize();
+    this.forget();
+    const sent = regions.filter((region) => region.mask !== "rest");
+    const images = await Promise.all(sent.map((region) => loaded(preview(region.mask)).catch(() => null)));
+    for (const [i, image] of images.entries()) {
+      const style = await this.styles.found(sent[i]);
+      if (!image || !style) continue; // it was deleted meanwhile
+      this.add();
+      Object.assign(this.current, { style: style.key, painted: true, sent: sent[i].mask });
+      const pen = this.current.canvas.getContext("2d");
+      pen.drawImage(image, 0, 0, this.canvas.width, this.canvas.height);
+      const pixels = pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
+      for (let at = 0; at < pixels.data.length; at += 4) {
+        pixels.data[at + 3] = pixels.data[at]; // white inside, black outside
+        pixels.data.fill(255, at, at + 3);
+      }
+      pen.putImageData(pixels, 0, 0);
+    }
+    this.list();
+    this.show();
+  }
+
   get used() {
     return this.regions.filter((region) => region.painted);
   }
@@ -69,6 +101,7 @@ export class Masks {
     for (const region of this.regions) {
       region.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
       region.painted = false;
+      region.sent = null;
     }
     this.draw();
     this.changed();
@@ -123,12 +156,14 @@ export class Masks {
     pen.lineTo(to[0] + 0.01, to[1]);
     pen.stroke();
     this.current.painted = true;
+    this.current.sent = null;
     this.last = to;
     this.draw();
   }
 
   // A mask with its feather: the shadow of what was painted, which every browser blurs.
   softened(region) {
+    if (region.sent) return region.canvas; // it has its feather
     const { width, height } = region.canvas;
     const soft = element("canvas", { width, height });
     const pen = soft.getContext("2d");
@@ -213,7 +248,9 @@ export class Masks {
   }
 
   list() {
-    byId("region-list").replaceChildren(...this.regions.map((region, i) => this.row(region, i + 1)));
+    const rows = this.regions.map((region, i) => this.row(region, i + 1));
+    refocused(() => byId("region-list").replaceChildren(...rows), () => byId("add-region"));
+    byId("region-count").textContent = this.regions.length ? ` (${this.regions.length})` : "";
   }
 
   row(region, number) {
@@ -236,15 +273,17 @@ export class Masks {
     return element("li", {}, swatch, select, remove);
   }
 
-  // The masks as pictures: white inside, black outside.
+  // The masks as pictures, white inside and black outside, or by the names that they have already.
   async pictures() {
     return Promise.all(this.used.map(async (region) => {
+      const style = this.styles.named(region.style);
+      if (region.sent) return { sent: region.sent, style };
       const flat = element("canvas", { width: region.canvas.width, height: region.canvas.height });
       const pen = flat.getContext("2d");
       pen.fillRect(0, 0, flat.width, flat.height);
       pen.drawImage(this.softened(region), 0, 0);
       const blob = await new Promise((done) => flat.toBlob(done, "image/png"));
-      return { blob, style: this.styles.named(region.style) };
+      return { blob, style };
     }));
   }
 }

@@ -28,8 +28,8 @@ export class Options {
   // Shows the settings of a command.
   show(command) {
     if (this.command === command) return;
+    this.values[command] = this.given(command);
     this.command = command;
-    this.values[command] ??= {};
     const known = this.commands[command].options;
     byId("sliders").replaceChildren(
       ...FAVOURITES.filter((name) => known[name]).map((name) => this.favourite(name, known[name])),
@@ -51,20 +51,29 @@ export class Options {
     );
   }
 
-  // The values for a command; those that another one does not have, or takes otherwise, are left out.
+  // The values for a command. What it shares with the one that is shown is the same for both, so
+  // that what is seen is what is painted; a strength is not, as each has its own scale.
   given(command = this.command) {
-    const own = this.values[command] ?? {};
-    if (command === this.command) return { ...own };
-    const known = this.commands[command].options;
-    const shared = Object.entries(this.values[this.command]).filter(
-      ([name, value]) => known[name] && fits(value, known[name].schema) && name !== "strength",
-    );
-    return { ...Object.fromEntries(shared), ...own };
+    const given = { ...this.values[command] };
+    if (!this.command || command === this.command) return given;
+    const [shown, known] = [this.commands[this.command].options, this.commands[command].options];
+    for (const name of Object.keys(known).filter((each) => shown[each] && each !== "strength")) {
+      const value = this.values[this.command][name];
+      if (value === undefined) delete given[name];
+      else if (fits(value, known[name].schema)) given[name] = value;
+    }
+    return given;
   }
 
-  set(values) {
-    this.values[this.command] = { ...values };
+  // Takes the settings of a picture, as far as the command that is shown has them.
+  set(values, command) {
     const shown = this.command;
+    const known = this.commands[shown].options;
+    const taken = Object.entries(values).filter(
+      ([name, value]) => known[name] && !ELSEWHERE.has(name) && fits(value, known[name].schema)
+        && (command === shown || name !== "strength"),
+    );
+    this.values[shown] = Object.fromEntries(taken);
     this.command = null;
     this.show(shown);
   }

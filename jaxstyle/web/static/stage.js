@@ -1,6 +1,6 @@
 // The large picture: before and after with a divider between them, and zoom.
 
-import { byId } from "./elements.js";
+import { byId, refocused } from "./elements.js";
 
 const ZOOMS = [1, 1.5, 2, 3, 4];
 
@@ -20,9 +20,14 @@ export class Stage {
 
   photograph(url) {
     this.before.src = url;
-    byId("welcome").hidden = true;
     for (const id of ["frame", "bar", "actions"]) byId(id).hidden = false;
+    refocused(() => { byId("welcome").hidden = true; }, () => byId("frame"));
     this.clear();
+  }
+
+  // Waits until the photograph is there, whose shape the masks have.
+  async known() {
+    await this.before.decode().catch(() => {});
   }
 
   clear() {

@@ -1,7 +1,9 @@
 // The choice of a style: those that come with the package, paintings of one's own, and blends.
 
-import { byId, element, title } from "./elements.js";
+import { byId, element, refocused, title } from "./elements.js";
 import { known, preview, upload } from "./api.js";
+
+const REMEMBERED = 12; // paintings of earlier visits
 
 // How a request names a style.
 export const like = (style) => (style.kind === "own" ? { painting: style.id } : { style: style.name });
@@ -55,12 +57,32 @@ export class Styles {
     this.changed();
   }
 
-  // Selects what a picture was made with, and paints nothing.
-  async take({ options, painting }) {
-    const named = this.styles.find((style) => style.name === options?.style);
-    const there = painting && (await known(painting).catch(() => null));
-    this.chosen = there ? this.own(painting) : (named ?? this.chosen);
-    this.shares.clear();
+  // Selects what a picture was made with, its shares too, and paints nothing.
+  async take({ options = {}, painting, mix = [], regions = [] }) {
+    const rest = regions.find((each) => each.mask === "rest") ?? {};
+    const parts = options.blend
+      ? options.blend.split(",").map((part) => part.split("=")).map(([style, share]) => [{ style }, Number(share)])
+      : [[{ painting: painting ?? rest.painting, style: options.style ?? rest.style }, 1], ...mix.map((part) => [part, part.share])];
+    const found = await Promise.all(parts.map(async ([part, share]) => [await this.found(part), share]));
+    this.chosen = found[0][0] ?? this.chosen;
+    this.shares = new Map(found.slice(1).filter(([style]) => style).map(([style, share]) => [style.key, share]));
+    this.draw();
+  }
+
+  // Returns the style that a part of a request names, unless its painting is gone.
+  async found({ painting, style }) {
+    if (!painting) return this.styles.find((each) => each.name === style);
+    const there = this.styles.some((each) => each.id === painting) || (await known(painting).catch(() => null));
+    return there ? this.own(painting) : undefined;
+  }
+
+  // Offers the paintings of earlier pictures, the oldest first.
+  async remember(jobs) {
+    const named = jobs.flatMap(({ request }) => [
+      request.painting, ...(request.mix ?? []).map((each) => each.painting), ...(request.regions ?? []).map((each) => each.painting),
+    ]);
+    const newest = [...new Set(named.filter(Boolean))].slice(0, REMEMBERED);
+    for (const painting of newest.reverse()) await this.found({ painting });
     this.draw();
   }
 
@@ -97,7 +119,10 @@ export class Styles {
 
   draw() {
     byId("source").textContent = this.chosen.source;
-    byId("styles").replaceChildren(...this.styles.map((style) => this.tile(style)));
+    refocused(
+      () => byId("styles").replaceChildren(...this.styles.map((style) => this.tile(style))),
+      () => byId("styles").querySelector("input:checked"),
+    );
     const others = this.styles.filter((style) => style !== this.chosen);
     byId("shares").replaceChildren(
       element("p", { className: "quiet", textContent: `${this.chosen.title} keeps what the others leave.` }),

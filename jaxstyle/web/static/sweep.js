@@ -1,7 +1,7 @@
 // Several pictures that differ in one or two settings, as a table to choose from.
 
 import * as api from "./api.js";
-import { byId, element, sentence, title } from "./elements.js";
+import { byId, element, refocused, sentence, title } from "./elements.js";
 
 // What is worth comparing, with values to begin with; whatever of it a command has is offered.
 const WORTH = {
@@ -125,7 +125,7 @@ export class Sweep {
 
   close() {
     this.watched = null;
-    byId("several").hidden = true;
+    refocused(() => { byId("several").hidden = true; }, () => byId("sweep").querySelector("summary"));
   }
 
   table(jobs) {

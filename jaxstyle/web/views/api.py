@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.middleware.csrf import get_token
 
@@ -39,6 +40,7 @@ def session(request: HttpRequest) -> HttpResponseBase:
             "max_steps": limits.max_steps,
             "max_queue_each": limits.max_queue_each,
             "max_sweep": limits.max_sweep,
+            "expire_days": limits.expire_days,
         },
     })  # fmt: skip
 
@@ -100,11 +102,16 @@ def upload(request: HttpRequest, name: str) -> HttpResponseBase:
 
 @answering("GET", "POST")
 def jobs(request: HttpRequest) -> HttpResponseBase:
-    """Lists the visitor's pictures, the newest first, or takes a job."""
+    """Lists the visitor's pictures, the newest first, some at a time, or takes a job."""
     visitor = visitor_of(request)
     if request.method == "GET":
-        newest = visitor.jobs.order_by("-created")[:_GALLERY]
-        return JsonResponse({"jobs": [job.facts() for job in newest]})
+        newest = visitor.jobs.order_by("-created", "-pk")
+        if "before" in request.GET:
+            last = job_of(request, request.GET["before"])
+            earlier = Q(created=last.created, pk__lt=last.pk) | Q(created__lt=last.created)
+            newest = newest.filter(earlier)
+        found = [job.facts() for job in newest[: _GALLERY + 1]]
+        return JsonResponse({"jobs": found[:_GALLERY], "more": len(found) > _GALLERY})
     known = _commands()
     checked = checking.check_request(_read_json(request), known, settings.LIMITS)
     _check_names(visitor, checked, known)
@@ -197,6 +204,10 @@ def _check_names(visitor: models.Visitor, request: dict[str, Any], known: dict[s
             raise Refusal(404, f"there is no upload {name} here; upload the picture first")
         if found[name] == models.Upload.REFUSED:
             raise Refusal(400, f"the upload {name} is no picture that can be used")
+    styles = [style["name"] for style in _catalogue()["styles"]]
+    for name in checking.styles_in(request):
+        if name not in styles:
+            raise Refusal(400, f"style: should be one of {', '.join(styles)}, got {name[:40]}")
     if "after" in request and not visitor.jobs.filter(pk=request["after"]).exists():
         raise Refusal(404, f"there is no picture {request['after']} here to go on from")
 

@@ -40,12 +40,6 @@ def login(request: Any) -> HttpResponseBase:
 
 
 @answering("GET", "HEAD")
-def healthy(request: HttpRequest) -> HttpResponseBase:
-    """Tells a proxy that this process answers."""
-    return HttpResponse("ok\n", content_type="text/plain")
-
-
-@answering("GET", "HEAD")
 def robots(request: HttpRequest) -> HttpResponseBase:
     """Asks search engines to stay away."""
     return HttpResponse("User-agent: *\nDisallow: /\n", content_type="text/plain")
