@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -19,12 +19,12 @@ from jaxstyle.pipeline.metadata import settings_of
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.video_job import Film, FrameSources
 from jaxstyle.pipeline.video_painters import FramePainter, make_painter
-from jaxstyle.pipeline.video_state import Kept, Reel, digest_of, folder_of, rounded
+from jaxstyle.pipeline.video_state import Finished, Kept, Reel, digest_of, folder_of, rounded
 from jaxstyle.video.carrying import Carrier, Past
 from jaxstyle.video.flow import Flow, Still
 from jaxstyle.video.painting import blend, pass_order, shots_of
-from jaxstyle.video.reading import Bytes, Timed, ahead, read_frames
-from jaxstyle.video.writing import Sound, write_film
+from jaxstyle.video.reading import Bytes, ahead, read_frames
+from jaxstyle.video.writing import Sound, warn_of_sound, write_film
 
 _TRIAL_FRAMES, _TRIAL_STEPS = 3, 3
 
@@ -129,11 +129,9 @@ class Painting:
         self.tally.frames = len(starts)
         self.tally.shots = len(set(starts)) if self._flow else 0
 
-    def frames(self) -> Iterator[Timed]:
-        """Yields the finished frames with their times."""
-        count = self._reel.count_shown()
-        for moment, image in zip(self._times, self._reel.shown(count), strict=False):
-            yield Timed(moment, image)
+    def frames(self) -> Finished:
+        """Returns the finished frames with their times."""
+        return Finished(self._reel, self._times)
 
     def _first_pass(
         self, writer: ThreadPoolExecutor, preview: Callable[[], None], every: int | None
@@ -290,6 +288,7 @@ def paint_film(
     flow = film.find_flow() if painter.carries else None
     files.remove_leftovers([film.output.parent])
     reel = Reel(folder_of(film.output), settings_of_film(film, studio))
+    warn_of_sound(film.output, film.clip)
     painting = Painting(film, painter, flow, reel, bar)
 
     def preview() -> None:

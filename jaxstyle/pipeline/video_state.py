@@ -4,12 +4,14 @@ A film that was killed goes on from it. Every file appears under its name once i
 the next frame goes on from what was written, so a film has the same bits however often it stopped.
 """
 
+import dataclasses
 import hashlib
 import io
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +25,7 @@ from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image.io.writing import encode
 from jaxstyle.video.flow import Pixels
-from jaxstyle.video.reading import Bytes
+from jaxstyle.video.reading import Bytes, Timed
 
 _STEPS = 65535  # of a channel; what is kept is what the next frame goes on from
 _MOST = 2**31
@@ -225,6 +227,19 @@ class Reel:
 
     def _damaged(self, path: Path) -> FileFormatError:
         return FileFormatError(f"{path}: is damaged; remove {self.folder} to begin again")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """The finished frames of a film, which are read again whenever they are gone over."""
+
+    reel: Reel
+    times: Sequence[Fraction]
+
+    def __iter__(self) -> Iterator[Timed]:
+        count = self.reel.count_shown()
+        for moment, image in zip(self.times, self.reel.shown(count), strict=False):
+            yield Timed(moment, image)
 
 
 def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

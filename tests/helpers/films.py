@@ -56,7 +56,8 @@ def write_clip(path, frames, *, rate=10, times=None, codec="libx264", sound=0, *
       sound: seconds of a tone.
       **options: `rotation` in degrees, `pixels` for the pixel format, `space` for the number of the
         colour space, `keys` for the frames between two that stand alone, `aspect` of a pixel,
-        `colours` for H.273's numbers of primaries, transfer and matrix.
+        `colours` for H.273's numbers of primaries, transfer and matrix, `tone` for the codec of the
+        sound.
     """
     import av
 
@@ -75,7 +76,7 @@ def write_clip(path, frames, *, rate=10, times=None, codec="libx264", sound=0, *
         if "colours" in options:
             codec = stream.codec_context
             codec.color_primaries, codec.color_trc, codec.colorspace = options["colours"]
-        tone = film.add_stream("aac", rate=8000) if sound else None
+        tone = film.add_stream(options.get("tone", "aac"), rate=8000) if sound else None
         if "rotation" in options:
             stream.set_display_rotation(options["rotation"])
         for number, pixels in enumerate(bytes_of(frames)):
