@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -208,7 +207,7 @@ class Reel:
 
     def remove(self) -> None:
         """Removes the folder, once the film is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        files.remove_folder(self.folder)
 
     def _shown(self, frame: int) -> Path:
         return self.folder / f"{frame:06d}.png"

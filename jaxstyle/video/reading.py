@@ -150,6 +150,7 @@ def read_frames(clip: Clip, span: Span = Span()) -> Iterator[Timed]:
       UsageError: if it has no frame there.
     """
     shape, none = span.shape(clip), True
+    before: Bytes | None = None  # what is shown when the part begins
     frames = clip.read(span.start)
     if span.rate is not None:
         end = clip.duration if span.end is None else min(span.end, clip.duration)
@@ -164,9 +165,15 @@ def read_frames(clip: Clip, span: Span = Span()) -> Iterator[Timed]:
         if span.end is not None and time >= span.end - _LESS:
             break
         if time < span.start - _LESS:
+            before = image
             continue
+        if none and before is not None and time > span.start + _LESS:
+            yield Timed(Fraction(0), resize(before, shape))
         none = False
         yield Timed(max(time - span.start, Fraction(0)), resize(image, shape))
+    if none and before is not None and span.start < clip.duration:
+        none = False
+        yield Timed(Fraction(0), resize(before, shape))
     if none:
         raise UsageError(
             f"{clip.path}: has no frame in this part; it lasts {float(clip.duration):.2f} seconds"

@@ -194,6 +194,14 @@ def test_ticks_without_a_frame_are_no_loss(tmp_path):
     assert open_clip(path).count == 5
 
 
+def test_a_part_begins_with_what_is_shown_then(tmp_path):
+    path = write_clip(tmp_path / "film.mkv", FRAMES, times=[0, 0.1, 0.5, 0.6, 1.2])
+    assert times(path, Span(Fraction(3, 10))) == pytest.approx([0, 0.2, 0.3, 0.9], abs=1e-3)
+    found = images(path, Span(Fraction(3, 10), Fraction(4, 10)))
+    np.testing.assert_array_equal(found, images(path)[1:2])
+    assert times(path, Span(Fraction(123, 100))) == [0]
+
+
 def test_another_size(tmp_path):
     path = write_clip(tmp_path / "film.mp4", FRAMES)
     assert Span(size=20).shape(open_clip(path)) == (16, 20)
