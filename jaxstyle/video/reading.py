@@ -125,6 +125,8 @@ def open_clip(path: Path, rate: Fraction | None = None) -> Clip:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
+    if not (path.is_dir() or path.is_file()):
+        raise FileFormatError(f"{path}: is a pipe or a device; give a film that is saved to disk")
     if path.is_dir():
         clip = _open_folder(path, rate or _RATE)
     elif path.suffix.lower() in _ANIMATIONS:

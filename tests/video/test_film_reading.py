@@ -1,5 +1,6 @@
 """Films are read as they are shown, one frame after another; what is none is refused in a line."""
 
+import os
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -313,6 +314,12 @@ def test_truncated_and_other_files(tmp_path):
     refused(tmp_path / "none.mp4", FileNotFoundError, "no such file")
     (tmp_path / "folder").mkdir()
     refused(tmp_path / "folder", UsageError, "without pictures")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "film.mp4")
+    refused(tmp_path / "film.mp4", FileFormatError, "is a pipe or a device")
 
 
 def test_a_film_whose_end_is_missing(tmp_path):
