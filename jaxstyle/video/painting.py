@@ -161,8 +161,8 @@ def stylize_video(
     """Paints a film in the style of a painting, without flicker.
 
     Each frame starts from the picture before, moved along the flow, and is held to it where the
-    flow can be trusted. What was not seen before starts from the photograph in the painting's
-    colours. A cut begins anew.
+    flow can be trusted. What was not seen before starts from strokes of places that look alike, a
+    departure from the paper, which starts from the photograph there. A cut begins anew.
 
     Args:
       params: the network's parameters.
