@@ -134,7 +134,7 @@ def _from(path: Path, start: Fraction | None) -> Iterator[tuple[Fraction, Any, F
                 return
             except Exception as error:
                 raise FileFormatError(
-                    f"{path}: is damaged after {float(time):.2f} seconds; end before"
+                    f"{path}: is damaged after {float(time):.2f} seconds; repair it, or end before that"
                 ) from error
             time = number / rate if frame.pts is None else frame.pts * frame.time_base
             if start is not None and number == 0 and (frame.pts is None or time > start):
@@ -160,7 +160,8 @@ def _decoded(film: Any, stream: Any) -> Iterator[Any]:
 def _pictures(path: Path, film: Any) -> Any:
     """Returns the stream of pictures of an open file, and not that of a cover."""
     for stream in film.streams.video:
-        if not int(stream.disposition) & _PICTURE:
+        found = stream.disposition
+        if not int(getattr(found, "value", found)) & _PICTURE:  # PyAV's kinds of it differ
             return stream
     raise FileFormatError(f"{path}: has no video stream; give a film")
 
