@@ -133,9 +133,8 @@ def _from(path: Path, start: Fraction | None) -> Iterator[tuple[Fraction, Any, F
                     break  # behind the last frame that can be begun with
                 return
             except Exception as error:
-                raise FileFormatError(
-                    f"{path}: is damaged after {float(time):.2f} seconds; repair it, or end before that"
-                ) from error
+                where = f"is damaged after {float(time):.2f} seconds"
+                raise FileFormatError(f"{path}: {where}; repair it, or end before that") from error
             time = number / rate if frame.pts is None else frame.pts * frame.time_base
             if start is not None and number == 0 and (frame.pts is None or time > start):
                 break  # too far
