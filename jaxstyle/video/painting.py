@@ -60,8 +60,8 @@ def go_on(
 ) -> tuple[Array, Targets]:
     """Returns start and targets of a frame that goes on from the pictures before.
 
-    The start is the earlier picture where it is seen, and elsewhere strokes of places that look
-    alike. The targets ask for a picture like the earlier one where that is sure, and not beside
+    The start is the earlier picture where it is seen. A narrow place that is new takes strokes of
+    places that look alike, and a wide one stays as it was. The targets ask for a picture like the earlier one where that is sure, and not beside
     what has just come into view. First frames have such targets too, of no weight, so that all
     frames share one compiled program.
 
@@ -86,19 +86,27 @@ def go_on(
         )
     begun = carry.image
     if not bool(jnp.all(carry.seen)):
-        begun = fill(begun, carry.seen, jnp.asarray(photograph), _around(start, carry))
+        around, narrow = _around(start, carry)
+        filled = fill(begun, carry.seen, jnp.asarray(photograph), around)
+        # A wide place is painted like a picture of its own; patches would show there.
+        begun = jnp.where(narrow, filled, around)
     held = _held(carry, jnp.asarray(weight, jnp.float32))
     return begun, targets._replace(carried=Carried(carry.image, held))
 
 
 @jax.jit
-def _around(start: Array, carry: Carry) -> Array:
-    """Returns a start in which thin lines that nobody saw have the colours around them."""
+def _around(start: Array, carry: Carry) -> tuple[Array, Array]:
+    """Returns a start in which lines that nobody saw have the colours around them.
+
+    Returns:
+      The start; and `[H, W, 1]`, whether half of what is around a pixel was seen, or itself.
+    """
     seen = carry.seen[..., None]
     sums = _sums(jnp.concatenate([seen * carry.image, seen], axis=-1))
     near = sums[..., 3:]
     share = jnp.minimum(2 * near / _window(carry.seen.shape) ** 2, 1.0)
-    return share * sums[..., :3] / jnp.maximum(near, 1.0) + (1 - share) * start
+    around = share * sums[..., :3] / jnp.maximum(near, 1.0) + (1 - share) * start
+    return jnp.where(seen > 0, carry.image, around), (share >= 1) | (seen > 0)
 
 
 @jax.jit
@@ -161,8 +169,9 @@ def stylize_video(
     """Paints a film in the style of a painting, without flicker.
 
     Each frame starts from the picture before, moved along the flow, and is held to it where the
-    flow can be trusted. What was not seen before starts from strokes of places that look alike, a
-    departure from the paper, which starts from the photograph there. A cut begins anew.
+    flow can be trusted. What was not seen before starts from the photograph in the painting's
+    colours, and narrow strips from strokes of places that look alike, a departure from the paper.
+    A cut begins anew.
 
     Args:
       params: the network's parameters.
