@@ -61,9 +61,9 @@ def go_on(
     """Returns start and targets of a frame that goes on from the pictures before.
 
     The start is the earlier picture where it is seen. A narrow place that is new takes strokes of
-    places that look alike, and a wide one stays as it was. The targets ask for a picture like the earlier one where that is sure, and not beside
-    what has just come into view. First frames have such targets too, of no weight, so that all
-    frames share one compiled program.
+    places that look alike, and a wide one stays as it was. The targets ask for a picture like the
+    earlier one where that is sure, and not beside what has just come into view. First frames have
+    such targets too, of no weight, so that all frames share one compiled program.
 
     Args:
       start: `[H, W, 3]`, where the frame would start alone.
