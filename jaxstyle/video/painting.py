@@ -99,14 +99,21 @@ def _around(start: Array, carry: Carry) -> tuple[Array, Array]:
     """Returns a start in which lines that nobody saw have the colours around them.
 
     Returns:
-      The start; and `[H, W, 1]`, whether half of what is around a pixel was seen, or itself.
+      The start; and `[H, W, 1]`, 0 for what is wider than about 2 % of the longer side, and for
+      specks, and 1 for the lines between, and for what was seen.
     """
     seen = carry.seen[..., None]
     sums = _sums(jnp.concatenate([seen * carry.image, seen], axis=-1))
     near = sums[..., 3:]
     share = jnp.minimum(2 * near / _window(carry.seen.shape) ** 2, 1.0)
     around = share * sums[..., :3] / jnp.maximum(near, 1.0) + (1 - share) * start
-    return jnp.where(seen > 0, carry.image, around), (share >= 1) | (seen > 0)
+    side = _window(carry.seen.shape) // 2 + 1
+    window, steps = (side, side, 1), (1, 1, 1)
+    inner = jax.lax.reduce_window(1 - seen, 1.0, jax.lax.min, window, steps, "SAME")
+    wide = jax.lax.reduce_window(inner, 0.0, jax.lax.max, window, steps, "SAME")
+    length = _sums(1 - seen)  # a line through the window has as many pixels as its side
+    line = (wide < 1) & (length >= _window(carry.seen.shape))
+    return jnp.where(seen > 0, carry.image, around), line | (seen > 0)
 
 
 @jax.jit

@@ -138,8 +138,12 @@ def test_a_start_is_the_earlier_picture_and_beside_it_strokes_like_those_around(
     targets = compute_targets(PARAMS, FILM[0], STYLE, SPEC)
     still = jnp.full((32, 40, 3), 0.5)
     start, held = go_on(jnp.zeros((32, 40, 3)), targets, carry, 2.0, still)
-    np.testing.assert_array_equal(start[:, 10:], bands[:, 10:])
+    speck = np.zeros((32, 40), bool)
+    speck[5, 30] = True
+    np.testing.assert_array_equal(start[:, 10:][~speck[:, 10:]], bands[:, 10:][~speck[:, 10:]])
+    assert 0.3 < float(start[5, 30, 0]) < 0.7  # a speck has the colours around it
     assert (np.asarray(start)[:, :5] == 0).all()  # a wide place stays as it was
+    assert np.asarray(start)[8:24, 9].std(axis=0).max() < 0.1  # at its border too
     weight = np.asarray(held.carried.weight)
     assert (weight[:, 16:25] == 0).all()  # what has just come into view, and what is beside it
     assert (weight[:, :14] == 0).all()
