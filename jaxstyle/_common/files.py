@@ -204,6 +204,17 @@ def remove_leftovers(folders: Iterable[Path]) -> None:
         remove_left(folder.glob(_PARTIAL + 16 * "[0-9a-f]" + "*"))
 
 
+def remove_folder(folder: Path) -> None:
+    """Removes a folder at once: what a kill leaves of it is a leftover, under a hidden name.
+
+    It may stay if the system does not let it go.
+    """
+    hidden = _hidden_beside(folder)
+    with contextlib.suppress(OSError):
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+
+
 def find_pictures(given: Sequence[StrPath], root: Path = Path()) -> list[Path]:
     """Returns the files that names stand for: a file, all pictures of a folder, or a pattern.
 

@@ -69,6 +69,28 @@ def marked(create: Callable[[], Path]) -> Iterator[Path]:
         yield path
 
 
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Marks a file or a folder as in use while the block runs, unless another process has.
+
+    Args:
+      path: it exists.
+
+    Yields:
+      False if another process has marked it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_marked(path))
+        except BlockingIOError:
+            yield False
+            return
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield True
+
+
 def remove_left(paths: Iterable[Path]) -> None:
     """Removes the files and folders that no process has marked as in use."""
     if not _HAS_LOCKS:

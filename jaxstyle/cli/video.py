@@ -11,7 +11,7 @@ from jaxstyle.pipeline.options import picture_options
 from jaxstyle.pipeline.outputs import Output, check_outputs
 from jaxstyle.pipeline.video_job import Film, make_film
 from jaxstyle.pipeline.video_rows import COMMAND
-from jaxstyle.pipeline.video_run import Tally, paint_film, plan_film
+from jaxstyle.pipeline.video_run import Tally, paint_film, plan_film, preview_of
 from jaxstyle.pipeline.video_state import folder_of
 from jaxstyle.video.writing import check_film_path, is_folder
 
@@ -32,7 +32,15 @@ def video(arguments: dict[str, Any]) -> int:
             reel=folder_of(output),
         )  # fmt: skip
     read = [film.clip.path, *film.first.files, *([film.flow] if film.flow else [])]
-    check_outputs([Output("output", output), Output("output", folder_of(output))], read)
+    written = [Output("output", output), Output("output", folder_of(output))]
+    if "preview" in arguments:
+        written.append(Output("preview", preview_of(output)))
+    check_outputs(written, read)
+    if film.clip.path.is_dir() and output.resolve().parent == film.clip.path.resolve():
+        raise OptionError(
+            "{} {path}: lies among the frames that are read; name another folder", "output",
+            path=output,
+        )  # fmt: skip
     download = "no-download" not in arguments
     if "dry-run" in arguments:
         return _print_plan(film, arguments, download)

@@ -1,7 +1,7 @@
 """Makes a film of the optimisation: keeps pictures on the way and writes them at the end."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxstyle._common import files
 from jaxstyle._common.checks import check_image
 from jaxstyle._common.files import StrPath
 from jaxstyle.image import pixels
-from jaxstyle.image.gif import hold, in_palette
+from jaxstyle.image.gif import encode_gif
 from jaxstyle.image.video import can_write_video, write_video
 
 SIZE = 320
@@ -114,32 +114,52 @@ class Animation:
 
 
 def encode_animation(
-    frames: Sequence[NDArray[np.uint8]], kind: str, durations: Sequence[int]
+    frames: Iterable[NDArray[np.uint8]], kind: str, durations: Sequence[int]
 ) -> bytes:
     """Returns a film in the best quality that is not too long, or the least one.
 
     Args:
-      frames: pictures `[h, w, 3]` of one size.
+      frames: pictures `[h, w, 3]` of one size. They are gone over several times, and few are in
+        memory at once.
       kind: "GIF" or "WEBP".
       durations: how long each is shown, in milliseconds.
     """
+    height, width, _ = next(iter(frames)).shape
+    most = max(_MOST, _MOST_PER_PIXEL * len(durations) * height * width)
+    film = b""
+    for quality in _QUALITIES[kind]:
+        if kind == "GIF":
+            film = b"".join(encode_gif(frames, durations, *quality))
+        else:
+            film = _encode_webp(frames, durations, quality)
+        if len(film) <= most:
+            break
+    return film
+
+
+def _encode_webp(
+    frames: Iterable[NDArray[np.uint8]], durations: Sequence[int], quality: int
+) -> bytes:
     from PIL import Image
 
     from jaxstyle.image.io.writing import encode
 
-    most = max(_MOST, _MOST_PER_PIXEL * len(frames) * frames[0][..., 0].size)
-    film, options = b"", {"duration": list(durations), "loop": 0}
-    for quality in _QUALITIES[kind]:
-        if kind == "GIF":
-            change, colours = quality
-            first, *rest = in_palette(hold(frames, change), colours)
-        else:
-            first, *rest = map(Image.fromarray, frames)
-            options["quality"] = quality
-        film = encode(first, kind, save_all=True, append_images=rest, **options)
-        if len(film) <= most:
-            break
-    return film
+    coming = iter(frames)
+    first = Image.fromarray(next(coming))
+
+    class Next(Image.Image):
+        """Is another frame each time that Pillow asks for one."""
+
+        def seek(self, frame: int) -> None:
+            del frame
+            self.im = Image.fromarray(next(coming)).im
+
+    rest = Next()
+    rest._mode, rest._size = first.mode, first.size
+    return encode(
+        first, "WEBP", save_all=True, append_images=[rest] * (len(durations) - 1),
+        duration=list(durations), loop=0, quality=quality,
+    )  # fmt: skip
 
 
 def check_animation_path(path: StrPath) -> None:

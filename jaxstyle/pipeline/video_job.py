@@ -146,7 +146,7 @@ def _optimised(style: Path | None, output: Path, options: dict[str, Any]) -> tup
     own = {} if first_steps is None else {"steps": first_steps}
     first = make_job("stylize", None, style, output, options | own)
     number = steps or max(1, first.recipe.num_steps // _SHARE)
-    # What was not seen before starts in the painting's colours; the rest from the picture before.
+    # What was not seen before starts in the painting's colours, if it is wide; see `go_on`.
     others = options | {"steps": number, "init": "matched"}
     return first, make_job("stylize", None, style, output, others)
 

@@ -97,7 +97,7 @@ class _Optimised(_OfJobs):
         job = self._job(still, self._film.first if alone else self._film.later)
         lane = prepare(self._studio, job)
         method, network = suited(self._studio, job)
-        start, targets = go_on(lane.image, lane.targets, carry, self._film.weight)
+        start, targets = go_on(lane.image, lane.targets, carry, self._film.weight, still.image)
         done = 0
         for progress in descend_resolved(
             start if begin is None else jnp.asarray(begin), network.params, targets,

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from jaxstyle._common import files
+from jaxstyle._common import files, locks
 from jaxstyle._common.progress import Steps
-from jaxstyle._common.reading import sha256
+from jaxstyle.errors import UsageError
 from jaxstyle.pipeline.job import Batch, Job, make_job
 from jaxstyle.pipeline.metadata import settings_of
 from jaxstyle.pipeline.studio import Studio
 from jaxstyle.pipeline.video_job import Film, FrameSources
 from jaxstyle.pipeline.video_painters import FramePainter, make_painter
-from jaxstyle.pipeline.video_state import Kept, Reel, folder_of, rounded
+from jaxstyle.pipeline.video_state import Finished, Kept, Reel, digest_of, folder_of, rounded
 from jaxstyle.video.carrying import Carrier, Past
 from jaxstyle.video.flow import Flow, Still
 from jaxstyle.video.painting import blend, pass_order, shots_of
-from jaxstyle.video.reading import Bytes, Timed, ahead, read_frames
-from jaxstyle.video.writing import Sound, write_film
+from jaxstyle.video.reading import Bytes, ahead, read_frames
+from jaxstyle.video.writing import Sound, warn_of_sound, write_film
 
 _TRIAL_FRAMES, _TRIAL_STEPS = 3, 3
 
@@ -87,14 +87,6 @@ def settings_of_film(film: Film, studio: Studio) -> dict[str, Any]:
     }
 
 
-def digest_of(path: Path) -> str:
-    """Returns a text that differs where a file, or the files of a folder, do."""
-    if path.is_file():
-        return sha256(path)
-    inside = sorted(each for each in path.iterdir() if each.is_file())
-    return " ".join(sha256(each)[:16] for each in inside)
-
-
 class Painting:
     """A film on its way.
 
@@ -137,11 +129,9 @@ class Painting:
         self.tally.frames = len(starts)
         self.tally.shots = len(set(starts)) if self._flow else 0
 
-    def frames(self) -> Iterator[Timed]:
-        """Yields the finished frames with their times."""
-        count = self._reel.count_shown()
-        for moment, image in zip(self._times, self._reel.shown(count), strict=False):
-            yield Timed(moment, image)
+    def frames(self) -> Finished:
+        """Returns the finished frames with their times."""
+        return Finished(self._reel, self._times)
 
     def _first_pass(
         self, writer: ThreadPoolExecutor, preview: Callable[[], None], every: int | None
@@ -161,8 +151,8 @@ class Painting:
             since = self.tally.timed("reading", since)
             if number <= before:
                 recent.append(still)
-                known = reel.has(number, 1)
-                starts.append(reel.kept(number, 1).shot if known else (starts or [1])[-1])
+                known = reel.reached(number) > 0
+                starts.append(reel.shot(number) if known else (starts or [1])[-1])
                 self._bar.update(self._steps_of(number, starts[-1]))
                 continue
             if self._flow is None:
@@ -196,15 +186,20 @@ class Painting:
         reel, last = self._reel, number == self._film.passes
         assert self._flow is not None
         carrier = Carrier(self._flow, (1,))
+        before: int | None = None  # the frame before, where a run before this one painted it
         for frame in order:
-            still = as_still(frame, reel.photograph(frame))
-            since = time.monotonic()
-            if reel.has_shown(frame) if last else reel.has(frame, number):
-                carrier.carry(still)
-                carrier.add(still, reel.kept(frame, number).picture)
+            if reel.has_shown(frame) if last else reel.reached(frame) >= number:
+                before = frame
                 self._bar.update(self._film.later.recipe.num_steps)
                 continue
+            if before is not None:
+                known = reel.kept(before, number).picture
+                carrier.add(as_still(before, reel.photograph(before)), known)
+                before = None
+            since = time.monotonic()
+            still = as_still(frame, reel.photograph(frame))
             own, shot = reel.kept(frame, number - 1)
+            since = self.tally.timed("reading", since)
             carry = carrier.carry(still)
             since = self.tally.timed("flow", since)
             begin = own if carry is None else np.asarray(blend(own, carry))
@@ -250,6 +245,8 @@ class Painting:
                 self._reel.keep(frame, number, kept)
             if shown is not None:
                 self._reel.show(frame, shown)
+            if number > 1:  # nobody looks at the pass before any more
+                self._reel.forget(frame, number - 1)
 
         self._wait()
         self._waiting = writer.submit(write)
@@ -291,27 +288,42 @@ def paint_film(
     flow = film.find_flow() if painter.carries else None
     files.remove_leftovers([film.output.parent])
     reel = Reel(folder_of(film.output), settings_of_film(film, studio))
+    warn_of_sound(film.output, film.clip)
     painting = Painting(film, painter, flow, reel, bar)
 
     def preview() -> None:
-        path = film.output.with_name(f"{film.output.stem}.preview{film.output.suffix}")
-        write_film(path, painting.frames(), Fraction(0))
+        write_film(preview_of(film.output), painting.frames(), Fraction(0))
 
-    try:
-        with bar:
-            painting.run(preview, every)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; {reel.folder} holds {painting.done} of about {film.count} frames, and "
-            "the same command goes on"
-        ) from None
-    since = time.monotonic()
-    end = film.span.end or film.clip.duration
-    sound = Sound(film.clip, film.span.start, end)
-    write_film(film.output, painting.frames(), film.duration, sound)
-    painting.tally.timed("writing", since)
-    reel.remove()
+    with locks.held(reel.folder) as mine:
+        if not mine:
+            raise UsageError(
+                f"{reel.folder}: another run paints this film; wait for it, or name another output"
+            )
+        try:
+            with bar:
+                painting.run(preview, every)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted; {reel.folder} holds {painting.done} of about {film.count} frames, "
+                "and the same command goes on"
+            ) from None
+        since = time.monotonic()
+        end = film.span.end or film.clip.duration
+        sound = Sound(film.clip, film.span.start, end)
+        write_film(film.output, painting.frames(), film.duration, sound)
+        painting.tally.timed("writing", since)
+        reel.remove()
     return painting.tally
+
+
+def preview_of(output: Path) -> Path:
+    """Returns the file of the film so far.
+
+    Example:
+      >>> preview_of(Path("out.mp4")).name
+      'out.preview.mp4'
+    """
+    return output.with_name(f"{output.stem}.preview{output.suffix}")
 
 
 def total_steps(film: Film) -> int:

@@ -4,10 +4,13 @@ A film that was killed goes on from it. Every file appears under its name once i
 the next frame goes on from what was written, so a film has the same bits however often it stopped.
 """
 
+import dataclasses
+import hashlib
 import io
 import json
-import shutil
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +24,13 @@ from jaxstyle._common.text import printable
 from jaxstyle.errors import FileFormatError, UsageError
 from jaxstyle.image.io.writing import encode
 from jaxstyle.video.flow import Pixels
-from jaxstyle.video.reading import Bytes
+from jaxstyle.video.reading import Bytes, Timed
 
 _STEPS = 65535  # of a channel; what is kept is what the next frame goes on from
 _MOST = 2**31
 _SETTINGS = "settings.json"
+_PARTS, _PART = 64, 2**20  # of a long film, by which it is known again; bytes of each
+_PASS = re.compile(r"([0-9]{6,})\.pass([0-9]+)\.npz")
 
 
 class Kept(NamedTuple):
@@ -50,6 +55,24 @@ def folder_of(output: Path) -> Path:
     return output.with_name(f"{output.name}.reel")
 
 
+def digest_of(path: Path) -> str:
+    """Returns a text that differs where a file, or the files of a folder, do.
+
+    Of a long film it tells the size and parts that are spread over it.
+    """
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if each.is_file())
+        return hashlib.sha256("".join(map(digest_of, inside)).encode()).hexdigest()
+    size = path.stat().st_size
+    parts = _PARTS if size > _PARTS * _PART else 1
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for part in range(parts):
+            file.seek((size - _PART) * part // (parts - 1) if parts > 1 else 0)
+            digest.update(file.read(_PART if parts > 1 else size))
+    return digest.hexdigest()
+
+
 def rounded(picture: Pixels) -> Pixels:
     """Returns a picture as it comes back from the reel."""
     return _as_picture(_as_numbers(picture))
@@ -70,6 +93,7 @@ class Reel:
 
     def __init__(self, folder: Path, settings: dict[str, Any]):
         self.folder = folder
+        self._reached: dict[int, int] = {}
         wanted = json.loads(json.dumps(settings))
         notes = folder / _SETTINGS
         if not folder.exists():
@@ -81,7 +105,7 @@ class Reel:
             return
         try:
             kept = json.loads(notes.read_text(encoding="utf-8"))
-            changed = sorted(n for n in {*kept, *wanted} if kept.get(n) != wanted.get(n))
+            changed = _differences(kept, wanted)
         except (ValueError, AttributeError, TypeError) as error:
             raise FileFormatError(f"{folder}: is damaged; remove it to begin again") from error
         if changed:
@@ -91,6 +115,10 @@ class Reel:
                 "it to begin again"
             )
         files.remove_leftovers([folder])
+        for path in folder.iterdir():
+            if found := _PASS.fullmatch(path.name):
+                frame, number = map(int, found.groups())
+                self._reached[frame] = max(number, self.reached(frame))
 
     def count_shown(self) -> int:
         """Returns how many frames are finished, from the first on."""
@@ -98,15 +126,22 @@ class Reel:
 
     def count_kept(self) -> int:
         """Returns how many pictures the first pass has, from the first frame on."""
-        return self._count(lambda frame: self._kept(frame, 1))
+        count = 0
+        while self.reached(count + 1):
+            count += 1
+        return count
 
     def has_shown(self, frame: int) -> bool:
         """Tells whether a frame is finished."""
         return self._shown(frame).exists()
 
-    def has(self, frame: int, number: int) -> bool:
-        """Tells whether a pass has the picture of a frame."""
-        return self._kept(frame, number).exists()
+    def reached(self, frame: int) -> int:
+        """Returns the last pass that has the picture of a frame; 0 for none."""
+        return self._reached.get(frame, 0)
+
+    def shot(self, frame: int) -> int:
+        """Returns the number of the first frame of a frame's shot."""
+        return self.kept(frame, self.reached(frame)).shot
 
     def keep_photograph(self, frame: int, image: Bytes) -> None:
         """Writes the photograph of a frame, for further passes."""
@@ -145,6 +180,7 @@ class Reel:
         buffer = io.BytesIO()
         np.savez(buffer, picture=_as_numbers(kept.picture), shot=np.int64(kept.shot))
         files.write_bytes(self._kept(frame, number), buffer.getvalue())
+        self._reached[frame] = max(number, self.reached(frame))
 
     def kept(self, frame: int, number: int) -> Kept:
         """Reads the picture of a frame in a pass.
@@ -166,10 +202,12 @@ class Reel:
     def forget(self, frame: int, number: int) -> None:
         """Removes the picture of a frame in a pass, which is not needed any more."""
         self._kept(frame, number).unlink(missing_ok=True)
+        if self.reached(frame) == number:
+            del self._reached[frame]
 
     def remove(self) -> None:
         """Removes the folder, once the film is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        files.remove_folder(self.folder)
 
     def _shown(self, frame: int) -> Path:
         return self.folder / f"{frame:06d}.png"
@@ -188,6 +226,31 @@ class Reel:
 
     def _damaged(self, path: Path) -> FileFormatError:
         return FileFormatError(f"{path}: is damaged; remove {self.folder} to begin again")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """The finished frames of a film, which are read again whenever they are gone over."""
+
+    reel: Reel
+    times: Sequence[Fraction]
+
+    def __iter__(self) -> Iterator[Timed]:
+        count = self.reel.count_shown()
+        for moment, image in zip(self.times, self.reel.shown(count), strict=False):
+            yield Timed(moment, image)
+
+
+def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Returns the names of settings that differ."""
+    changed: set[str] = set()
+    for name in {*kept, *wanted}:
+        old, new = kept.get(name), wanted.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed.update(each for each in {*old, *new} if old.get(each) != new.get(each))
+        elif old != new:
+            changed.add(name)
+    return sorted(changed)
 
 
 def _as_numbers(picture: Pixels) -> NDArray[np.uint16]:

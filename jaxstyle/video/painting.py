@@ -27,6 +27,7 @@ from jaxstyle.optimization.transfer import (
     whole_targets,
 )
 from jaxstyle.video.carrying import LONG_TERM, Carrier, Carry, check_long_term
+from jaxstyle.video.filling import fill
 from jaxstyle.video.flow import Flow, Pixels, Still, dis_flow, function_flow
 
 TEMPORAL_WEIGHT = 2.0
@@ -55,47 +56,69 @@ class Painter(Protocol):
 
 
 def go_on(
-    start: Array, targets: Targets, carry: Carry | None, weight: ArrayLike
+    start: Array, targets: Targets, carry: Carry | None, weight: ArrayLike, photograph: ArrayLike
 ) -> tuple[Array, Targets]:
     """Returns start and targets of a frame that goes on from the pictures before.
 
-    The start is the earlier picture where it is seen. Elsewhere it is as it was, but thin lines
-    take the colour around them. The targets ask for a picture like the earlier one where that is
-    sure, and not beside what has just come into view. First frames have such targets too, of no
-    weight, so that all frames share one compiled program.
+    The start is the earlier picture where it is seen. A narrow place that is new takes strokes of
+    places that look alike, and a wide one stays as it was. The targets ask for a picture like the
+    earlier one where that is sure, and not beside what has just come into view. First frames have
+    such targets too, of no weight, so that all frames share one compiled program.
 
     Args:
       start: `[H, W, 3]`, where the frame would start alone.
       targets: of the frame alone.
       carry: what is known from before; None for nothing.
       weight: of the temporal loss, relative to the size of the objective.
+      photograph: `[H, W, 3]`, the frame.
 
     Example:
-      >>> targets = Targets({}, {})
-      >>> seen = jnp.ones((2, 40)).at[:, :20].set(0.0)
-      >>> known = Carry(jnp.ones((2, 40, 3)), mask=seen, seen=seen)
-      >>> start, targets = go_on(jnp.zeros((2, 40, 3)), targets, known, 5.0)
-      >>> start[0, :, 0].tolist()[::13], targets.carried.weight[0].tolist()[::13]
-      ([0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 5.0, 5.0])
+      >>> seen = jnp.ones((20, 40)).at[:, 18:20].set(0.0)
+      >>> known = Carry(jnp.ones((20, 40, 3)), mask=seen, seen=seen)
+      >>> still = jnp.zeros((20, 40, 3))
+      >>> start, targets = go_on(still, Targets({}, {}), known, 5.0, still)
+      >>> start[10, 18:20, 0].tolist(), targets.carried.weight[10].tolist()[::9]
+      ([1.0, 1.0], [5.0, 5.0, 0.0, 5.0, 5.0])
     """
     if carry is None:
         return start, targets._replace(
             carried=Carried(jnp.zeros_like(start), jnp.zeros(start.shape[:2]))
         )
-    begun, carried = _go_on(start, carry, jnp.asarray(weight, jnp.float32))
-    return begun, targets._replace(carried=carried)
+    begun = carry.image
+    if not bool(jnp.all(carry.seen)):
+        around, narrow = _around(start, carry)
+        filled = fill(begun, carry.seen, jnp.asarray(photograph), around)
+        # A wide place is painted like a picture of its own; patches would show there.
+        begun = jnp.where(narrow, filled, around)
+    held = _held(carry, jnp.asarray(weight, jnp.float32))
+    return begun, targets._replace(carried=Carried(carry.image, held))
 
 
 @jax.jit
-def _go_on(start: Array, carry: Carry, weight: Array) -> tuple[Array, Carried]:
+def _around(start: Array, carry: Carry) -> tuple[Array, Array]:
+    """Returns a start in which lines that nobody saw have the colours around them.
+
+    Returns:
+      The start; and `[H, W, 1]`, 0 for what is wider than about 2 % of the longer side, and for
+      specks, and 1 for the lines between, and for what was seen.
+    """
     seen = carry.seen[..., None]
-    around = _sums(jnp.concatenate([seen * carry.image, seen], axis=-1))
-    near = around[..., 3:]
-    colour = around[..., :3] / jnp.maximum(near, 1.0)
-    # A thin line that nobody saw takes the colour around it, and a wide place is the photograph's.
+    sums = _sums(jnp.concatenate([seen * carry.image, seen], axis=-1))
+    near = sums[..., 3:]
     share = jnp.minimum(2 * near / _window(carry.seen.shape) ** 2, 1.0)
-    begun = jnp.where(seen > 0, carry.image, share * colour + (1 - share) * start)
-    return begun, Carried(carry.image, weight * carry.mask * _settled(carry.seen))
+    around = share * sums[..., :3] / jnp.maximum(near, 1.0) + (1 - share) * start
+    side = _window(carry.seen.shape) // 2 + 1
+    window, steps = (side, side, 1), (1, 1, 1)
+    inner = jax.lax.reduce_window(1 - seen, 1.0, jax.lax.min, window, steps, "SAME")
+    wide = jax.lax.reduce_window(inner, 0.0, jax.lax.max, window, steps, "SAME")
+    length = _sums(1 - seen)  # a line through the window has as many pixels as its side
+    line = (wide < 1) & (length >= _window(carry.seen.shape))
+    return jnp.where(seen > 0, carry.image, around), line | (seen > 0)
+
+
+@jax.jit
+def _held(carry: Carry, weight: Array) -> Array:
+    return weight * carry.mask * _settled(carry.seen)
 
 
 def _settled(seen: Array) -> Array:
@@ -154,7 +177,8 @@ def stylize_video(
 
     Each frame starts from the picture before, moved along the flow, and is held to it where the
     flow can be trusted. What was not seen before starts from the photograph in the painting's
-    colours. A cut begins anew.
+    colours, and narrow strips from strokes of places that look alike, a departure from the paper.
+    A cut begins anew.
 
     Args:
       params: the network's parameters.
@@ -329,7 +353,7 @@ class _Optimiser:
             noise=self._noise if alone else None,
         )  # fmt: skip
         targets = self._targets(content)
-        begun, targets = go_on(start, targets, carry, self._weight)
+        begun, targets = go_on(start, targets, carry, self._weight, content)
         result = optimize(
             begun if begin is None else start, self._params, targets, spec=self._spec,
             num_steps=self._first_steps if alone else self._steps, **self._options,

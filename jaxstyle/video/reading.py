@@ -4,7 +4,9 @@ Frames come upright, in sRGB, all of one size, with the time at which each is sh
 memory does not grow with the film.
 """
 
+import contextlib
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -54,7 +56,8 @@ class Clip:
       rate: frames a second, on average.
       duration: seconds.
       shape: height and width of its upright frames.
-      read: yields its frames, in their own size.
+      read: yields its frames, in their own size, from the one on that is shown at a time, or some
+        before it.
       has_sound: whether a sound goes with it.
       origin: the time that its file gives the first frame, in seconds.
     """
@@ -64,7 +67,7 @@ class Clip:
     rate: Fraction
     duration: Fraction
     shape: tuple[int, int]
-    read: Callable[[], Iterator[Timed]]
+    read: Callable[[Fraction], Iterator[Timed]]
     has_sound: bool = False
     origin: Fraction = Fraction(0)
 
@@ -116,11 +119,14 @@ def open_clip(path: Path, rate: Fraction | None = None) -> Clip:
       ...     for number in (1, 2, 10):
       ...         save_image(f"{folder}/{number}.png", np.full((8, 12, 3), number / 10))
       ...     clip = open_clip(Path(folder))
-      ...     clip.count, clip.shape, [int(frame.image[0, 0, 0]) for frame in clip.read()]
+      ...     frames = clip.read(Fraction(0))
+      ...     clip.count, clip.shape, [int(frame.image[0, 0, 0]) for frame in frames]
       (3, (8, 12), [26, 51, 255])
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
+    if not (path.is_dir() or path.is_file()):
+        raise FileFormatError(f"{path}: is a pipe or a device; give a film that is saved to disk")
     if path.is_dir():
         clip = _open_folder(path, rate or _RATE)
     elif path.suffix.lower() in _ANIMATIONS:
@@ -146,7 +152,8 @@ def read_frames(clip: Clip, span: Span = Span()) -> Iterator[Timed]:
       UsageError: if it has no frame there.
     """
     shape, none = span.shape(clip), True
-    frames = clip.read()
+    before: Bytes | None = None  # what is shown when the part begins
+    frames = clip.read(span.start)
     if span.rate is not None:
         end = clip.duration if span.end is None else min(span.end, clip.duration)
         frames = at_rate(frames, span.rate, span.start, end)
@@ -157,10 +164,18 @@ def read_frames(clip: Clip, span: Span = Span()) -> Iterator[Timed]:
                 f"{clip.path}: frame {number} has {width}×{height} pixels and the first "
                 f"{across}×{own}; all should be of one size"
             )
-        if time < span.start - _LESS or (span.end is not None and time >= span.end - _LESS):
+        if span.end is not None and time >= span.end - _LESS:
+            break
+        if time < span.start - _LESS:
+            before = image
             continue
+        if none and before is not None and time > span.start + _LESS:
+            yield Timed(Fraction(0), resize(before, shape))
         none = False
         yield Timed(max(time - span.start, Fraction(0)), resize(image, shape))
+    if none and before is not None and span.start < clip.duration:
+        none = False
+        yield Timed(Fraction(0), resize(before, shape))
     if none:
         raise UsageError(
             f"{clip.path}: has no frame in this part; it lasts {float(clip.duration):.2f} seconds"
@@ -192,6 +207,8 @@ def at_rate(
             yield Timed(now, shown)
             tick += 1
         shown = frame.image
+        if frame.time >= end:
+            return
     while shown is not None and (now := start + tick / rate) < end - _LESS:
         yield Timed(now, shown)
         tick += 1
@@ -233,8 +250,9 @@ def _open_folder(path: Path, rate: Fraction) -> Clip:
                 f"{shape[1]}×{shape[0]}; all frames should be of one size"
             )
 
-    def read() -> Iterator[Timed]:
-        for number, picture in enumerate(pictures):
+    def read(start: Fraction) -> Iterator[Timed]:
+        first = max(0, math.floor(start * rate))
+        for number, picture in enumerate(pictures[first:], first):
             image = load_picture(picture).image
             yield Timed(number / rate, np.rint(image * 255).astype(np.uint8))
 
@@ -253,7 +271,8 @@ def _open_animation(path: Path) -> Clip:
     duration = times.pop()
     rate = len(times) / duration
 
-    def read() -> Iterator[Timed]:
+    def read(start: Fraction) -> Iterator[Timed]:
+        del start  # each frame of an animation is told by how it differs from the one before
         for time, image in _decode_animation(path, pixels=True):
             if image is not None:
                 yield Timed(time, image)
@@ -265,15 +284,18 @@ def _decode_animation(path: Path, *, pixels: bool) -> Iterator[tuple[Fraction, B
     """Yields times and frames of an animation, and last of all the time of its end."""
     from PIL import Image
 
-    time, number = Fraction(0), 0
-    with opened(os.fspath(path), MAX_PIXELS) as (film, _):
+    with opened(os.fspath(path), MAX_PIXELS) as (first, _):
+        known = [first.format] if first.format else None
+    time = Fraction(0)
+    # Not within `opened`, which lets nobody else open a picture meanwhile.
+    with _damaged(path, 0):
+        film = Image.open(path, formats=known)
+    with film:
         for number in range(getattr(film, "n_frames", 1)):
-            try:
+            with _damaged(path, number):
                 film.seek(number)
                 film.load()  # which tells how long it is shown
                 frame = film.convert("RGBA") if pixels else None
-            except (OSError, ValueError, SyntaxError, EOFError) as error:
-                raise FileFormatError(f"{path}: is damaged at frame {number + 1}") from error
             shown = Fraction(film.info.get("duration") or 0) / 1000
             if frame is None:
                 yield time, None
@@ -283,3 +305,12 @@ def _decode_animation(path: Path, *, pixels: bool) -> Iterator[tuple[Fraction, B
                 yield time, np.asarray(image)
             time += shown if shown >= _SHORTEST else _USUAL
     yield time, None
+
+
+@contextlib.contextmanager
+def _damaged(path: Path, number: int) -> Iterator[None]:
+    """Says in one line that an animation is damaged, whatever Pillow says."""
+    try:
+        yield
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise FileFormatError(f"{path}: is damaged at frame {number + 1}") from error

@@ -4,6 +4,7 @@ A film appears under its name once it is complete.
 """
 
 import importlib
+import io
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from jaxstyle.errors import UsageError
 from jaxstyle.image.animation import encode_animation
 from jaxstyle.image.video import H264, can_write_video
 from jaxstyle.video.decoding import MISSING
-from jaxstyle.video.reading import Clip, Timed
+from jaxstyle.video.reading import Bytes, Clip, Timed
 
 _logger = logging.getLogger(__name__)
 
@@ -69,13 +70,15 @@ def write_film(
 ) -> None:
     """Writes a film, frame by frame.
 
-    Animations are made as a whole, so they need memory for all frames.
+    Animations are gone over several times. Frames that can be had only once, from an iterator, are
+    kept in memory for that.
 
     Args:
       path: as for `check_film_path`.
       frames: with rising times, at least one.
       duration: seconds of the whole.
-      sound: what goes with it; not for animations and folders.
+      sound: what goes with it; not for animations and folders. What the file cannot hold is left
+        out; see `warn_of_sound`.
 
     Raises:
       UsageError, OSError: as for `check_film_path`, or if the disk is full.
@@ -92,14 +95,7 @@ def write_film(
     if is_folder(path):
         _write_folder(path, frames)
     elif path.suffix.lower() in _ANIMATIONS:
-        shown = list(frames)
-        ends = [frame.time for frame in shown[1:]] + [max(duration, shown[-1].time)]
-        lengths = [
-            max(20, round(1000 * (end - frame.time)))
-            for frame, end in zip(shown, ends, strict=True)
-        ]
-        kind = _ANIMATIONS[path.suffix.lower()]
-        files.write_bytes(path, encode_animation([f.image for f in shown], kind, lengths))
+        _write_animation(path, list(frames) if isinstance(frames, Iterator) else frames, duration)
     else:
         _write_video(path, iter(frames), duration, sound)
 
@@ -113,6 +109,24 @@ def _write_folder(path: Path, frames: Iterable[Timed]) -> None:
         for number, frame in enumerate(frames, 1):
             data = encode(Image.fromarray(frame.image), "PNG")
             (folder / f"{number:06d}.png").write_bytes(data)
+
+
+def _write_animation(path: Path, frames: Iterable[Timed], duration: Fraction) -> None:
+    times = [frame.time for frame in frames]
+    ends = [*times[1:], max(duration, times[-1])]
+    lengths = [max(20, round(1000 * (end - time))) for time, end in zip(times, ends, strict=True)]
+    kind = _ANIMATIONS[path.suffix.lower()]
+    files.write_bytes(path, encode_animation(_Images(frames), kind, lengths))
+
+
+class _Images:
+    """The pictures of frames, however often they are gone over."""
+
+    def __init__(self, frames: Iterable[Timed]):
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Bytes]:
+        return (frame.image for frame in self._frames)
 
 
 def _write_video(
@@ -130,7 +144,9 @@ def _write_video(
         av.open(str(partial), "w", format=container, options=options) as film,
     ):
         pictures = H264(film, first.image.shape, rate)
-        tones = _Tones(film, path, sound) if sound is not None and sound.clip.has_sound else None
+        tones = (
+            _Tones(film, container, sound) if sound is not None and sound.clip.has_sound else None
+        )
         last = first
         for frame in rest:
             pictures.add(frame.image, frame.time)
@@ -151,23 +167,46 @@ def _rate(first: Timed, second: Timed | None) -> Fraction:
     return (1 / (second.time - first.time)).limit_denominator(1001)
 
 
+def warn_of_sound(path: Path, clip: Clip) -> None:
+    """Warns of sound that a film cannot hold, and that is left out of it."""
+    container = _CONTAINERS.get(path.suffix.lower())
+    if container is None or is_folder(path) or not clip.has_sound:
+        return
+    av = importlib.import_module("av")
+    with av.open(str(clip.path)) as source:
+        for stream in source.streams.audio:
+            if not _can_hold(container, stream):
+                _logger.warning(
+                    "warning: %s: a %s holds no sound as %s, so it is left out; try a .mkv",
+                    path, path.suffix, stream.codec_context.name,
+                )  # fmt: skip
+
+
+def _can_hold(container: str, stream: Any) -> bool:
+    """Tells whether a container takes a stream of sound, by beginning a file in memory."""
+    av = importlib.import_module("av")
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as film:
+            if stream.codec_context.name not in film.supported_codecs:
+                return False
+            film.add_stream_from_template(stream)
+            film.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
 class _Tones:
     """Copies the sound of one film into another, packet by packet."""
 
-    def __init__(self, film: Any, path: Path, sound: Sound):
+    def __init__(self, film: Any, container: str, sound: Sound):
         self._film, self._sound = film, sound
         av = importlib.import_module("av")
         self._source = av.open(str(sound.clip.path))
         self._streams: dict[int, Any] = {}
         for stream in self._source.streams.audio:
-            name = stream.codec_context.name
-            if name not in film.supported_codecs:
-                _logger.warning(
-                    "warning: %s: a %s holds no sound as %s, so it is left out; try a .mov or .mkv",
-                    path, path.suffix, name,
-                )  # fmt: skip
-                continue
-            self._streams[stream.index] = film.add_stream_from_template(stream)
+            if _can_hold(container, stream):
+                self._streams[stream.index] = film.add_stream_from_template(stream)
         kept = [s for s in self._source.streams.audio if s.index in self._streams]
         self._packets = self._source.demux(kept) if kept else iter(())
         self._next: Any = None

@@ -15,8 +15,9 @@ from helpers.fast_networks import draw_network
 from helpers.films import bytes_of, pan, write_clip
 from PIL import Image
 
+from jaxstyle._common import locks
 from jaxstyle.feedforward.files import save_network
-from jaxstyle.pipeline import video_run
+from jaxstyle.pipeline import video_run, video_state
 from jaxstyle.pipeline.video_painters import _Optimised
 from jaxstyle.video.flow import write_flow
 
@@ -156,6 +157,42 @@ def stop_before_the_end(film, monkeypatch):
         assert film().status == 1
 
 
+def test_two_runs_into_one_file_are_told(film, monkeypatch):
+    stop_before_the_end(film, monkeypatch)
+    with locks.held(Path("out.reel")) as mine:
+        assert mine
+        ran = film()
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "out.reel: another run paints this film; wait for it, or name another" in ran.err
+    done(film())
+
+
+def test_passes_keep_on_the_disk_what_they_look_at(film, monkeypatch):
+    kept = []
+    paint = _Optimised.__call__
+
+    def watched(self, still, *arguments):
+        kept.append(len(list(Path("out.reel").glob("*.npz"))))
+        return paint(self, still, *arguments)
+
+    monkeypatch.setattr(_Optimised, "__call__", watched)
+    done(film(passes=4, long_term="1"))
+    assert len(kept) == 16
+    assert max(kept) <= len(FRAMES) + 1
+
+
+def test_a_long_film_is_known_by_parts_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_state, "_PART", 16)
+    path, data = tmp_path / "long.mp4", np.random.default_rng(0).bytes(5000)
+    path.write_bytes(data)
+    known = video_state.digest_of(path)
+    for changed in (b"x" + data[1:], data[:-1] + b"x", data + b"x", data[:-1]):
+        path.write_bytes(changed)
+        assert video_state.digest_of(path) != known
+    path.write_bytes(data)
+    assert video_state.digest_of(path) == known
+
+
 def test_files_that_were_half_written_are_no_hindrance(film, monkeypatch):
     done(film(LINE.replace("-o out", "-o whole")))
     stop_before_the_end(film, monkeypatch)
@@ -169,7 +206,9 @@ def test_other_settings_do_not_go_on(film, monkeypatch):
     stop_before_the_end(film, monkeypatch)
     ran = film(temporal_weight=3)
     assert ran.status == 2
-    assert "out.reel: was begun with other settings (options); give the same ones" in ran.err
+    assert (
+        "out.reel: was begun with other settings (temporal-weight); give the same ones" in ran.err
+    )
     Path("out.reel/settings.json").write_text("{", encoding="utf-8")
     assert "out.reel: is damaged; remove it to begin again" in film().err
     shutil.rmtree("out.reel")
@@ -226,6 +265,16 @@ def test_paintings_are_recoloured_after_the_first_frame(film, monkeypatch):
         assert film(colors="photo-recoloured").status == 1
     done(film(colors="photo-recoloured"))
     assert same(frames(), frames("whole"))
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.webp"])
+def test_an_animation_is_read_and_written(film, name):
+    first, *rest = map(Image.fromarray, bytes_of(FRAMES))
+    first.save(name, save_all=True, append_images=rest, duration=100)
+    line = LINE.replace("clip", name).replace("-o out", f"-o out-{name}")
+    done(film(line, mix="content.png=0.3"))
+    with Image.open(f"out-{name}") as made:
+        assert (made.n_frames, made.size) == (4, (40, 32))
 
 
 def test_a_fast_network_paints_frame_by_frame(film, cli):
@@ -302,6 +351,12 @@ REFUSED = [
         "--preview is for a film of one pass; leave --passes out",
     ),
     ("video clip style.png -o out", {"preview": 2}, "needs no film on the way; look into out.reel"),
+    (
+        "video old.preview.gif style.png -o old.gif",
+        {"preview": 2},
+        "old.preview.gif: would overwrite old.preview.gif, which is read",
+    ),
+    ("video clip style.png -o clip/out.mp4", {}, "clip/out.mp4: lies among the frames that are"),
     ("video clip style.png -o out", {"fps": 0}, "--fps: should be a number greater than 0"),
     ("video clip style.png -o out", {"method": "magic"}, "--method: should be one of optimise"),
 ]
@@ -309,6 +364,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("line", "options", "says"), REFUSED)
 def test_what_is_refused_is_said_in_a_line(film, cli, network, line, options, says):
+    first, *rest = map(Image.fromarray, bytes_of(FRAMES))
+    first.save("old.preview.gif", save_all=True, append_images=rest)
     Path("text.mp4").write_text("no film" * 99, encoding="utf-8")
     before = sorted(path.name for path in Path().iterdir())
     ran = cli(line, **options, network=None if "method" in options else network, quiet=True)

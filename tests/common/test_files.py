@@ -141,3 +141,21 @@ def test_a_full_disk_leaves_the_old_file(small_disk, blocks):
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == b"old"
     assert os.listdir(path.parent) == ["a.csv"]
+
+
+def test_a_folder_goes_at_once(tmp_path, monkeypatch):
+    folder = tmp_path / "reel"
+    folder.mkdir()
+    (folder / "1.png").touch()
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            files.remove_folder(folder)
+    assert not folder.exists()
+    files.remove_leftovers([tmp_path])
+    assert list(tmp_path.iterdir()) == []
+    files.remove_folder(folder)

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from jaxstyle._common import files
+from jaxstyle._common import files, locks
 
 pytest.importorskip("fcntl")
 # Begins a file and a folder, and waits to be killed.
 WRITER = """
 import sys
-from jaxstyle._common import files
+from jaxstyle._common import files, locks
 with files.atomic_write("trace.csv") as file, files.atomic_folder("film"):
     file.write_text("step")
     print("ready", flush=True)
@@ -79,7 +79,7 @@ def test_writers_and_removers_side_by_side(tmp_path):
     writes = "files.write_bytes(f'{i % 5}.txt', b'x'); files.check_writable('y')"
     program = f"""
 from pathlib import Path
-from jaxstyle._common import files
+from jaxstyle._common import files, locks
 for i in range(300):
     files.remove_leftovers([Path()])
     {writes}
@@ -88,3 +88,11 @@ for i in range(300):
     running = [subprocess.Popen(run, cwd=tmp_path) for _ in range(3)]
     assert [each.wait(timeout=60) for each in running] == [0, 0, 0]
     assert sorted(os.listdir(tmp_path)) == [f"{i}.txt" for i in range(5)]
+
+
+def test_what_another_process_holds(tmp_path):
+    with locks.held(tmp_path) as mine, locks.held(tmp_path) as other:
+        assert mine
+        assert not other
+    with locks.held(tmp_path) as mine:
+        assert mine

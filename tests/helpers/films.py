@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from jaxstyle.video.flow import Flow
 
@@ -49,13 +50,15 @@ def write_clip(path, frames, *, rate=10, times=None, codec="libx264", sound=0, *
 
     Args:
       path: the file.
-      frames: `[h, w, 3]` in [0, 1].
+      frames: `[h, w, 3]`, or 4 with opacity, in [0, 1].
       rate: frames a second.
       times: seconds of each frame, where they are not even.
       codec: of the pictures.
       sound: seconds of a tone.
       **options: `rotation` in degrees, `pixels` for the pixel format, `space` for the number of the
-        colour space.
+        colour space, `keys` for the frames between two that stand alone, `aspect` of a pixel,
+        `colours` for H.273's numbers of primaries, transfer and matrix, `tone` for the codec of the
+        sound.
     """
     import av
 
@@ -69,11 +72,19 @@ def write_clip(path, frames, *, rate=10, times=None, codec="libx264", sound=0, *
             stream.options = {"qp": "0", "preset": "ultrafast"}
         space = options.get("space", 1)
         stream.codec_context.colorspace = space
-        tone = film.add_stream("aac", rate=8000) if sound else None
+        stream.codec_context.sample_aspect_ratio = options.get("aspect", Fraction(1))
+        stream.gop_size = options.get("keys", 12)
+        if "colours" in options:
+            codec = stream.codec_context
+            codec.color_primaries, codec.color_trc, codec.colorspace = options["colours"]
+        tone = film.add_stream(options.get("tone", "aac"), rate=8000) if sound else None
         if "rotation" in options:
+            if not hasattr(stream, "set_display_rotation"):
+                pytest.skip("this PyAV writes no display matrix")
             stream.set_display_rotation(options["rotation"])
         for number, pixels in enumerate(bytes_of(frames)):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            form = "rgb24" if pixels.shape[2] == 3 else "rgba"
+            frame = av.VideoFrame.from_ndarray(pixels, format=form)
             matrix = {1: "ITU709", 5: "ITU601"}[space]
             frame = frame.reformat(format=stream.pix_fmt, dst_colorspace=matrix)
             seconds = number / rate if times is None else times[number]

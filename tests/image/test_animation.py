@@ -1,6 +1,8 @@
 """Films of the optimisation: which pictures they show, and that they appear complete."""
 
 import os
+import weakref
+from io import BytesIO
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from helpers.command_line import STYLIZE, done, pixels
 from PIL import Image, ImageSequence
 
 from jaxstyle.image import gif, video
-from jaxstyle.image.animation import Animation
+from jaxstyle.image.animation import Animation, encode_animation
 from jaxstyle.image.io import load_picture
 from jaxstyle.optimization import descent
 
@@ -121,21 +123,65 @@ def test_a_film_of_the_usual_length_and_size_stays_below_a_megabyte(tmp_path, ki
     assert 10_000 < os.path.getsize(tmp_path / f"film.{kind}") < 1_000_000
 
 
+def in_palette(frame, frames, colours):
+    palette = gif.choose_palette(frames, len(frames), colours)
+    return palette.astype(int)[gif.in_palette(frame, gif._nearest(palette))]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_few_pictures_of_a_long_animation_are_in_memory(kind):
+    class Frames:
+        most = 0
+
+        def __iter__(self):
+            rng, seen = np.random.default_rng(0), []
+            for _ in range(60):
+                frame = rng.integers(0, 255, (16, 24, 3), np.uint8)
+                seen.append(weakref.ref(frame))
+                self.most = max(self.most, sum(each() is not None for each in seen))
+                yield frame
+
+    frames = Frames()
+    data = encode_animation(frames, kind, [40] * 60)
+    with Image.open(BytesIO(data)) as film:
+        assert film.n_frames == 60
+    assert frames.most <= 12
+
+
+def test_a_gif_is_what_was_drawn_at_the_times_that_were_given():
+    rng = np.random.default_rng(0)
+    levels = np.uint8([[20, 40, 60], [200, 80, 60], [30, 220, 90], [90, 90, 240]])
+    drawn = [levels[rng.integers(0, 4, (9, 13))] for _ in range(4)]
+    drawn[2][3:] = drawn[1][3:]
+    frames = [drawn[0], drawn[1], drawn[1], drawn[2], drawn[3]]
+    data = b"".join(gif.encode_gif(frames, [33, 33, 34, 100, 70], 0, 255))
+    shown, times = [], []
+    with Image.open(BytesIO(data)) as film:
+        assert film.info["loop"] == 0
+        for number in range(film.n_frames):
+            film.seek(number)
+            film.load()
+            shown.append(np.asarray(film.convert("RGB")).astype(int))
+            times.append(film.info["duration"])
+    assert np.abs(np.array(shown) - drawn).max() <= 8
+    assert times == [30, 70, 100, 70]  # hundredths of a second, which do not drift
+
+
 def test_a_pixel_of_a_gif_changes_when_it_shows_and_the_last_picture_is_as_it_was():
     frames = [np.full((2, 2, 3), level, np.uint8) for level in (100, 105, 111, 115, 250, 255)]
     assert [int(frame[0, 0, 0]) for frame in gif.hold(frames, 10)] == [100, 100, 111, 111, 250, 255]
-    pictures = gif.in_palette(frames, 4)
-    colours = [picture.convert("RGB").getpixel((0, 0))[0] for picture in pictures]
+    pictures = [in_palette(frame, frames, 4) for frame in frames]
+    colours = [picture[0, 0, 0] for picture in pictures]
     assert np.abs(np.subtract(colours, [100, 105, 111, 115, 250, 255])).max() <= 8
-    assert {len(picture.getcolors()) for picture in pictures} == {1}
+    assert all((picture == picture[0, 0]).all() for picture in pictures)
 
 
 def test_small_areas_of_a_strong_colour_stay():
     frame = np.full((100, 100, 3), 90, np.uint8)
     frame[..., 0] = np.random.default_rng(0).integers(60, 120, (100, 100))
     frame[:3, :3] = (250, 220, 20)
-    [picture] = gif.in_palette([frame], 64)
-    assert np.abs(np.subtract(picture.convert("RGB").getpixel((1, 1)), (250, 220, 20))).max() <= 8
+    picture = in_palette(frame, [frame], 64)
+    assert np.abs(picture[1, 1] - [250, 220, 20]).max() <= 8
 
 
 def test_a_video_plays_everywhere_and_its_colours_are_those_of_the_pictures(tmp_path):

@@ -13,7 +13,7 @@ from jaxstyle.errors import UsageError
 from jaxstyle.image import video
 from jaxstyle.video import writing
 from jaxstyle.video.reading import Span, Timed, open_clip, read_frames
-from jaxstyle.video.writing import Sound, as_bytes, check_film_path, write_film
+from jaxstyle.video.writing import Sound, as_bytes, check_film_path, warn_of_sound, write_film
 
 av = pytest.importorskip("av")
 
@@ -105,9 +105,25 @@ def test_sound_that_a_file_cannot_hold_is_left_out_and_named(tmp_path, caplog):
     clip = open_clip(tmp_path / "tone.mkv")
     sound = Sound(clip, Fraction(0), Fraction(1))
     with caplog.at_level(logging.WARNING):
-        write_film(tmp_path / "out.mp4", read_frames(clip), clip.duration, sound)
-    assert "a .mp4 holds no sound as wavpack, so it is left out; try a .mov" in caplog.text
+        warn_of_sound(tmp_path / "out.mkv", clip)
+        warn_of_sound(tmp_path / "out.gif", clip)
+        assert not caplog.text
+        warn_of_sound(tmp_path / "out.mp4", clip)
+    assert "a .mp4 holds no sound as wavpack, so it is left out; try a .mkv" in caplog.text
+    write_film(tmp_path / "out.mp4", read_frames(clip), clip.duration, sound)
     assert not open_clip(tmp_path / "out.mp4").has_sound
+
+
+def test_sound_that_a_file_refuses_at_its_beginning_is_left_out(tmp_path, caplog):
+    """FFmpeg names Opus among what .mov holds, and then refuses it."""
+    clip = open_clip(write_clip(tmp_path / "film.mkv", pan(5), sound=0.5, tone="libopus"))
+    with caplog.at_level(logging.WARNING):
+        warn_of_sound(tmp_path / "out.mov", clip)
+    assert "a .mov holds no sound as opus" in caplog.text
+    for name, holds in (("out.mov", False), ("out.mp4", True), ("out.mkv", True)):
+        sound = Sound(clip, Fraction(0), Fraction(1))
+        write_film(tmp_path / name, read_frames(clip), clip.duration, sound)
+        assert open_clip(tmp_path / name).has_sound == holds
 
 
 @pytest.mark.parametrize("name", ["film.gif", "film.webp"])

@@ -131,13 +131,19 @@ def test_refusals():
         list(stylize_video(PARAMS, [FILM[0] * 255], STYLE, **OPTIONS))
 
 
-def test_a_start_is_the_earlier_picture_and_beside_it_what_suits():
-    seen = jnp.ones((32, 40)).at[:, 20].set(0.0).at[:, :10].set(0.0).at[5, 30].set(0.0)
-    carry = Carry(jnp.ones((32, 40, 3)), mask=seen, seen=seen)
+def test_a_start_is_the_earlier_picture_and_beside_it_strokes_like_those_around():
+    seen = jnp.ones((32, 40)).at[:, 20].set(0.0).at[5, 30].set(0.0).at[:, :10].set(0.0)
+    bands = jnp.broadcast_to(jnp.arange(32)[:, None, None] // 2 % 2, (32, 40, 3)).astype(float)
+    carry = Carry(jnp.where(seen[..., None] > 0, bands, 0.3), mask=seen, seen=seen)
     targets = compute_targets(PARAMS, FILM[0], STYLE, SPEC)
-    start, held = go_on(jnp.zeros((32, 40, 3)), targets, carry, 2.0)
-    assert (np.asarray(start)[:, 12:] > 0.99).all()  # a line takes the colour around it
+    still = jnp.full((32, 40, 3), 0.5)
+    start, held = go_on(jnp.zeros((32, 40, 3)), targets, carry, 2.0, still)
+    speck = np.zeros((32, 40), bool)
+    speck[5, 30] = True
+    np.testing.assert_array_equal(start[:, 10:][~speck[:, 10:]], bands[:, 10:][~speck[:, 10:]])
+    assert 0.3 < float(start[5, 30, 0]) < 0.7  # a speck has the colours around it
     assert (np.asarray(start)[:, :5] == 0).all()  # a wide place stays as it was
+    assert np.asarray(start)[8:24, 9].std(axis=0).max() < 0.1  # at its border too
     weight = np.asarray(held.carried.weight)
     assert (weight[:, 16:25] == 0).all()  # what has just come into view, and what is beside it
     assert (weight[:, :14] == 0).all()
@@ -148,6 +154,6 @@ def test_a_start_is_the_earlier_picture_and_beside_it_what_suits():
 
 def test_a_first_frame_is_held_to_nothing():
     targets = compute_targets(PARAMS, FILM[0], STYLE, SPEC)
-    start, held = go_on(FILM[0], targets, None, 2.0)
+    start, held = go_on(FILM[0], targets, None, 2.0, FILM[0])
     assert start is FILM[0]
     assert not np.asarray(held.carried.weight).any()

@@ -72,11 +72,13 @@ def test_a_time_slice_is_a_row_over_time():
 
 def test_the_table_is_relative_to_frame_by_frame(capsys):
     facts = {"film": "pan", "frames": 3, "shape": "4×4", "network": "compact", "flow_share": 0.25}
+    speeds = iter((2.0, 3.0))
     rows = [
         facts
         | {"way": way, "error_1": error, "error_5": 2 * error, "style_left": 0.1, "content": 5}
+        | {"frames_per_second": next(speeds)}
         for way, error in (("frame by frame, from the photograph", 0.4), ("short term", 0.1))
     ]
     temporal.print_table([json.loads(json.dumps(row)) for row in rows])
     out = capsys.readouterr().out
-    assert "| short term | 0.25 | 0.25 | 0.100 | 5 | 25 % |" in out
+    assert "| short term | 0.250 | 0.250 | 0.1000 | 5 | 1.5 | 25 % |" in out
