@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import default_key, to_device
 from jaxstyle._common.checks import check_amount, check_count, check_image, check_key, check_shape
+from jaxstyle._common.kept import always, kept
 from jaxstyle.image.color import luminance, match_luminance
 from jaxstyle.pieces.correlation import box_sums, correlate, spectra
 from jaxstyle.pieces.rows import over_rows
@@ -26,7 +27,7 @@ from jaxstyle.pieces.seams import cut
 
 BLOCK = 40
 """The default side of a block, in pixels; that of the first pass of a transfer."""
-EVENNESS = 0.1
+EVENNESS = 0.2
 """The default of how much a block's uses so far count against it."""
 PASSES = 4
 """The default number of passes of a transfer."""
@@ -316,7 +317,7 @@ def number_of_blocks(side: int, block: int, overlap: int) -> int:
     return max(1, math.ceil((side - overlap) / (block - overlap)))
 
 
-@functools.partial(jax.jit, static_argnames=("block", "overlap"))
+@functools.partial(kept, static_argnames=("block", "overlap"), hurry=always)
 def _prepare(
     painting: Array,
     previous: Array,
@@ -353,7 +354,7 @@ def _prepare(
     return constants, _Laid(jnp.zeros_like(constants.previous), jnp.zeros(valid), jnp.zeros(()))
 
 
-@functools.partial(jax.jit, static_argnames=("block", "overlap", "columns"))
+@functools.partial(kept, static_argnames=("block", "overlap", "columns"))
 def _lay_row(
     constants: _Constants, laid: _Laid, row: Array, *, block: int, overlap: int, columns: int
 ) -> tuple[_Laid, tuple[Array, Array]]:
