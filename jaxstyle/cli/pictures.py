@@ -1,4 +1,4 @@
-"""`jaxstyle stylize | texture | reconstruct`: from arguments to jobs, and what is said of them."""
+"""`jaxstyle stylize | reconstruct`: from arguments to jobs, and what all commands say of them."""
 
 import collections
 import contextlib
@@ -133,13 +133,6 @@ def _quietly(arguments: Arguments) -> Arguments:
     return {name: arguments[name] for name in ("quality", "json", "quiet") if name in arguments}
 
 
-def texture(arguments: Arguments) -> int:
-    """`jaxstyle texture STYLE -o OUT`."""
-    style, output = Path(arguments["style"]), Path(arguments["output"])
-    options = options_among("texture", arguments)
-    return run_jobs([make_job("texture", None, style, output, options)], arguments)
-
-
 def reconstruct(arguments: Arguments) -> int:
     """`jaxstyle reconstruct CONTENT -o OUT`."""
     content, output = Path(arguments["content"]), Path(arguments["output"])
@@ -207,7 +200,7 @@ def run_jobs(
         # Pictures before the network: a wrong file name should not wait for a download.
         jobs, unmade = _readable(studio, jobs)
         _, network = studio.suited(jobs[0])
-    check_outputs(_outputs(jobs, arguments), [network.path])
+    check_outputs(_outputs(jobs, arguments), [network.path] if network.name else [])
     batches = [
         batch
         for program, members in group(studio.shape, jobs).items()

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -74,7 +75,7 @@ def patch_texture(
       painting: `[H', W', 3]` in [0, 1].
       shape: height and width of the texture.
       patch: the side of a patch, in pixels, odd; static.
-      rounds: at each size; half as many at the last. Static.
+      rounds: at each size; half as many at the last, and at least two. Static.
       evenness: how much uses count against a patch, relative to the difference of two patches that
         have nothing to do with each other; scalar.
       key: a `jax.random.key` for the quilt; `key(0)` by default.
@@ -117,12 +118,14 @@ def patch_transfer(
 ) -> Array:
     """Makes a photograph of patches of a painting, by patch voting.
 
-    The photograph in the painting's colours is the guide of the search, and its start.
+    The photograph in the painting's colours is the guide of the search, and its start. It counts
+    twice as much at each coarser level: what goes where is settled there, and strokes later.
 
     Args:
       content: `[H, W, 3]` in [0, 1].
       painting: `[H', W', 3]` in [0, 1].
-      fidelity: how much the photograph counts, relative to what is painted already; scalar.
+      fidelity: how much the photograph counts at the finest level, relative to what is painted
+        already; scalar.
       patch: as for `patch_texture`.
       rounds: as for `patch_texture`.
       evenness: as for `patch_texture`.
@@ -146,7 +149,7 @@ def patch_transfer(
     guide, root = match_distribution(content, painting), jnp.sqrt(to_device(fidelity))
     return vote_coarse_to_fine(
         painting, root * painting, root * guide, pyramid(guide, levels)[0], patch=patch,
-        rounds=rounds, evenness=evenness, levels=levels,
+        rounds=rounds, evenness=evenness, levels=levels, falloff=0.5,
     )  # fmt: skip
 
 
@@ -196,12 +199,14 @@ class _Voted(NamedTuple):
     Attributes:
       image: `[H, W, 3]`.
       places: `[rows, columns, 2]` int32, the place of each patch in the painting.
+      offset: `[2]` int32, where the first patch lies.
       uses: `[h, w]`, how often each patch of the painting, or one close to it, was used, relative
         to even use.
     """
 
     image: Array
     places: Array
+    offset: Array
     uses: Array
 
 
@@ -227,6 +232,7 @@ def vote_coarse_to_fine(
     rounds: int,
     evenness: ArrayLike,
     levels: int,
+    falloff: float = 1.0,
 ) -> Array:
     """Makes a picture of patches at every level, from the one before.
 
@@ -236,9 +242,10 @@ def vote_coarse_to_fine(
       target: `[H, W, g]`, those of the picture.
       start: the picture at the coarsest level; None to find it by the guides alone.
       patch: the side of a patch.
-      rounds: at each level, and half as many at the last.
+      rounds: at each level, and half as many, or two, at the last.
       evenness: how much uses count.
       levels: how many.
+      falloff: of the guides' weight from one level to the next finer one.
     """
     check_amount(evenness, "evenness")
     check_count(rounds, "rounds")
@@ -249,12 +256,16 @@ def vote_coarse_to_fine(
         uses = jnp.zeros(grid_shape(copied.shape[:2], patch))
         if voted is not None:
             image, uses = _enlarge(voted, copied, shape=wanted.shape[:2], patch=patch)
+        root = to_device(falloff ** ((number + 1 - levels) / 2))
+        guide, wanted = root * guide, root * wanted
         if image is None:
-            nothing = copied[..., :0], jnp.zeros((*wanted.shape[:2], 0))
-            image = _round(copied, *nothing, guide, wanted, uses, even, patch=patch).image
-        count = rounds if number + 1 < levels else max(1, rounds // 2)
-        for _ in range(count):
-            voted = _round(copied, copied, image, guide, wanted, uses, even, patch=patch)
+            blank, nothing = jnp.zeros((*wanted.shape[:2], 3)), copied[..., :0]
+            found = _round(copied, nothing, blank, guide, wanted, uses, even, 0, patch=patch).image
+            rows, columns = _covered(grid_shape(wanted.shape[:2], patch, _STRIDE), patch)
+            beyond = (0, len(found) - rows), (0, found.shape[1] - columns), (0, 0)
+            image = jnp.pad(found[:rows, :columns], beyond, mode="edge")
+        for i in range(rounds if number + 1 < levels else max(2, rounds // 2)):
+            voted = _round(copied, copied, image, guide, wanted, uses, even, i, patch=patch)
             image, uses = voted.image, voted.uses
     assert image is not None
     return image
@@ -268,34 +279,36 @@ def _round(
     target: Array,
     uses: Array,
     evenness: Array,
+    number: int,
     *,
     patch: int,
 ) -> _Voted:
     """Replaces every patch by the nearest one, and lets them vote.
 
+    Every second pixel begins a patch. If no patch then ends with the last row or column, these stay
+    as they are; in every second round it is the first ones that do.
+
     Args:
       values: `[h, w, 3]`, what is copied.
-      compared: what of it is compared with the image.
+      compared: what of it is compared with the picture so far: all channels, or none.
       image: the picture so far.
       source: the guides of what is copied.
       target: those of the picture.
       uses: of the round before.
       evenness: how much they count.
+      number: of the round, from 0.
       patch: the side of a patch.
     """
-    search = _begin(compared, image, source, target, uses, evenness, patch=patch)
-    rows, columns = _grid(target.shape[:2], patch)
+    rows, columns = grid_shape(target.shape[:2], patch, _STRIDE)
+    turns = (number, (number + 1) // 2)  # of rows and of columns: all four corners have theirs
+    left = [(s - patch) % _STRIDE * (i % 2) for s, i in zip(target.shape, turns, strict=False)]
+    offset = to_device(np.array(left), jnp.int32)
+    search = _begin(compared, image, source, target, uses, evenness, offset, patch=patch)
     _, index = over_rows(
         _search_rows, search, jnp.zeros(()), -(-rows // _ROWS), patch=patch, columns=columns
     )
-    voted: _Voted = _finish(values, index, shape=target.shape[:2], patch=patch)
+    voted: _Voted = _finish(values, image, index, offset, patch=patch)
     return voted
-
-
-def _grid(shape: Sequence[int], patch: int) -> tuple[int, int]:
-    """Returns how many patches cover a picture, down and across."""
-    rows, columns = (1 + max(0, -(-(side - patch) // _STRIDE)) for side in shape)
-    return rows, columns
 
 
 @functools.partial(kept, static_argnames="patch", hurry=always)
@@ -306,16 +319,19 @@ def _begin(
     target: Array,
     uses: Array,
     evenness: Array,
+    offset: Array,
     *,
     patch: int,
 ) -> _Search:
     keys = describe([compared, source], patch=patch)
     basis = directions(keys, _DIRECTIONS)
     unlike = 2 * jnp.sum(jnp.var(keys, axis=0))
-    rows, columns = _grid(target.shape[:2], patch)
-    sides = (side * _STRIDE - _STRIDE + patch for side in (-(-rows // _ROWS) * _ROWS, columns))
-    beyond = [(0, max(0, s - had)) for s, had in zip(sides, target.shape, strict=False)]
-    picture = jnp.pad(jnp.concatenate([image, target], -1), (*beyond, (0, 0)), mode="edge")
+    picture = jnp.concatenate([image[..., : compared.shape[2]], target], -1)
+    grid = grid_shape(picture.shape[:2], patch, _STRIDE)
+    corner, covered = (offset[0], offset[1], 0), _covered(grid, patch)
+    picture = jax.lax.dynamic_slice(picture, corner, (*covered, picture.shape[2]))
+    # Whole bands of rows, of which the last are not looked at.
+    picture = jnp.pad(picture, ((0, -grid[0] % _ROWS * _STRIDE), (0, 0), (0, 0)))
     return _Search(project(keys, basis), basis, evenness * unlike * uses.ravel(), picture)
 
 
@@ -331,21 +347,25 @@ def _search_rows(
     return carry, found.index.reshape(_ROWS, -1)[:, :columns]
 
 
-@functools.partial(kept, static_argnames=("shape", "patch"), hurry=always)
-def _finish(values: Array, index: Array, *, shape: tuple[int, int], patch: int) -> _Voted:
-    rows, columns = _grid(shape, patch)
-    index = index.reshape(-1, columns)[:rows]
-    larger = (rows - 1) * _STRIDE + patch, (columns - 1) * _STRIDE + patch
+def _covered(grid: tuple[int, int], patch: int) -> tuple[int, int]:
+    """Returns height and width of what a grid of patches covers."""
+    return (grid[0] - 1) * _STRIDE + patch, (grid[1] - 1) * _STRIDE + patch
+
+
+@functools.partial(kept, static_argnames="patch", hurry=always)
+def _finish(values: Array, image: Array, index: Array, offset: Array, *, patch: int) -> _Voted:
+    shape = grid_shape(image.shape[:2], patch, _STRIDE)
+    index = index.reshape(-1, shape[1])[: shape[0]]
     patches = gather(describe([values], patch=patch), index.ravel())
     # What lies in the middle of a patch fits best, and a plain mean would blur.
     bell = jnp.broadcast_to(gaussian(patch), (index.size, patch**2))
-    image = vote(patches, larger, patch=patch, stride=_STRIDE, weights=bell)
-    image = image[: shape[0], : shape[1]]
+    voted = vote(patches, _covered(shape, patch), patch=patch, stride=_STRIDE, weights=bell)
+    image = jax.lax.dynamic_update_slice(image, voted, (offset[0], offset[1], 0))
     grid = grid_shape(values.shape[:2], patch)
     places = jnp.stack([index // grid[1], index % grid[1]], axis=-1)
     counts = jnp.zeros(grid).at[places[..., 0], places[..., 1]].add(1.0)
     near = box_sums(jnp.pad(counts, patch // 2), patch, patch) / patch**2
-    return _Voted(image, places, near * (grid[0] * grid[1] / index.size))
+    return _Voted(image, places, offset, near * (grid[0] * grid[1] / index.size))
 
 
 @functools.partial(kept, static_argnames=("shape", "patch"), hurry=always)
@@ -363,9 +383,10 @@ def _enlarge(
     at = []
     for axis in (0, 1):
         fine = jnp.arange(shape[axis])
-        middle = (fine // 2 - patch // 2 + _STRIDE // 2) // _STRIDE
+        coarse = fine // 2 - voted.offset[axis]
+        middle = (coarse - patch // 2 + _STRIDE // 2) // _STRIDE
         nearby = jnp.clip(middle, 0, voted.places.shape[axis] - 1)
-        at.append((nearby, fine // 2 - nearby * _STRIDE, fine % 2))
+        at.append((nearby, coarse - nearby * _STRIDE, fine % 2))
     (rows, down, odd_rows), (columns, across, odd_columns) = at
     places = voted.places[rows[:, None], columns]
     y = 2 * (places[..., 0] + down[:, None]) + odd_rows[:, None]
