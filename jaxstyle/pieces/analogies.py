@@ -124,7 +124,7 @@ def analogy(
     return Analogy(with_luminance_of(target, light), made.places)
 
 
-def grow(
+def grow_texture(
     painting: Array, shape: tuple[int, int], *, levels: int = 1, key: Array | None = None
 ) -> Analogy:
     """Makes a texture whose pixels each go on from a neighbour's, in one pass.
@@ -143,7 +143,7 @@ def grow(
 
     Example:
       >>> painting = jax.random.uniform(jax.random.key(0), (16, 16, 3))
-      >>> grow(painting, (12, 20)).image.shape
+      >>> grow_texture(painting, (12, 20)).image.shape
       (12, 20, 3)
 
     Reference: Ashikhmin, "Synthesizing Natural Textures", I3D 2001, section 3.

@@ -2,8 +2,8 @@
 
 Each block overlaps those above and to the left of it. It is drawn among the places of the painting
 that fit them about best, and a seam of the least error through each overlap says which pixels are
-whose. So every pixel is one of the painting's. `quilt` makes a texture. `quilt_transfer` also lets
-the blocks follow the light of a photograph, in passes of ever smaller blocks.
+whose. So every pixel is one of the painting's. `quilt_texture` makes a texture. `quilt_transfer`
+also lets the blocks follow the light of a photograph, in passes of ever smaller blocks.
 
 Reference: Efros and Freeman, "Image Quilting for Texture Synthesis and Transfer", SIGGRAPH 2001.
 """
@@ -27,7 +27,7 @@ PASSES = 4
 _SMALLEST = 5  # the side of a block of the last passes
 
 
-def quilt(
+def quilt_texture(
     painting: Array,
     shape: tuple[int, int],
     *,
@@ -58,7 +58,7 @@ def quilt(
 
     Example:
       >>> painting = jax.random.uniform(jax.random.key(0), (24, 24, 3))
-      >>> quilt(painting, (20, 30), block=12).image.shape
+      >>> quilt_texture(painting, (20, 30), block=12).image.shape
       (20, 30, 3)
 
     Reference: Efros and Freeman, SIGGRAPH 2001, section 2.

@@ -28,7 +28,7 @@ from jaxstyle.pieces.correlation import box_sums
 from jaxstyle.pieces.directions import directions, project
 from jaxstyle.pieces.guides import Guide, join
 from jaxstyle.pieces.pyramids import gaussian, number_of_levels, pyramid
-from jaxstyle.pieces.quilting import quilt
+from jaxstyle.pieces.quilting import quilt_texture
 from jaxstyle.pieces.rows import over_rows
 
 PATCH = 7
@@ -100,7 +100,7 @@ def patch_texture(
     nothing = jnp.zeros((height, width, 0))
     small = pyramid(nothing, levels)[0].shape[:2]
     block = min(2 * patch, *coarsest.shape[:2])
-    start = quilt(coarsest, (small[0], small[1]), block=block, key=key).image
+    start = quilt_texture(coarsest, (small[0], small[1]), block=block, key=key).image
     return vote_coarse_to_fine(
         painting, painting[..., :0], nothing, start, patch=patch, rounds=rounds,
         evenness=evenness, levels=levels,

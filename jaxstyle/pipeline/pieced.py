@@ -41,6 +41,7 @@ _ONLY = {
     "coherence": ("analogies",),
     "colors": ("analogies", "ashikhmin"),
     "block": ("neighbours",),
+    "evenness": ("neighbours",),
 }
 # Values a pixel of the painting takes at the peak, as the rows that are compared and their copies.
 _VALUES = {"quilting": 40, "neighbours": 380, "analogies": 420, "ashikhmin": 420}
@@ -172,7 +173,9 @@ class Pieced:
             return self._analogy(studio, job, painting)
         same: Any = {"evenness": self._evenness(job), "key": jax.random.key(options["seed"])}
         if self.method == "quilting":
-            return quilting.quilt(painting, studio.shape(job), block=self.block, **same).image
+            return quilting.quilt_texture(
+                painting, studio.shape(job), block=self.block, **same
+            ).image
         return voting.patch_texture(painting, studio.shape(job), patch=self.block, **same)
 
     def _analogy(self, studio: "Studio", job: "Job", filtered: Array) -> Array:

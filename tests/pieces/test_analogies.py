@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.image.color import greyscale
-from jaxstyle.pieces.analogies import analogy, grow
+from jaxstyle.pieces.analogies import analogy, grow_texture
 from jaxstyle.pieces.guides import Guide
 from jaxstyle.pieces.pixels import Level, copy_pixels
 from jaxstyle.pieces.pyramids import gaussian, pyramid, windows
@@ -115,11 +115,11 @@ def test_ashikhmin_goes_on_from_neighbours_alone():
 
 def test_a_grown_texture_is_the_paintings():
     painting = picture(15)
-    made = grow(painting, (18, 30))
+    made = grow_texture(painting, (18, 30))
     assert made.image.shape == (18, 30, 3)
     y, x = made.places[..., 0], made.places[..., 1]
     np.testing.assert_array_equal(made.image, painting[y, x])
-    other = grow(painting, (18, 30), key=jax.random.key(1))
+    other = grow_texture(painting, (18, 30), key=jax.random.key(1))
     assert bool(jnp.any(other.places != made.places))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxstyle.pieces.blocks import number_of_blocks
-from jaxstyle.pieces.quilting import quilt, quilt_transfer, sides, transfer_pass
+from jaxstyle.pieces.quilting import quilt_texture, quilt_transfer, sides, transfer_pass
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
@@ -22,7 +22,7 @@ def colors(image):
 def test_a_texture_that_repeats_has_no_seam():
     painting = jnp.tile(picture(0, 6, 8), (4, 4, 1))
     for seed in range(3):
-        made = quilt(painting, (40, 52), block=12, key=jax.random.key(seed))
+        made = quilt_texture(painting, (40, 52), block=12, key=jax.random.key(seed))
         assert float(made.seams.max()) == 0
         # It goes on repeating, from wherever it begins.
         np.testing.assert_array_equal(made.image[6:], made.image[:-6])
@@ -31,7 +31,7 @@ def test_a_texture_that_repeats_has_no_seam():
 
 def test_every_pixel_is_one_of_the_painting():
     painting = picture(1)
-    assert colors(quilt(painting, (33, 41), block=9).image) <= colors(painting)
+    assert colors(quilt_texture(painting, (33, 41), block=9).image) <= colors(painting)
     made = quilt_transfer(picture(2, 30, 26), painting, block=9, passes=2)
     assert made.image.shape == (30, 26, 3)
     assert colors(made.image) <= colors(painting)
@@ -39,7 +39,7 @@ def test_every_pixel_is_one_of_the_painting():
 
 def test_blocks_lie_where_they_are_said_to_be_from():
     painting = picture(3)
-    made = quilt(painting, (20, 20), block=8, overlap=2)
+    made = quilt_texture(painting, (20, 20), block=8, overlap=2)
     assert made.places.shape == (3, 3, 2)
     y, x = made.places[0, 0]
     np.testing.assert_array_equal(made.image[:6, :6], painting[y : y + 6, x : x + 6])
@@ -51,7 +51,7 @@ def test_blocks_lie_where_they_are_said_to_be_from():
 @pytest.mark.parametrize("overlap", [1, 3])
 def test_a_block_fits_those_before_it_about_best(overlap):
     painting, block = picture(4, 16, 18), 7
-    made = quilt(painting, (7, 14), block=block, overlap=overlap, evenness=0.0)
+    made = quilt_texture(painting, (7, 14), block=block, overlap=overlap, evenness=0.0)
     (y, x), (v, u) = np.asarray(made.places[0, :2])
     had = np.asarray(painting)[y : y + block, x + block - overlap : x + block]
     errors = np.array([
@@ -64,7 +64,7 @@ def test_a_block_fits_those_before_it_about_best(overlap):
 def test_uses_count_against_a_place():
     painting = jnp.concatenate([0.2 + 0.02 * picture(1, 24, 24), picture(5, 24, 24)], axis=1)
     flat = [
-        float(jnp.mean(quilt(painting, (60, 60), block=6, evenness=e, key=jax.random.key(2))
+        float(jnp.mean(quilt_texture(painting, (60, 60), block=6, evenness=e, key=jax.random.key(2))
                        .image.std(-1) < 0.02)) for e in (0.0, 1.0)
     ]  # fmt: skip
     # Half of the painting is flat.
@@ -84,7 +84,8 @@ def test_a_transfer_follows_the_light():
 def test_keys_draw_and_equal_keys_draw_alike():
     painting = picture(9)
     first, again, other = (
-        quilt(painting, (30, 30), block=8, key=jax.random.key(seed)).image for seed in (0, 0, 1)
+        quilt_texture(painting, (30, 30), block=8, key=jax.random.key(seed)).image
+        for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert float(jnp.mean(jnp.abs(first - other))) > 0.01
@@ -95,7 +96,7 @@ def test_vmap_and_jit_equal_a_loop():
     keys = jax.random.split(jax.random.key(0), 2)
 
     def make(painting, key):
-        return quilt(painting, (14, 18), block=6, key=key)
+        return quilt_texture(painting, (14, 18), block=6, key=key)
 
     many = jax.jit(jax.vmap(make))(paintings, keys)
     for i in range(2):
@@ -105,9 +106,9 @@ def test_vmap_and_jit_equal_a_loop():
 
 
 def test_one_program_serves_pictures_of_a_size(count_compilations):
-    quilt(picture(0), (21, 23), block=9)
+    quilt_texture(picture(0), (21, 23), block=9)
     with count_compilations() as compiled:
-        quilt(picture(1), (21, 23), block=9, evenness=0.7, key=jax.random.key(3))
+        quilt_texture(picture(1), (21, 23), block=9, evenness=0.7, key=jax.random.key(3))
     assert compiled() == 0
 
 
@@ -139,6 +140,6 @@ def test_the_first_pass_looks_at_the_light_and_the_last_at_the_fit():
 )
 def test_what_cannot_be_right_is_refused(options, says):
     with pytest.raises(ValueError, match=says):
-        quilt(picture(0), (8, 8), **{"block": 5, **options})
+        quilt_texture(picture(0), (8, 8), **{"block": 5, **options})
     with pytest.raises(TypeError, match="key should be a key"):
-        quilt(picture(0), (8, 8), block=5, key=3)
+        quilt_texture(picture(0), (8, 8), block=5, key=3)

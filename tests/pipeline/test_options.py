@@ -8,6 +8,7 @@ import pytest
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline import options
 from jaxstyle.pipeline.file_options import StyleRegions
+from jaxstyle.pipeline.guide_options import Guides
 from jaxstyle.pipeline.kinds import Flag
 from jaxstyle.pipeline.option import Group
 from jaxstyle.pipeline.option_rows import PICTURES
@@ -16,7 +17,7 @@ from jaxstyle.pipeline.recipe import make_recipe
 
 SHAPING = [
     (command, option)
-    for command in (*PICTURES, "apply")
+    for command in (*PICTURES, "apply", "analogy")
     for option in options.picture_options(command).values()
 ]
 # A value for each option that takes no choice, other than its default.
@@ -30,7 +31,8 @@ EXAMPLES = {
     "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
     "preconditioning": 0.2, "learning-rate": 0.01, "decoder": "dec.safetensors",
     "levels": {4: 0.5, 3: 1.0}, "only": "m.png", "protect": "faces", "calm": 0.5, "strokes": 0.75,
-    "smooth": 2.5, "no-trim": True,
+    "smooth": 2.5, "no-trim": True, "block": 9, "fidelity": 0.5, "evenness": 0.3,
+    "unfiltered": "a.png", "coherence": 0.5,
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
@@ -38,6 +40,8 @@ MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.
 def example(option):
     if isinstance(option.kind, StyleRegions):
         return option.kind.parse("m.png,style=b c;rest,style=d")
+    if isinstance(option.kind, Guides):
+        return option.kind.parse("m.png,target=b.png,weight=0.5;c d.png,target=e.png")
     if option.name in MIXED:
         return option.kind.parse(MIXED[option.name])
     return EXAMPLES[option.name] if option.choices is None else option.choices[-1]
@@ -76,10 +80,17 @@ def test_every_option_is_one_of_a_recipe(command, option):
     if command == "apply":
         painting = {"painting": "b.png"}
         features = painting | {"method": "adain", "decoder": "dec.safetensors"}
+        pieces = painting | {"method": "quilting"}
         needs = {
-            "method": features, "style-size": painting, "mix": painting, "decoder": features,
+            "fidelity": pieces, "seed": pieces, "block": pieces,
+            "method": painting, "style-size": painting, "mix": painting, "decoder": features,
             "levels": features, "init": {"polish": 3},
         }.get(option.name, {})  # fmt: skip
+    if command == "analogy":
+        voting = {"method": "neighbours"}
+        needs = {"block": voting, "evenness": voting}.get(option.name, {})
+    if command == "texture" and option.name in ("block", "evenness"):
+        needs = {"method": "quilting"}
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)
     assert recipe.options[option.name] == given[option.name]
