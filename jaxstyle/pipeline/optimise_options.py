@@ -13,6 +13,7 @@ from jaxstyle import solvers
 from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import OptionError, usage_errors
 from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.statistics import get_statistic
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.multiscale import Scale
@@ -55,8 +56,11 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
             spec = spec.with_vgg(**computed)
     if "tv" in options:
         changes["total_variation"] = options["tv"]
-    if "statistic" in options:
-        changes["statistic"] = options["statistic"]
+    for name in ("statistic", "content-loss"):
+        if name in options:
+            changes[name.replace("-", "_")] = options[name]
+    if "places" in options:
+        changes["places"] = options["places"] > 0
     for name in ("content_layers", "style_layers"):
         if (option := name.replace("_", "-")) in options:
             changes[name] = tuple(options[option])
@@ -64,6 +68,11 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
         changes["content_layers"] = ()
     if command == "reconstruct":
         changes |= {"content_layers": (options["layer"],), "style_layers": ()}
+    if changes.get("places") and get_statistic(changes.get("statistic", spec.statistic)).joint:
+        name = changes.get("statistic", spec.statistic)
+        raise OptionError(
+            "{} is not for {} {name}, which matches pieces itself", "places", "statistic", name=name
+        )
     return dataclasses.replace(spec, **changes)
 
 
@@ -98,6 +107,8 @@ def make_weights(
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
             changes[field] = to_device(options[name])
+    if options.get("places"):
+        changes["places"] = to_device(options["places"])
     if "smooth" in options:
         own = float(cast(Array, weights.total_variation))
         share = 1.0 if strength is None else strength.multiple
