@@ -23,6 +23,7 @@ from jaxstyle.losses.neighbours.search import unit
 
 ContentName = Literal["features", "self-similarity"]
 
+_SOFTNESS = 0.1  # differences are of the order of one
 MOST_PLACES = 1024
 """How many places of a map are compared with each other, at most."""
 
@@ -88,7 +89,7 @@ def self_similarity(features: Array) -> Array:
 
     Reference: Kolkin, Salavon and Shakhnarovich, CVPR 2019, eq. 9.
     """
-    rows = unit(_thin(features.astype(jnp.float32)).reshape(-1, features.shape[2]))
+    rows = unit(thin(features.astype(jnp.float32)).reshape(-1, features.shape[2]))
     apart = 1 - jnp.matmul(rows, rows.T, precision="highest")
     # A place is no way from itself, whatever rounding says.
     apart = apart * (1 - jnp.eye(rows.shape[0]))
@@ -96,9 +97,13 @@ def self_similarity(features: Array) -> Array:
 
 
 def self_similarity_loss(features: Array, target: Array, weight: Array | None = None) -> Array:
-    r"""Computes the mean absolute difference of two self-similarities.
+    r"""Computes how far two self-similarities are apart.
 
-    .. math:: \frac{1}{n^2} \sum_{ij} w_i |\hat D_{ij} - \hat D^*_{ij}|
+    .. math:: \frac{1}{n^2} \sum_{ij} w_i
+        \bigl( \sqrt{(\hat D_{ij} - \hat D^*_{ij})^2 + \epsilon^2} - \epsilon \bigr)
+
+    Departure: in the paper, :math:`\epsilon` is zero. Here it is 0.1, so that the loss has a slope
+    at the photograph itself, where optimisations start.
 
     Args:
       features: `[h, w, c]` activations of the image.
@@ -121,14 +126,20 @@ def self_similarity_loss(features: Array, target: Array, weight: Array | None = 
         raise ValueError(
             f"shapes should be equal, got {list(found.shape)} and {list(target.shape)}"
         )
-    rows = jnp.mean(jnp.abs(found - target), axis=1)
-    return jnp.mean(rows if weight is None else _thin(weight[..., None]).reshape(-1) * rows)
+    rows = jnp.mean(_soft(found - target), axis=1)
+    return jnp.mean(rows if weight is None else thin(weight[..., None]).reshape(-1) * rows)
 
 
-def _thin(maps: Array) -> Array:
-    """Returns a map `[h, w, c]` at places on a grid, at most `MOST_PLACES` of them."""
+def _soft(difference: Array) -> Array:
+    squares = jnp.square(difference)
+    # The difference of the root and epsilon, in a form without cancellation.
+    return squares / (jnp.sqrt(squares + _SOFTNESS**2) + _SOFTNESS)
+
+
+def thin(maps: Array, most: int = MOST_PLACES) -> Array:
+    """Returns a map `[h, w, c]` at places on a grid, at most so many of them."""
     stride = 1
-    while math.prod(-(-(side - stride // 2) // stride) for side in maps.shape[:2]) > MOST_PLACES:
+    while math.prod(-(-(side - stride // 2) // stride) for side in maps.shape[:2]) > most:
         stride += 1
     return maps[stride // 2 :: stride, stride // 2 :: stride]
 
@@ -144,7 +155,7 @@ def _features_size(target: Array, weight: Array | None) -> Array:
 
 def _similarity_size(target: Array, weight: Array | None) -> Array:
     # Places without features are all equally far apart.
-    away = jnp.mean(jnp.abs(target - 1))
+    away = jnp.mean(_soft(target - 1))
     return away if weight is None else jnp.mean(weight) * away
 
 

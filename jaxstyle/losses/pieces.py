@@ -56,8 +56,8 @@ def collect(features: Array, image: Array, mass: Array | None, key: Array) -> Pi
       [(4096, 8), (4096, 3), (1024, 2)]
     """
     of_painting, of_picture = jax.random.split(key)
-    places = find_places(_draw(of_painting, NUM_PIECES), mass)
-    return Pieces(sample(features, places), sample(image, places), _draw(of_picture, NUM_PLACES))
+    places = find_places(draw(of_painting, NUM_PIECES), mass)
+    return Pieces(sample(features, places), sample(image, places), draw(of_picture, NUM_PLACES))
 
 
 def find_places(draws: Array, mass: Array | None) -> Array:
@@ -189,7 +189,8 @@ def _root(squares: Array) -> Array:
     return jnp.sqrt(squares + 1e-8) - 1e-4
 
 
-def _draw(key: Array, count: int) -> Array:
+def draw(key: Array, count: int) -> Array:
+    """Returns points that are even in the unit square, `[count, 2]`, from anywhere in it."""
     shift = jax.random.uniform(key, (1, 2))
     return (shift + jnp.arange(count)[:, None] * jnp.asarray(_STEPS)[None]) % 1.0
 

@@ -138,9 +138,8 @@ class LossSpec:
     def compared(self) -> Statistic:
         """The statistic, and how pieces are matched beside it if they are."""
         statistic = get_statistic(self.statistic)
-        if not self.places:
-            return statistic
-        return dataclasses.replace(statistic, joint=match_columns)
+        joint = match_columns if self.places else statistic.joint
+        return dataclasses.replace(statistic, joint=joint if self.style_layers else None)
 
     def with_vgg(self, **changes: Any) -> "LossSpec":
         """Returns the same spec, with VGG computed in another way.

@@ -29,6 +29,10 @@ pictures, and regions with soft edges.
 `strotss`
   Matches pieces of all layers at once, by the relaxed earth mover's distance, and compares means
   and covariances by their absolute differences. Zero where each piece is in the other picture too.
+
+`nearest`, `patches`, `contextual`
+  Match pieces of each layer for itself, as NNST, Markov random fields and the contextual loss do;
+  see `jaxstyle.losses.matching`.
 """
 
 from collections.abc import Mapping
@@ -39,13 +43,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle._common.checks import check_choice
-from jaxstyle.losses import functional
+from jaxstyle.losses import functional, matching
 from jaxstyle.losses.pieces import match_columns_and_palette
 from jaxstyle.losses.statistic import Statistic
 
 StatisticName = Literal[
-    "gram", "covariance", "wasserstein", "moments", "histogram", "sliced", "strotss"
-]
+    "gram", "covariance", "wasserstein", "moments", "histogram", "sliced",
+    "strotss", "nearest", "patches", "contextual",
+]  # fmt: skip
 
 NUM_DIRECTIONS = 64
 """Number of random directions of "sliced" at a layer, unless the layer has fewer channels."""
@@ -385,4 +390,7 @@ _STATISTICS: Mapping[str, Statistic] = {
         sums=_covariance_sums, loss_of_sums=_absolute_loss_of_sums,
         joint=match_columns_and_palette,
     ),
+    "nearest": matching.NEAREST,
+    "patches": matching.PATCHES,
+    "contextual": matching.CONTEXTUAL,
 }  # fmt: skip

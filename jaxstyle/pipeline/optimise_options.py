@@ -68,6 +68,7 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
         changes["content_layers"] = ()
     if command == "reconstruct":
         changes |= {"content_layers": (options["layer"],), "style_layers": ()}
+        changes["content_loss"] = "features"
     if changes.get("places") and get_statistic(changes.get("statistic", spec.statistic)).joint:
         name = changes.get("statistic", spec.statistic)
         raise OptionError(
