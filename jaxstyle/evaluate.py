@@ -74,10 +74,10 @@ class Scores(NamedTuple):
     style_left: dict[str, Array]
     sliced_left: dict[str, Array]
     similarity: Array
-    self_similarity: dict[str, Array]
-    structure: dict[str, Array]
-    distinct: dict[str, Array]
-    cosine: dict[str, Array]
+    self_similarity: dict[str, Array] = {}  # noqa: RUF012 (never changed)
+    structure: dict[str, Array] = {}  # noqa: RUF012
+    distinct: dict[str, Array] = {}  # noqa: RUF012
+    cosine: dict[str, Array] = {}  # noqa: RUF012
 
     @property
     def overall(self) -> Array:

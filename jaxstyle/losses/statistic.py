@@ -26,6 +26,7 @@ class Statistic:
       joint: `(rows, colors, pieces) -> scalar`, compares the pieces of all layers at once, beside
         the layers' own losses; see `jaxstyle.losses.pieces`. None for a statistic that has no
         places.
+      keeps_pieces: whether the target has pieces of the painting, which have no mean.
     """
 
     measure: Callable[[Array, Array | None, Array], Any]
@@ -35,3 +36,4 @@ class Statistic:
     sums: Callable[[Array, Array | None, Any], Any] | None = None
     loss_of_sums: Callable[[Any, Any], Array] | None = None
     joint: Callable[[Mapping[str, Array], Array, Mapping[str, Any]], Array] | None = None
+    keeps_pieces: bool = False

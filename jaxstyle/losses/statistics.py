@@ -388,7 +388,7 @@ _STATISTICS: Mapping[str, Statistic] = {
     "strotss": Statistic(
         _covariance_measure, _absolute_loss, _absolute_size, 1.0,
         sums=_covariance_sums, loss_of_sums=_absolute_loss_of_sums,
-        joint=match_columns_and_palette,
+        joint=match_columns_and_palette, keeps_pieces=True,
     ),
     "nearest": matching.NEAREST,
     "patches": matching.PATCHES,

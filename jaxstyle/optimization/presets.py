@@ -223,6 +223,43 @@ _ALL = (
         smallest=64,
     ),
     Preset(
+        name="nnst",
+        description="NNST's second stage: the nearest pieces at each layer, matched anew each step",
+        # Departures: its network is VGG-16, its content loss is that of its first stage, and it
+        # takes pieces of the painting turned by 90, 180 and 270 degrees too.
+        spec=LossSpec(
+            content_layers=("relu4_1",),
+            style_layers=(*_MATCHED_LAYERS[:7], "relu4_1"),
+            statistic="nearest",
+            content_loss="self-similarity",
+        ),
+        weigh=lambda sizes: LossWeights(),
+        normalized=True,
+        init="matched",
+        solver=solvers.lbfgs,
+        num_steps=200,
+    ),
+    Preset(
+        name="mrf",
+        description="Li and Wand: patches of 3×3 features, matched anew each step",
+        # 1e-4 (E(relu3_1) + E(relu4_1)) + 20 content + 1e-3 TV, sums over a network of 0-255.
+        # Departures: it pools differently, and begins at a quarter of the size.
+        spec=LossSpec(style_layers=("relu3_1", "relu4_1"), statistic="patches"),
+        weigh=lambda sizes: LossWeights(),
+        normalized=True,
+        solver=solvers.lbfgs,
+        num_steps=300,
+    ),
+    Preset(
+        name="contextual",
+        description="Mechrez et al.: each piece of the painting nearest to some place",
+        spec=LossSpec(style_layers=("relu2_1", "relu3_1", "relu4_1"), statistic="contextual"),
+        weigh=lambda sizes: LossWeights(),
+        normalized=True,
+        solver=solvers.lbfgs,
+        num_steps=300,
+    ),
+    Preset(
         name="tensorflow-tutorial",
         description="a common TensorFlow tutorial: average pooling, Adam, from faint noise",
         spec=LossSpec(network=VGGSpec(pooling="average", padding="zero")),

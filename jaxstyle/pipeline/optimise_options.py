@@ -69,12 +69,28 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
     if command == "reconstruct":
         changes |= {"content_layers": (options["layer"],), "style_layers": ()}
         changes["content_loss"] = "features"
-    if changes.get("places") and get_statistic(changes.get("statistic", spec.statistic)).joint:
-        name = changes.get("statistic", spec.statistic)
+    _check_pieces(changes, spec, options)
+    return dataclasses.replace(spec, **changes)
+
+
+def _check_pieces(changes: Mapping[str, Any], spec: LossSpec, options: Mapping[str, Any]) -> None:
+    """Raises `OptionError` where pieces of paintings cannot be matched as options ask for."""
+    name = changes.get("statistic", spec.statistic)
+    statistic, places = get_statistic(name), changes.get("places", spec.places)
+    if places and statistic.joint is not None:
         raise OptionError(
             "{} is not for {} {name}, which matches pieces itself", "places", "statistic", name=name
         )
-    return dataclasses.replace(spec, **changes)
+    what = "places" if places else f"statistic {name}"
+    if options.get("mix-by") == "targets" and (places or statistic.keeps_pieces):
+        raise OptionError(
+            "{} targets is not for {what}: pieces have no mean; use losses", "mix-by", what=what
+        )
+    if "fine-style" in options and (places or statistic.joint is not None):
+        raise OptionError(
+            "{} is not for {what}, whose pieces have all scales; leave one out", "fine-style",
+            what=what,
+        )  # fmt: skip
 
 
 def make_weights(

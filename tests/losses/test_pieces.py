@@ -119,7 +119,8 @@ def test_bands_change_nothing(name):
     plain = MATCHING[name].with_vgg(memory="plain")
     low = plain.with_vgg(memory="low")
     image, painting = jax.random.uniform(jax.random.key(2), (2, 160, 48, 3))
-    targets = compute_targets(PARAMS, image, painting, plain)
+    # Where moments were nearly equal, rounding would decide on the sign of a slope.
+    targets = compute_targets(PARAMS, image, painting / 3, plain)
 
     def gradient(spec):
         return jax.jit(jax.value_and_grad(lambda x: total(x, targets, spec).total))(painting)
@@ -182,7 +183,8 @@ def test_forms_of_targets_are_those_of_targets(name):
 def test_a_descent_comes_nearer(name):
     spec = dataclasses.replace(MATCHING[name], content_loss="self-similarity")
     stripes = jnp.broadcast_to(jnp.eye(3)[jnp.arange(20) // 4 % 3], (24, 20, 3))
-    result = stylize(PARAMS, CONTENT, stripes, spec=spec, num_steps=8)
+    weights = LossWeights(content=0.1)
+    result = stylize(PARAMS, CONTENT, stripes, spec=spec, weights=weights, num_steps=15)
     assert result.info.finite.all()
     assert float(result.info.loss[-1]) < 0.9 * float(result.info.loss[0])
 
