@@ -5,6 +5,7 @@ from typing import get_args
 
 from jaxstyle import solvers
 from jaxstyle.feedforward.architecture import ARCHITECTURES
+from jaxstyle.losses.content import ContentName
 from jaxstyle.losses.guides import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
@@ -97,6 +98,9 @@ def make_rows() -> tuple[Option, ...]:
                "relu4_2"),
         Option("content-weight", NOT_NEGATIVE, "multiply the photograph's weight in the recipe",
                "picture", stylize, "X", "1"),
+        Option("content-loss", Choice(get_args(ContentName)), "hold the photograph's features, or "
+               "how its places are alike, which leaves strokes free", "picture", stylize, "NAME",
+               "features"),
         Option("content-layers", Layers(), "compare the photograph at these layers, each with a "
                "weight", "picture", stylize, "L=X,…", "the recipe's"),
         *(
@@ -139,6 +143,8 @@ def make_rows() -> tuple[Option, ...]:
                "style", styled, "L=X,…", "the recipe's"),
         Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
                "style", styled, "NAME", "gram"),
+        Option("places", NOT_NEGATIVE, "match pieces of the painting too, which count so many "
+               "times as much as the style", "style", styled, "X", "0"),
         Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
                "given several times", "style", stylize, "FILE=X"),
         again("mix", Mix(), "name the other paintings again, where they are not found", "style",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxstyle.errors import OptionError
+from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline import file_options
 from jaxstyle.pipeline.choices import STATISTICS
@@ -84,6 +85,9 @@ def _make_optimisation(
     defaults = {"preset": preset.name, "init": init, "steps": preset.num_steps}
     filled = {**defaults, **filled}
     scales = make_scales(given, filled)
+    if command == "stylize" and "scales" not in given:
+        sizes = preset.sizes(filled["size"])
+        scales = scales if len(sizes) == 1 else multiscale.make_scales(sizes, filled["steps"])
     filled["size"] = scales[-1].size
     if "scale-steps" in filled:
         del filled["steps"]

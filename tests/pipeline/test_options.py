@@ -27,7 +27,7 @@ EXAMPLES = {
     "scales": (32, 64), "scale-steps": (3, 2), "tv-weight": 1.5, "range-weight": 0.0,
     "style-weight": 10.0, "style-layers": {"relu1_1": 1.0, "pool2": 1e-3}, "style-size": 30,
     "style-scale": 1.25, "fine-style": "b.png", "keep": "m.png", "network": "compact", "steps": 7,
-    "strength": 0.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
+    "strength": 0.5, "places": 2.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
     "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
     "preconditioning": 0.2, "learning-rate": 0.01, "decoder": "dec.safetensors",
     "levels": {4: 0.5, 3: 1.0}, "only": "m.png", "protect": "faces", "calm": 0.5, "strokes": 0.75,
@@ -132,6 +132,12 @@ PAIRS = [
         {"pooling": "max", "precision": "bfloat16", "convolution": "winograd"},
         "convolution winograd needs precision float32",
     ),
+    ({"places": 1, "statistic": "strotss"}, "places is not for statistic strotss, which matches"),
+    (
+        {"preset": "strotss", "mix": "b.png=0.5", "mix-by": "targets"},
+        "mix-by targets is not for statistic strotss: pieces have no mean; use losses",
+    ),
+    ({"places": 1, "fine-style": "b.png"}, "fine-style is not for places, whose pieces have all"),
     ({"scales": "16,32", "scale-steps": "3"}, "scale-steps: 2 scales need as many numbers of"),
 ]
 
@@ -156,3 +162,24 @@ def test_no_library_message_has_a_flag():
                 errors.append(str(error))
     assert len(errors) > 30
     assert [error for error in errors if "--" in error] == []
+
+
+def test_places_and_the_content_loss_reach_the_spec():
+    given = {"places": 0.5, "content-loss": "self-similarity", "statistic": "covariance"}
+    spec = make_recipe("stylize", check_options("stylize", given)).method.spec
+    assert (spec.places, spec.content_loss, spec.statistic) == (
+        True, "self-similarity", "covariance",
+    )  # fmt: skip
+    assert not make_recipe("stylize", check_options("stylize", {"places": 0})).method.spec.places
+
+
+def test_strotss_works_from_coarse_to_fine_unless_told_otherwise():
+    method = make_recipe("stylize", check_options("stylize", {"preset": "strotss"})).method
+    assert [scale.size for scale in method.scales] == [64, 128, 256, 512]
+    assert [scale.num_steps for scale in method.scales] == [200, 100, 100, 100]
+    given = {"preset": "strotss", "size": 100, "steps": 7}
+    method = make_recipe("stylize", check_options("stylize", given)).method
+    assert [tuple(scale) for scale in method.scales] == [(100, 7)]
+    given = {"preset": "strotss", "scales": "32,48", "steps": 4}
+    method = make_recipe("stylize", check_options("stylize", given)).method
+    assert [tuple(scale) for scale in method.scales] == [(32, 4), (48, 2)]
