@@ -23,6 +23,7 @@ from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, us
 from jaxstyle.image import io
 from jaxstyle.image.animation import SIZE, Animation, check_animation_path
 from jaxstyle.pipeline import sheets
+from jaxstyle.pipeline.choices import PIECES
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.frames import FRAMES
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
@@ -244,6 +245,7 @@ def _make(
         sum(job.recipe.num_steps for job in jobs),
         jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
         quiet="quiet" in arguments,
+        at_once=all(job.recipe.options.get("method") in PIECES for job in jobs),
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     waiting: list[tuple[Batch, list[Outcome], Future[None] | None]] = []
