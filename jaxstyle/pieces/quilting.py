@@ -19,7 +19,9 @@ from jaxstyle.image.color import luminance, match_luminance
 from jaxstyle.pieces.blocks import Quilt, Weights, check_blocks, lay
 
 BLOCK = 40
-"""The default side of a block, in pixels; that of the first pass of a transfer."""
+"""The default side of a block of a texture, in pixels."""
+FIRST_BLOCK = 24
+"""The default side of a block of the first pass of a transfer: smaller ones follow a photograph."""
 EVENNESS = 0.2
 """The default of how much a block's uses so far count against it."""
 PASSES = 4
@@ -77,7 +79,7 @@ def quilt_transfer(
     content: Array,
     painting: Array,
     *,
-    block: int = BLOCK,
+    block: int = FIRST_BLOCK,
     passes: int = PASSES,
     fidelity: ArrayLike = 1.0,
     key: Array | None = None,

@@ -41,6 +41,7 @@ FIDELITY = 0.5
 """The default weight of a photograph, relative to what is painted already."""
 _STRIDE = 2  # pixels from one patch of the picture to the next; those of the painting are all there
 _DIRECTIONS = 24
+_SHARP = 8.0  # the power of the bell by which a pixel is the mean of patches, in the last round
 _ROWS = 8  # of patches that are searched for at once
 
 
@@ -260,12 +261,16 @@ def vote_coarse_to_fine(
         guide, wanted = root * guide, root * wanted
         if image is None:
             blank, nothing = jnp.zeros((*wanted.shape[:2], 3)), copied[..., :0]
-            found = _round(copied, nothing, blank, guide, wanted, uses, even, 0, patch=patch).image
+            first = to_device(1.0), 0
+            found = _round(copied, nothing, blank, guide, wanted, uses, even, *first, patch=patch)
             rows, columns = _covered(grid_shape(wanted.shape[:2], patch, _STRIDE), patch)
-            beyond = (0, len(found) - rows), (0, found.shape[1] - columns), (0, 0)
-            image = jnp.pad(found[:rows, :columns], beyond, mode="edge")
-        for i in range(rounds if number + 1 < levels else max(2, rounds // 2)):
-            voted = _round(copied, copied, image, guide, wanted, uses, even, i, patch=patch)
+            beyond = (0, len(blank) - rows), (0, blank.shape[1] - columns), (0, 0)
+            image = jnp.pad(found.image[:rows, :columns], beyond, mode="edge")
+        finest = number + 1 == levels
+        count = max(2, rounds // 2) if finest else rounds
+        for i in range(count):
+            sharp = to_device(_SHARP if finest and i + 1 == count else 1.0)
+            voted = _round(copied, copied, image, guide, wanted, uses, even, sharp, i, patch=patch)
             image, uses = voted.image, voted.uses
     assert image is not None
     return image
@@ -279,6 +284,7 @@ def _round(
     target: Array,
     uses: Array,
     evenness: Array,
+    sharp: Array,
     number: int,
     *,
     patch: int,
@@ -296,6 +302,7 @@ def _round(
       target: those of the picture.
       uses: of the round before.
       evenness: how much they count.
+      sharp: how much more the middle of a patch counts than its edge; 1 for a bell.
       number: of the round, from 0.
       patch: the side of a patch.
     """
@@ -307,7 +314,7 @@ def _round(
     _, index = over_rows(
         _search_rows, search, jnp.zeros(()), -(-rows // _ROWS), patch=patch, columns=columns
     )
-    voted: _Voted = _finish(values, image, index, offset, patch=patch)
+    voted: _Voted = _finish(values, image, index, offset, sharp, patch=patch)
     return voted
 
 
@@ -353,12 +360,16 @@ def _covered(grid: tuple[int, int], patch: int) -> tuple[int, int]:
 
 
 @functools.partial(kept, static_argnames="patch", hurry=always)
-def _finish(values: Array, image: Array, index: Array, offset: Array, *, patch: int) -> _Voted:
+def _finish(
+    values: Array, image: Array, index: Array, offset: Array, sharp: Array, *, patch: int
+) -> _Voted:
     shape = grid_shape(image.shape[:2], patch, _STRIDE)
     index = index.reshape(-1, shape[1])[: shape[0]]
     patches = gather(describe([values], patch=patch), index.ravel())
     # What lies in the middle of a patch fits best, and a plain mean would blur.
-    bell = jnp.broadcast_to(gaussian(patch), (index.size, patch**2))
+    bell = jnp.broadcast_to(
+        (gaussian(patch) / gaussian(patch).max()) ** sharp, (index.size, patch**2)
+    )
     voted = vote(patches, _covered(shape, patch), patch=patch, stride=_STRIDE, weights=bell)
     image = jax.lax.dynamic_update_slice(image, voted, (offset[0], offset[1], 0))
     grid = grid_shape(values.shape[:2], patch)

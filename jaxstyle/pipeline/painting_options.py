@@ -7,7 +7,7 @@ from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import BRUSH, PAINTBOX
 from jaxstyle.pipeline.first import FEATURES, PIECES, Way
 from jaxstyle.pipeline.painting import Painting
-from jaxstyle.pipeline.pieced import checked_block
+from jaxstyle.pipeline.pieced import FIRST_BLOCKS, checked_block
 
 QUICK_STEPS = 10
 _QUICK_SIZE = 512  # the longer side, as for `stylize`
@@ -46,7 +46,7 @@ def make_painting(
     elif way == "quick":
         defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     elif way in PIECES:
-        block = checked_block(way, given)
+        block = checked_block(way, given, FIRST_BLOCKS)
         defaults = {"polish": 0, "size": _QUICK_SIZE, "block": block, "fidelity": 1.0, "seed": 0}
     else:
         defaults = {"decoder": BRUSH, "levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}

@@ -16,7 +16,7 @@ ANALOGY = "analogy"
 def make_piece_rows() -> tuple[Option, ...]:
     """The rows, in the order of the help texts."""
     own = functools.partial(Option, commands=(ANALOGY,))
-    pieces, seed = ("texture", "apply", ANALOGY), whole(0, 2**32 - 1)
+    seed = whole(0, 2**32 - 1)
     return (
         own("size", whole(1), "set the longer side in pixels", "picture", metavar="N",
             default="512"),
@@ -41,8 +41,16 @@ def make_piece_rows() -> tuple[Option, ...]:
             default="analogies"),
         own("coherence", NOT_NEGATIVE, "favour pixels that go on from each other", "method",
             metavar="X", default=f"{COHERENCE:g}"),
-        Option("block", whole(2, 2**12), "set the side of blocks or patches, in pixels", "method",
-               pieces, "N", "40 for quilting, 7 for neighbours"),
+        *(
+            Option("block", whole(2, 2**12), f"set the side of {what}, in pixels", "method",
+                   (command,), "N", default)
+            for command, what, default in (
+                ("texture", "blocks or patches", "40 for quilting, 7 for neighbours"),
+                ("apply", "blocks of the first pass, or of patches",
+                 "24 for quilting, 7 for neighbours"),
+                (ANALOGY, "patches", "7"),
+            )
+        ),
         Option("evenness", NOT_NEGATIVE, "make pieces dearer by their uses so far", "method",
                ("texture", ANALOGY), "X", "the method's"),
     )  # fmt: skip

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BLOCKS = {"quilting": quilting.BLOCK, "neighbours": voting.PATCH}
 """The sides of blocks and patches, in pixels, where no other is given."""
+FIRST_BLOCKS = {**BLOCKS, "quilting": quilting.FIRST_BLOCK}
+"""Those of the first pass over a photograph."""
 _OF_TEXTURE = {
     "method", "block", "evenness", "seed", "size", "output-size", "style-size", "no-trim",
 }  # fmt: skip
@@ -241,13 +243,18 @@ def make_analogy(given: Mapping[str, Any]) -> tuple[Pieced, dict[str, Any]]:
     return Pieced(method, block), filled
 
 
-def checked_block(method: str, given: Mapping[str, Any]) -> int:
+def checked_block(method: str, given: Mapping[str, Any], sides: Mapping[str, int] = BLOCKS) -> int:
     """Returns the side of blocks or patches.
+
+    Args:
+      method: its name.
+      given: the options.
+      sides: by the method's name, where no other is given.
 
     Raises:
       OptionError: if patches would have no middle.
     """
-    block: int = given.get("block", BLOCKS[method])
+    block: int = given.get("block", sides[method])
     if method == "neighbours" and block % 2 == 0:
         raise OptionError("{} {block}: patches need an odd side", "block", block=block)
     return block
