@@ -40,7 +40,7 @@ from jaxstyle.optimization.transfer import (
 if TYPE_CHECKING:
     from jaxstyle.image.io import load_image, save_image
     from jaxstyle.networks.load import load_params
-    from jaxstyle.pieces.analogies import analogy, grow_texture
+    from jaxstyle.pieces.analogies import analogy, analogy_transfer, grow_texture
     from jaxstyle.pieces.guides import Guide
     from jaxstyle.pieces.quilting import quilt_texture, quilt_transfer
     from jaxstyle.pieces.voting import patch_analogy, patch_texture, patch_transfer
@@ -53,6 +53,7 @@ _LAZY = {
     "load_params": "jaxstyle.networks.load",
     "stylize_video": "jaxstyle.video.painting",
     "analogy": "jaxstyle.pieces.analogies",
+    "analogy_transfer": "jaxstyle.pieces.analogies",
     "grow_texture": "jaxstyle.pieces.analogies",
     "Guide": "jaxstyle.pieces.guides",
     "quilt_texture": "jaxstyle.pieces.quilting",
@@ -79,6 +80,7 @@ __all__ = [
     "Targets",
     "VGGSpec",
     "analogy",
+    "analogy_transfer",
     "animation",
     "blend_styles",
     "color",

@@ -26,9 +26,10 @@ from jaxstyle._common.checks import (
     check_shape,
 )
 from jaxstyle.image.color import luminance, with_luminance_of
+from jaxstyle.image.matching import match_distribution
 from jaxstyle.pieces.guides import Guide, check_same_size, join
 from jaxstyle.pieces.pixels import Copied, Level, copy_pixels
-from jaxstyle.pieces.pyramids import number_of_levels, pyramid
+from jaxstyle.pieces.pyramids import number_of_levels, pyramid, smoothed
 
 Whose = Literal["painting", "photo"]
 """Whose colours an analogy has."""
@@ -122,6 +123,47 @@ def analogy(
         return Analogy(made.values, made.places)
     light = jnp.broadcast_to(made.values, target.shape)
     return Analogy(with_luminance_of(target, light), made.places)
+
+
+def analogy_transfer(
+    content: Array,
+    painting: Array,
+    *,
+    coherence: ArrayLike = COHERENCE,
+    candidates: int = CANDIDATES,
+    key: Array | None = None,
+) -> Analogy:
+    """Paints a photograph in strokes of a painting.
+
+    The painting without its strokes is to the painting as the photograph, in the painting's
+    colours, is to the picture.
+
+    Args:
+      content: `[H, W, 3]` in [0, 1].
+      painting: `[H', W', 3]` in [0, 1].
+      coherence: as for `analogy`: more of it keeps larger pieces of the painting whole.
+      candidates: as for `analogy`.
+      key: as for `analogy`.
+
+    Returns:
+      The picture, and where it was copied from.
+
+    Raises:
+      ValueError: if one of them is not `[H, W, 3]`.
+
+    Example:
+      >>> content, painting = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
+      >>> analogy_transfer(content, painting).image.shape
+      (16, 16, 3)
+
+    Reference: Hertzmann et al., SIGGRAPH 2001, section 4, artistic filters.
+    """
+    check_image(content, "content")
+    check_image(painting, "painting")
+    matched = match_distribution(content, painting)
+    return analogy(
+        smoothed(painting), painting, matched, coherence=coherence, candidates=candidates, key=key
+    )
 
 
 def grow_texture(

@@ -6,6 +6,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxstyle.image.pixels import resize
 from jaxstyle.losses.neighbours import describe
 
 SMALLEST = 12
@@ -44,6 +45,11 @@ def pyramid(image: Array, levels: int) -> list[Array]:
     for _ in range(levels - 1):
         found.append(_halved(found[-1]))
     return found[::-1]
+
+
+def smoothed(image: Array) -> Array:
+    """Returns an image `[H, W, 3]` without what is smaller than four pixels, such as strokes."""
+    return resize(pyramid(image, 3)[0], image.shape[:2])
 
 
 def windows(image: Array, side: int) -> Array:

@@ -10,6 +10,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from jaxstyle._common.arrays import to_device
+from jaxstyle.pieces.analogies import analogy_transfer
 from jaxstyle.pieces.quilting import quilt_transfer
 from jaxstyle.pieces.voting import FIDELITY, patch_transfer
 from jaxstyle.pipeline.file_options import RegionOption
@@ -22,16 +23,12 @@ class Pieces:
     """The photograph, made of pieces of one painting.
 
     Attributes:
-      method: "quilting" or "neighbours".
-      block: the side of blocks of the first pass, or of patches, in pixels.
-      fidelity: how many times as much as usual the photograph counts.
-      seed: draws.
+      method: "quilting", "neighbours" or "analogies".
+      options: of the recipe.
     """
 
     method: str
-    block: int
-    fidelity: float
-    seed: int
+    options: Mapping[str, Any]
 
     def weigh(self, options: Mapping[str, Any], regions: Sequence[RegionOption] | None) -> Rows:
         """Returns one row, in which the painting is the style."""
@@ -49,15 +46,16 @@ class Pieces:
         self, program: tuple[int, int], photograph: NDArray[np.float32], like: Painted
     ) -> Array:
         """Returns the picture, whose pixels are within the range of the painting's."""
-        [path] = like.paths
+        [path], options = like.paths, self.options
         painting, content = like.load(path, like.side), to_device(photograph)
-        check_block(self.block, painting.shape, path)
+        key = jax.random.key(options["seed"])
+        if self.method == "analogies":
+            return analogy_transfer(
+                content, painting, coherence=options["coherence"], key=key
+            ).image
+        block, fidelity = options["block"], options["fidelity"]
+        check_block(block, painting.shape, path)
         if self.method == "quilting":
-            return quilt_transfer(
-                content, painting, block=self.block, fidelity=self.fidelity,
-                key=jax.random.key(self.seed),
-            ).image  # fmt: skip
-        check_block(self.block, content.shape, "the photograph")
-        return patch_transfer(
-            content, painting, patch=self.block, fidelity=FIDELITY * self.fidelity
-        )
+            return quilt_transfer(content, painting, block=block, fidelity=fidelity, key=key).image
+        check_block(block, content.shape, "the photograph")
+        return patch_transfer(content, painting, patch=block, fidelity=FIDELITY * fidelity)

@@ -101,7 +101,7 @@ def make_first(way: Way, options: Mapping[str, Any], network: Network) -> First:
     if way == "quick":
         return Colors()
     if way in PIECES:
-        return Pieces(way, options["block"], options["fidelity"], options["seed"])
+        return Pieces(way, options)
     if way in FEATURES:
         return Features(network, cast(Transform, way), options["levels"])
     architecture, styles = read_notes(network.path, network.metadata)

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import BRUSH, PAINTBOX
+from jaxstyle.pieces.analogies import COHERENCE
 from jaxstyle.pipeline.first import FEATURES, PIECES, Way
 from jaxstyle.pipeline.painting import Painting
 from jaxstyle.pipeline.pieced import FIRST_BLOCKS, checked_block
@@ -12,8 +13,13 @@ from jaxstyle.pipeline.pieced import FIRST_BLOCKS, checked_block
 QUICK_STEPS = 10
 _QUICK_SIZE = 512  # the longer side, as for `stylize`
 _LEVELS = (4, 3, 2)  # as in the paper, without the first and the fifth
-_OF_FEATURES = ("levels", "decoder")
-_OF_PIECES = ("block", "fidelity", "seed")
+# What only some methods look at.
+_ONLY: tuple[tuple[tuple[str, ...], tuple[Way, ...]], ...] = (
+    (("levels", "decoder"), FEATURES),
+    (("block", "fidelity"), ("quilting", "neighbours")),
+    (("coherence",), ("analogies",)),
+    (("seed",), PIECES),
+)
 _OF_STYLES = ("style", "blend", "regions")  # what says which of a network's styles count
 
 
@@ -46,8 +52,11 @@ def make_painting(
     elif way == "quick":
         defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
     elif way in PIECES:
-        block = checked_block(way, given, FIRST_BLOCKS)
-        defaults = {"polish": 0, "size": _QUICK_SIZE, "block": block, "fidelity": 1.0, "seed": 0}
+        defaults = {"polish": 0, "size": _QUICK_SIZE, "seed": 0}
+        if way == "analogies":
+            defaults["coherence"] = COHERENCE
+        else:
+            defaults |= {"block": checked_block(way, given, FIRST_BLOCKS), "fidelity": 1.0}
     else:
         defaults = {"decoder": BRUSH, "levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
     if way != "network":
@@ -100,10 +109,10 @@ def _check_painting(way: Way, given: Mapping[str, Any]) -> None:
 
 def _check_method(way: Way, given: Mapping[str, Any]) -> None:
     """Raises `OptionError` if an option is given that belongs to other methods."""
-    for names, ways in ((_OF_FEATURES, FEATURES), (_OF_PIECES, PIECES)):
+    for names, ways in _ONLY:
         for name in names:
             if name in given and way not in ways:
-                others = f"{', '.join(ways[:-1])} and {ways[-1]}"
+                others = " and ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
                 raise OptionError(
                     "{} is for {} {others}; leave it out", name, "method", others=others
                 )

@@ -39,8 +39,8 @@ def make_piece_rows() -> tuple[Option, ...]:
         own("method", Choice(get_args(AnalogyMethod)), "copy pixels that look alike and go on from "
             "each other; those that go on alone; or let patches vote", "method", metavar="HOW",
             default="analogies"),
-        own("coherence", NOT_NEGATIVE, "favour pixels that go on from each other", "method",
-            metavar="X", default=f"{COHERENCE:g}"),
+        Option("coherence", NOT_NEGATIVE, "favour pixels that go on from each other", "method",
+               ("apply", ANALOGY), "X", f"{COHERENCE:g}, for analogies"),
         *(
             Option("block", whole(2, 2**12), f"set the side of {what}, in pixels", "method",
                    (command,), "N", default)

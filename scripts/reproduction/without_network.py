@@ -2,10 +2,9 @@
 
     python -m scripts.reproduction.without_network --data DATA -o without-network.jpg
 
-Textures are made of three paintings. Two photographs are made of pieces of paintings; the analogy
-among these takes the smoothed painting for A, the painting for A', and the photograph in the
-painting's colours for B. Texture by numbers takes a map of the painting's four main colours for A,
-and a map with the same colours in other places for B.
+Textures are made of three paintings, and two photographs of pieces of paintings. Texture by numbers
+takes a map of the painting's four main colours for A, and a map with the same colours in other
+places for B.
 
 One line of JSON is printed for each picture. With `--folder` the pictures are kept, and a run that
 was stopped goes on.
@@ -26,10 +25,9 @@ from PIL import Image
 import jaxstyle
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import contact_sheet, pixels
-from jaxstyle.image.matching import match_distribution
-from jaxstyle.pieces.analogies import analogy, grow_texture
+from jaxstyle.pieces.analogies import analogy, analogy_transfer, grow_texture
 from jaxstyle.pieces.guides import Guide
-from jaxstyle.pieces.pyramids import pyramid
+from jaxstyle.pieces.pyramids import smoothed
 from jaxstyle.pieces.quilting import quilt_texture, quilt_transfer
 from jaxstyle.pieces.voting import patch_analogy, patch_texture, patch_transfer
 from scripts.command_line import add_data_option, make_parser
@@ -67,15 +65,11 @@ def transfers(data: Path, size: int, photograph: str, name: str) -> list[Shown]:
     """A photograph, and what it is made of a painting's pieces."""
     content = jaxstyle.load_image(data / "content" / photograph, size=size)
     painting = jaxstyle.load_image(data / "style" / name, size=size)
-
-    def by_analogy() -> jax.Array:
-        return analogy(smoothed(painting), painting, match_distribution(content, painting)).image
-
     return [
         Shown("the photograph", lambda: content),
         Shown("quilting", lambda: quilt_transfer(content, painting).image),
         Shown("neighbours", lambda: patch_transfer(content, painting)),
-        Shown("analogies", by_analogy),
+        Shown("analogies", lambda: analogy_transfer(content, painting).image),
     ]
 
 
@@ -90,11 +84,6 @@ def by_numbers(data: Path, size: int) -> list[Shown]:
         Shown("analogies", lambda: analogy(labels, painting, wanted, coherence=5.0).image),
         Shown("neighbours", lambda: patch_analogy(painting, [Guide(labels, wanted, 4.0)])),
     ]
-
-
-def smoothed(image: jax.Array) -> jax.Array:
-    """Returns an image without its strokes."""
-    return pixels.resize(pyramid(image, 3)[0], image.shape[:2])
 
 
 def label_map(image: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxstyle.image.io import load_image, read_settings
 from jaxstyle.pieces import rows
-from jaxstyle.pieces.analogies import analogy
+from jaxstyle.pieces.analogies import analogy, analogy_transfer
 from jaxstyle.pieces.quilting import quilt_texture, quilt_transfer
 from jaxstyle.pieces.voting import patch_texture
 
@@ -57,6 +57,12 @@ def test_patches_vote(texture, cli):
     same("out.png", patch_texture(load_image("style.png", size=24), (20, 30), patch=5))
     done(cli(f"{APPLY} neighbours --size 24 --strength 50 --block 3"))
     assert pixels("out.png").shape == (16, 24, 3)
+
+
+def test_a_photograph_is_painted_in_strokes_of_a_painting(cli):
+    done(cli(f"{APPLY} analogies --size 24 --coherence 0.5"))
+    content, style = (load_image(f"{name}.png", size=24) for name in ("content", "style"))
+    same("out.png", analogy_transfer(content, style, coherence=0.5).image)
 
 
 def test_an_analogy_is_made_and_says_how(pair):
@@ -139,6 +145,7 @@ def test_a_folder_is_painted_and_what_is_there_is_kept(cli):
         ("texture style.png -o out.png --block 6", "--block is for --method quilting and neighb"),
         (f"{TEXTURE} knitting", "--method: should be one of statistics, quilting, neighbours"),
         ("apply content.png -o out.png --method quilting", "--method quilting needs --painting"),
+        (f"{APPLY} quilting --coherence 2", "--coherence is for --method analogies; leave it out"),
         (f"{APPLY} quick --block 6", "--block is for --method quilting and neighbours; leave it"),
         (f"{APPLY} quilting --mix style.png", "--mix is for --method quick, adain, wct and trans"),
         (f"{APPLY} quilting --levels 3", "--levels is for --method adain, wct and transport"),

@@ -83,6 +83,7 @@ def test_every_option_is_one_of_a_recipe(command, option):
         pieces = painting | {"method": "quilting"}
         needs = {
             "fidelity": pieces, "seed": pieces, "block": pieces,
+            "coherence": painting | {"method": "analogies"},
             "method": painting, "style-size": painting, "mix": painting, "decoder": features,
             "levels": features, "init": {"polish": 3},
         }.get(option.name, {})  # fmt: skip
