@@ -160,6 +160,6 @@ def _logarithm(target: Rows) -> Array:
     return size
 
 
-NEAREST = Statistic(_measure_nearest, nearest_loss, _one, 1000.0, keeps_pieces=True)
-PATCHES = Statistic(_measure_patches, patches_loss, _squares, 1000.0, keeps_pieces=True)
-CONTEXTUAL = Statistic(_measure_contextual, contextual_loss, _logarithm, 1000.0, keeps_pieces=True)
+NEAREST = Statistic(_measure_nearest, nearest_loss, _one, 100.0, keeps_pieces=True)
+PATCHES = Statistic(_measure_patches, patches_loss, _squares, 20.0, keeps_pieces=True)
+CONTEXTUAL = Statistic(_measure_contextual, contextual_loss, _logarithm, 10.0, keeps_pieces=True)
