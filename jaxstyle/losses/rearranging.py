@@ -16,7 +16,8 @@ from jax import Array
 from jaxstyle._common.checks import check_amount, check_picture
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.losses.features import features, settle
-from jaxstyle.losses.neighbours.search import nearest, unit
+from jaxstyle.losses.neighbours.search import unit
+from jaxstyle.losses.neighbours.use import nearest_by_use
 from jaxstyle.losses.pieces import sample
 from jaxstyle.losses.spec import LossSpec, check_spec
 from jaxstyle.losses.targets import Targets
@@ -102,9 +103,7 @@ def _rearrange(
     maps, keys = (features(params, image, spec, layers) for image in (content, style))
     places, sources = (_grid(image.shape) for image in (content, style))
     rows, pieces = _hypercolumns(maps, places), _hypercolumns(keys, sources)
-    first = nearest(rows, pieces, "cosine")
-    uses = jnp.zeros(pieces.shape[0]).at[first.index].add(pieces.shape[0] / rows.shape[0])
-    index = nearest(rows, pieces, "cosine", bias=use_penalty * uses).index
+    index = nearest_by_use(rows, pieces, penalty=use_penalty).index
     move = functools.partial(_move, sources[index], content.shape, style.shape)
     return {
         layer: sample(keys[layer], move(maps[layer].shape)).reshape(maps[layer].shape)
