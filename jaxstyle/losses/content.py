@@ -39,6 +39,7 @@ class ContentLoss:
       size: `(target, weight) -> scalar`, the loss that features of zero would have.
       factor: of the weights of the content layers. With it, losses of a finished picture of the
         default recipe are close to those of "features".
+      layers: those that it is meant for, unless others are given; None for the recipe's own.
       by_rows: whether the loss of a map is the sum of those of its rows, each times its share.
     """
 
@@ -46,6 +47,7 @@ class ContentLoss:
     loss: Callable[[Array, Array, Array | None], Array]
     size: Callable[[Array, Array | None], Array]
     factor: float = 1.0
+    layers: tuple[str, ...] | None = None
     by_rows: bool = False
 
 
@@ -161,5 +163,7 @@ def _similarity_size(target: Array, weight: Array | None) -> Array:
 
 _CONTENT_LOSSES: Mapping[str, ContentLoss] = {
     "features": ContentLoss(_same, functional.content_loss, _features_size, by_rows=True),
-    "self-similarity": ContentLoss(self_similarity, self_similarity_loss, _similarity_size),
+    "self-similarity": ContentLoss(
+        self_similarity, self_similarity_loss, _similarity_size, 100.0, ("relu3_1", "relu4_1")
+    ),
 }

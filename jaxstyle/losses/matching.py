@@ -15,6 +15,7 @@ from jax import Array
 from jaxstyle.losses.content import thin
 from jaxstyle.losses.neighbours.patches import describe
 from jaxstyle.losses.neighbours.search import distance, nearest, unit
+from jaxstyle.losses.neighbours.use import nearest_by_use
 from jaxstyle.losses.pieces import draw, find_places, sample
 from jaxstyle.losses.statistic import Statistic
 
@@ -55,9 +56,7 @@ def nearest_loss(features: Array, mass: Array | None, target: Rows) -> Array:
     middle = jnp.sum(shares[:, None] * rows, axis=0)
     keys = target.values
     query, reply = rows - middle, keys - jnp.mean(keys, axis=0)
-    first = nearest(query, reply, "cosine")
-    uses = jnp.zeros(keys.shape[0]).at[first.index].add(shares) * keys.shape[0]
-    found = nearest(query, reply, "cosine", bias=_USED * jax.lax.stop_gradient(uses))
+    found = nearest_by_use(query, reply, penalty=_USED, shares=shares)
     return jnp.sum(shares * distance(rows, keys, found.index, "cosine"))
 
 
@@ -160,6 +159,6 @@ def _logarithm(target: Rows) -> Array:
     return size
 
 
-NEAREST = Statistic(_measure_nearest, nearest_loss, _one, 1000.0, keeps_pieces=True)
-PATCHES = Statistic(_measure_patches, patches_loss, _squares, 1000.0, keeps_pieces=True)
-CONTEXTUAL = Statistic(_measure_contextual, contextual_loss, _logarithm, 1000.0, keeps_pieces=True)
+NEAREST = Statistic(_measure_nearest, nearest_loss, _one, 100.0, keeps_pieces=True)
+PATCHES = Statistic(_measure_patches, patches_loss, _squares, 20.0, keeps_pieces=True)
+CONTEXTUAL = Statistic(_measure_contextual, contextual_loss, _logarithm, 10.0, keeps_pieces=True)

@@ -18,7 +18,8 @@ class Statistic:
       size: `target -> scalar`, the loss that features of zero would have. Range penalties are
         scaled by it.
       weight: how much a layer counts by default. With it, the losses of a photograph in the
-        normalised network are close to the loss of Gram matrices with their default weight.
+        normalised network are close to the loss of Gram matrices with their default weight; those
+        of statistics that match pieces, which never vanish, are close to what Gram's end at.
       sums: `(features, mass, target) -> sums`, a pytree of means over positions. The means of a map
         are the sum of those of its parts, each times its share of the positions. None for a
         statistic that sorts positions.

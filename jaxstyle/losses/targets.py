@@ -93,9 +93,8 @@ class Targets(NamedTuple):
       content: `{layer: [h, w, c]}`, feature maps of the content image, or what another content loss
         keeps of them; see `jaxstyle.losses.content`.
       style: `{layer: target}`, statistics of the style image, whatever its size was: for Gram
-        matrices `[c, c]`, for others see `jaxstyle.statistics`; `WithPieces` where pieces are
-        matched. With a mixture every leaf has a
-        leading axis [K].
+        matrices `[c, c]`, for others see `jaxstyle.statistics`; with the painting's pieces
+        beside it where these are matched. With a mixture every leaf has a leading axis [K].
       mixture: how several style targets share the image; None for a single one.
       kept: what is left untouched; None for nothing.
       own: `{name: target}` of the spec's own losses.

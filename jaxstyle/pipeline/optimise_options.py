@@ -12,6 +12,7 @@ from jax import Array
 from jaxstyle import solvers
 from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import OptionError, usage_errors
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.losses.statistics import get_statistic
 from jaxstyle.networks.vgg import Params
@@ -59,6 +60,8 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
     for name in ("statistic", "content-loss"):
         if name in options:
             changes[name.replace("-", "_")] = options[name]
+    if "content-loss" in options and get_content_loss(options["content-loss"]).layers:
+        changes["content_layers"] = get_content_loss(options["content-loss"]).layers
     if "places" in options:
         changes["places"] = options["places"] > 0
     for name in ("content_layers", "style_layers"):

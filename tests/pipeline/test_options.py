@@ -171,6 +171,11 @@ def test_places_and_the_content_loss_reach_the_spec():
     assert (spec.places, spec.content_loss, spec.statistic) == (
         True, "self-similarity", "covariance",
     )  # fmt: skip
+    assert spec.content_layers == ("relu3_1", "relu4_1")
+    spec = make_recipe(
+        "stylize", check_options("stylize", {**given, "content-layers": "relu2_1"})
+    ).method.spec
+    assert spec.content_layers == ("relu2_1",)
     assert not make_recipe("stylize", check_options("stylize", {"places": 0})).method.spec.places
 
 

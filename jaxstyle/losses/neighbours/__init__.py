@@ -15,6 +15,7 @@ from jaxstyle.losses.neighbours.search import (
     nearest,
     nearest_of_both,
 )
+from jaxstyle.losses.neighbours.use import nearest_by_use
 
 __all__ = [
     "Matches",
@@ -25,6 +26,7 @@ __all__ = [
     "gather",
     "grid_shape",
     "nearest",
+    "nearest_by_use",
     "nearest_of_both",
     "vote",
 ]

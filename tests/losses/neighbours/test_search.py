@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxstyle.losses.neighbours import candidates, distance, nearest, nearest_of_both
+from jaxstyle.losses.neighbours import (
+    candidates,
+    distance,
+    nearest,
+    nearest_by_use,
+    nearest_of_both,
+)
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(23, 6)).astype(np.float32)
@@ -186,3 +192,14 @@ def test_what_does_not_fit_is_refused(change, message):
 def test_more_candidates_than_keys_are_refused():
     with pytest.raises(ValueError, match="count should be at most the 31 keys, got 32"):
         candidates(ROWS_J, KEYS_J, 32)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_penalty_for_use_equals_numpy_and_uses_more_keys(metric):
+    rows = jnp.concatenate([ROWS_J, ROWS_J[:1] + 1e-2 * ROWS_J])  # many are alike
+    apart = all_distances(rows, KEYS, metric)
+    uses = np.bincount(apart.argmin(1), minlength=31) * 31 / len(rows)
+    expected = (apart + 0.1 * uses).argmin(1)
+    found = nearest_by_use(rows, KEYS_J, metric, penalty=0.1).index
+    np.testing.assert_array_equal(found, expected)
+    assert len(set(expected)) > len(set(apart.argmin(1)))

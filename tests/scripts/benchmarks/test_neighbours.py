@@ -3,6 +3,8 @@
 import pytest
 from helpers.command_line import write_picture
 
+from jaxstyle.networks.load import load_network
+from jaxstyle.networks.save import save_params
 from scripts.benchmarks import neighbours
 from scripts.pairs import PAIRS
 
@@ -12,8 +14,10 @@ def test_pictures_are_made_once_and_judged(tmp_path, network, capsys, monkeypatc
     for i, (folder, name) in enumerate(zip(("content", "style"), PAIRS[0], strict=True)):
         (tmp_path / folder).mkdir()
         write_picture(tmp_path / folder / name, i)
+    judge = tmp_path / "judge.safetensors"
+    save_params(judge, load_network(str(network)).params, {})
     line = [
-        f"--data={tmp_path}", f"--judge={network}", f"--network={network}", "--pairs=1",
+        f"--data={tmp_path}", f"--judge={judge}", f"--network={network}", "--pairs=1",
         "--steps=2",
         "--size=32", "-o", str(tmp_path / "sheets"), "--ways", "gram", "gram, places",
     ]  # fmt: skip
