@@ -41,6 +41,7 @@ FIDELITY = 0.5
 """The default weight of a photograph, relative to what is painted already."""
 _STRIDE = 2  # pixels from one patch of the picture to the next; those of the painting are all there
 _DIRECTIONS = 24
+_FAINT = 0.3  # of its own contrast has a start that chooses among what guides leave open
 _SHARP = 8.0  # the power of the bell by which a pixel is the mean of patches, in the last round
 _ROWS = 8  # of patches that are searched for at once
 
@@ -97,11 +98,8 @@ def patch_texture(
     check_patch(patch, painting=painting.shape, shape=(height, width))
     key = default_key() if key is None else check_key(key, "key")
     levels = number_of_levels(painting.shape, (height, width), least=2 * patch)
-    coarsest = pyramid(painting, levels)[0]
     nothing = jnp.zeros((height, width, 0))
-    small = pyramid(nothing, levels)[0].shape[:2]
-    block = min(2 * patch, *coarsest.shape[:2])
-    start = quilt_texture(coarsest, (small[0], small[1]), block=block, key=key).image
+    start = _quilt(painting, nothing, key, patch=patch, levels=levels)
     return vote_coarse_to_fine(
         painting, painting[..., :0], nothing, start, patch=patch, rounds=rounds,
         evenness=evenness, levels=levels,
@@ -161,8 +159,12 @@ def patch_analogy(
     patch: int = PATCH,
     rounds: int = ROUNDS,
     evenness: ArrayLike = EVENNESS,
+    key: Array | None = None,
 ) -> Array:
     """Makes a picture of patches of another, where guides say what belongs together.
+
+    It starts from a quilt of the coarsest level, which only chooses among what guides leave open:
+    in the first round they count much more.
 
     Args:
       filtered: A', `[H', W', 3]` in [0, 1], what is copied.
@@ -170,6 +172,7 @@ def patch_analogy(
       patch: as for `patch_texture`.
       rounds: as for `patch_texture`.
       evenness: as for `patch_texture`.
+      key: as for `patch_texture`.
 
     Returns:
       B', `[H, W, 3]`, within the range of A'.
@@ -188,10 +191,20 @@ def patch_analogy(
     target = guides[0].target
     check_patch(patch, filtered=filtered.shape, target=target.shape)
     source, wanted = join(guides, filtered[..., :0], target[..., :0])
+    levels = number_of_levels(filtered.shape, target.shape, least=2 * patch)
+    key = default_key() if key is None else check_key(key, "key")
+    start = _quilt(filtered, target, key, patch=patch, levels=levels)
     return vote_coarse_to_fine(
-        filtered, source, wanted, None, patch=patch, rounds=rounds, evenness=evenness,
-        levels=number_of_levels(filtered.shape, target.shape, least=2 * patch),
+        filtered, source, wanted, start, patch=patch, rounds=rounds, evenness=evenness,
+        levels=levels, by_guides=True,
     )  # fmt: skip
+
+
+def _quilt(painting: Array, like: Array, key: Array, *, patch: int, levels: int) -> Array:
+    """Returns a quilt of the coarsest level of a painting, as large as that of a picture."""
+    coarsest, small = pyramid(painting, levels)[0], pyramid(like, levels)[0].shape
+    block = min(2 * patch, *coarsest.shape[:2])
+    return quilt_texture(coarsest, (small[0], small[1]), block=block, key=key).image
 
 
 class _Voted(NamedTuple):
@@ -227,13 +240,14 @@ def vote_coarse_to_fine(
     values: Array,
     source: Array,
     target: Array,
-    start: Array | None,
+    start: Array,
     *,
     patch: int,
     rounds: int,
     evenness: ArrayLike,
     levels: int,
     falloff: float = 1.0,
+    by_guides: bool = False,
 ) -> Array:
     """Makes a picture of patches at every level, from the one before.
 
@@ -241,12 +255,13 @@ def vote_coarse_to_fine(
       values: `[H', W', 3]`, what is copied.
       source: `[H', W', g]`, its guides.
       target: `[H, W, g]`, those of the picture.
-      start: the picture at the coarsest level; None to find it by the guides alone.
+      start: the picture at the coarsest level.
       patch: the side of a patch.
       rounds: at each level, and half as many, or two, at the last.
       evenness: how much uses count.
       levels: how many.
       falloff: of the guides' weight from one level to the next finer one.
+      by_guides: whether the start chooses only among what guides leave open.
     """
     check_amount(evenness, "evenness")
     check_count(rounds, "rounds")
@@ -259,20 +274,18 @@ def vote_coarse_to_fine(
             image, uses = _enlarge(voted, copied, shape=wanted.shape[:2], patch=patch)
         root = to_device(falloff ** ((number + 1 - levels) / 2))
         guide, wanted = root * guide, root * wanted
-        if image is None:
-            blank, nothing = jnp.zeros((*wanted.shape[:2], 3)), copied[..., :0]
-            first = to_device(1.0), 0
-            found = _round(copied, nothing, blank, guide, wanted, uses, even, *first, patch=patch)
-            rows, columns = _covered(grid_shape(wanted.shape[:2], patch, _STRIDE), patch)
-            beyond = (0, len(blank) - rows), (0, blank.shape[1] - columns), (0, 0)
-            image = jnp.pad(found.image[:rows, :columns], beyond, mode="edge")
+        if number == 0 and by_guides:
+            faint = to_device(_FAINT)
+            image = _round(
+                copied, faint * copied, faint * image, guide, wanted, uses, even, to_device(1.0), 0,
+                patch=patch, instead=image,
+            ).image  # fmt: skip
         finest = number + 1 == levels
         count = max(2, rounds // 2) if finest else rounds
         for i in range(count):
             sharp = to_device(_SHARP if finest and i + 1 == count else 1.0)
             voted = _round(copied, copied, image, guide, wanted, uses, even, sharp, i, patch=patch)
             image, uses = voted.image, voted.uses
-    assert image is not None
     return image
 
 
@@ -288,6 +301,7 @@ def _round(
     number: int,
     *,
     patch: int,
+    instead: Array | None = None,
 ) -> _Voted:
     """Replaces every patch by the nearest one, and lets them vote.
 
@@ -296,7 +310,7 @@ def _round(
 
     Args:
       values: `[h, w, 3]`, what is copied.
-      compared: what of it is compared with the picture so far: all channels, or none.
+      compared: what of it is compared with the picture so far.
       image: the picture so far.
       source: the guides of what is copied.
       target: those of the picture.
@@ -305,6 +319,7 @@ def _round(
       sharp: how much more the middle of a patch counts than its edge; 1 for a bell.
       number: of the round, from 0.
       patch: the side of a patch.
+      instead: what the patches are voted into; the picture so far by default.
     """
     rows, columns = grid_shape(target.shape[:2], patch, _STRIDE)
     turns = (number, (number + 1) // 2)  # of rows and of columns: all four corners have theirs
@@ -314,7 +329,8 @@ def _round(
     _, index = over_rows(
         _search_rows, search, jnp.zeros(()), -(-rows // _ROWS), patch=patch, columns=columns
     )
-    voted: _Voted = _finish(values, image, index, offset, sharp, patch=patch)
+    canvas = image if instead is None else instead
+    voted: _Voted = _finish(values, canvas, index, offset, sharp, patch=patch)
     return voted
 
 
@@ -333,7 +349,7 @@ def _begin(
     keys = describe([compared, source], patch=patch)
     basis = directions(keys, _DIRECTIONS)
     unlike = 2 * jnp.sum(jnp.var(keys, axis=0))
-    picture = jnp.concatenate([image[..., : compared.shape[2]], target], -1)
+    picture = jnp.concatenate([image, target], -1)
     grid = grid_shape(picture.shape[:2], patch, _STRIDE)
     corner, covered = (offset[0], offset[1], 0), _covered(grid, patch)
     picture = jax.lax.dynamic_slice(picture, corner, (*covered, picture.shape[2]))

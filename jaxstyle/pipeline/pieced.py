@@ -186,8 +186,9 @@ class Pieced:
         if self.method == "neighbours":
             own = Guide(unfiltered, target)
             return voting.patch_analogy(
-                filtered, [own, *guides], patch=self.block, evenness=self._evenness(job)
-            )
+                filtered, [own, *guides], patch=self.block, evenness=self._evenness(job),
+                key=jax.random.key(options["seed"]),
+            )  # fmt: skip
         none = {"candidates": 0} if self.method == "ashikhmin" else {}
         return analogies.analogy(
             unfiltered, filtered, target, guides=guides, key=jax.random.key(options["seed"]),
