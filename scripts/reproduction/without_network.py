@@ -82,7 +82,7 @@ def by_numbers(data: Path, size: int) -> list[Shown]:
         Shown("A, of the painting", lambda: labels),
         Shown("B", lambda: wanted),
         Shown("analogies", lambda: analogy(labels, painting, wanted, coherence=5.0).image),
-        Shown("neighbours", lambda: patch_analogy(painting, [Guide(labels, wanted, 2.0)])),
+        Shown("neighbours", lambda: patch_analogy(painting, [Guide(labels, wanted, 0.5)])),
     ]
 
 
