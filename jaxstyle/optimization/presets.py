@@ -73,12 +73,6 @@ def _gatys2016(sizes: Sizes) -> LossWeights:
     )
 
 
-def _layout(sizes: Sizes) -> LossWeights:
-    # Self-similarity holds deep layers back most, so block 5 counts nearly as much as the others.
-    style = {k: 1600.0 if k[4] == "5" else 2000.0 for k in sizes.spec.style_layers}
-    return LossWeights(10.0, style, total_variation=40.0, places=0.4)
-
-
 def _strotss(sizes: Sizes) -> LossWeights:
     # α content + REMD + moments + palette/16, with α = 16 at 64 px and half of it at twice the
     # size. The paper divides the whole by α + 2, and the palette by α.
@@ -134,7 +128,7 @@ _ALL = (
             content_loss="self-similarity",
             places=True,
         ),
-        weigh=_layout,
+        weigh=lambda sizes: LossWeights(15.0, total_variation=40.0, places=0.5),
         normalized=True,
         # For it and the following, one that suits the compact network too.
         solver=compact.recipe_solver,
