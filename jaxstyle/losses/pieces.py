@@ -23,6 +23,7 @@ NUM_PLACES = 1024
 """Number of places of the picture whose pieces are matched."""
 NUM_PIECES = 4096
 """Number of pieces of a painting that are kept."""
+_BESIDE = 0.3
 # Steps of Roberts' sequence, whose points in the unit square never crowd.
 _STEPS = (0.7548776662466927, 0.5698402909980532)
 
@@ -157,7 +158,10 @@ def relaxed_distance(rows: Array, keys: Array, metric: Metric = "cosine") -> Arr
 
 
 def match_columns(rows: Mapping[str, Array], colors: Array, targets: Mapping[str, Pieces]) -> Array:
-    """Computes the relaxed earth mover's distance of hypercolumns.
+    """Computes the relaxed earth mover's distance of hypercolumns, as it counts beside a statistic.
+
+    It is multiplied by 0.3. With it, a weight of one gives a picture whose pieces are matched
+    better, and whose statistics hardly suffer.
 
     Args:
       rows: `{layer: [NUM_PLACES, c]}`, the picture's features at its places.
@@ -167,8 +171,7 @@ def match_columns(rows: Mapping[str, Array], colors: Array, targets: Mapping[str
     Returns:
       A scalar.
     """
-    keys = jnp.concatenate([targets[layer].values for layer in rows], axis=1)
-    return relaxed_distance(jnp.concatenate(list(rows.values()), axis=1), keys)
+    return _BESIDE * _distance_of_columns(rows, targets)
 
 
 def match_columns_and_palette(
@@ -181,7 +184,12 @@ def match_columns_and_palette(
     """
     palette = next(iter(targets.values())).colors
     of_colors = relaxed_distance(colors, palette) + relaxed_distance(colors, palette, "euclidean")
-    return match_columns(rows, colors, targets) + of_colors / 16
+    return _distance_of_columns(rows, targets) + of_colors / 16
+
+
+def _distance_of_columns(rows: Mapping[str, Array], targets: Mapping[str, Pieces]) -> Array:
+    keys = jnp.concatenate([targets[layer].values for layer in rows], axis=1)
+    return relaxed_distance(jnp.concatenate(list(rows.values()), axis=1), keys)
 
 
 def _root(squares: Array) -> Array:

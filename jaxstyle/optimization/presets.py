@@ -80,7 +80,8 @@ def _strotss(sizes: Sizes) -> LossWeights:
     alpha = 16.0 * 64 / max(sizes.shape)
     factor = get_content_loss(sizes.spec.content_loss).factor
     content = alpha / (factor * max(1, len(sizes.spec.content_layers)))
-    return LossWeights(content, 1.0 / layers)
+    # The total variation, which the paper lacks, keeps the compact network from fine noise.
+    return LossWeights(content, 1.0 / layers, total_variation=0.02)
 
 
 _ALL = (
@@ -117,6 +118,77 @@ _ALL = (
         # More would let whole areas change colour in the first steps, and leaves blotches.
         solver=lambda: solvers.lbfgs(preconditioning=0.15),
         num_steps=10,
+    ),
+    Preset(
+        name="layout",
+        description="covariances and pieces, and how the photograph's places are alike",
+        spec=LossSpec(
+            content_layers=("relu3_1", "relu4_1"),
+            statistic="covariance",
+            content_loss="self-similarity",
+            places=True,
+        ),
+        weigh=lambda sizes: LossWeights(15.0, total_variation=40.0, places=0.5),
+        normalized=True,
+        # For it and the following, one that suits the compact network too.
+        solver=compact.recipe_solver,
+        num_steps=300,
+    ),
+    Preset(
+        name="strotss",
+        description="STROTSS: pieces matched in all layers, and how the photograph's places are "
+        "alike",
+        # Departures: its network is VGG-16, whose relu5_3 is read in place of relu5_1; it minimises
+        # by RMSprop over a Laplacian pyramid, and takes covariances of all layers together.
+        spec=LossSpec(
+            content_layers=("relu3_1", "relu4_1"),
+            style_layers=_MATCHED_LAYERS,
+            statistic="strotss",
+            content_loss="self-similarity",
+        ),
+        weigh=_strotss,
+        normalized=True,
+        init="matched",
+        solver=compact.recipe_solver,
+        num_steps=200,
+        smallest=64,
+    ),
+    Preset(
+        name="nnst",
+        description="NNST's second stage: the nearest pieces at each layer, matched anew each step",
+        # Departures: its network is VGG-16, its content loss is that of its first stage, and it
+        # takes pieces of the painting turned by 90, 180 and 270 degrees too.
+        spec=LossSpec(
+            content_layers=("relu4_1",),
+            style_layers=(*_MATCHED_LAYERS[:7], "relu4_1"),
+            statistic="nearest",
+            content_loss="self-similarity",
+        ),
+        weigh=lambda sizes: compact.WEIGHTS,
+        normalized=True,
+        init="matched",
+        solver=compact.recipe_solver,
+        num_steps=200,
+    ),
+    Preset(
+        name="mrf",
+        description="Li and Wand: patches of 3×3 features, matched anew each step",
+        # 1e-4 (E(relu3_1) + E(relu4_1)) + 20 content + 1e-3 TV, sums over a network of 0-255.
+        # Departures: it pools differently, and begins at a quarter of the size.
+        spec=LossSpec(style_layers=("relu3_1", "relu4_1"), statistic="patches"),
+        weigh=lambda sizes: compact.WEIGHTS,
+        normalized=True,
+        solver=compact.recipe_solver,
+        num_steps=300,
+    ),
+    Preset(
+        name="contextual",
+        description="Mechrez et al.: each piece of the painting nearest to some place",
+        spec=LossSpec(style_layers=("relu2_1", "relu3_1", "relu4_1"), statistic="contextual"),
+        weigh=lambda sizes: compact.WEIGHTS,
+        normalized=True,
+        solver=compact.recipe_solver,
+        num_steps=300,
     ),
     Preset(
         name="gatys2016",
@@ -202,62 +274,6 @@ _ALL = (
         spec=LossSpec(network=VGGSpec(padding="zero")),
         # mean(F − P)² + 1e3 · 1/5 Σ mean(G − A)²
         weigh=lambda sizes: LossWeights(1.0, 200.0, out_of_range=0.0),
-    ),
-    Preset(
-        name="strotss",
-        description="STROTSS: pieces matched in all layers, and how the photograph's places are "
-        "alike",
-        # Departures: its network is VGG-16, whose relu5_3 is read in place of relu5_1; it minimises
-        # by RMSprop over a Laplacian pyramid, and takes covariances of all layers together.
-        spec=LossSpec(
-            content_layers=("relu3_1", "relu4_1"),
-            style_layers=_MATCHED_LAYERS,
-            statistic="strotss",
-            content_loss="self-similarity",
-        ),
-        weigh=_strotss,
-        normalized=True,
-        init="matched",
-        solver=solvers.lbfgs,
-        num_steps=200,
-        smallest=64,
-    ),
-    Preset(
-        name="nnst",
-        description="NNST's second stage: the nearest pieces at each layer, matched anew each step",
-        # Departures: its network is VGG-16, its content loss is that of its first stage, and it
-        # takes pieces of the painting turned by 90, 180 and 270 degrees too.
-        spec=LossSpec(
-            content_layers=("relu4_1",),
-            style_layers=(*_MATCHED_LAYERS[:7], "relu4_1"),
-            statistic="nearest",
-            content_loss="self-similarity",
-        ),
-        weigh=lambda sizes: LossWeights(),
-        normalized=True,
-        init="matched",
-        solver=solvers.lbfgs,
-        num_steps=200,
-    ),
-    Preset(
-        name="mrf",
-        description="Li and Wand: patches of 3×3 features, matched anew each step",
-        # 1e-4 (E(relu3_1) + E(relu4_1)) + 20 content + 1e-3 TV, sums over a network of 0-255.
-        # Departures: it pools differently, and begins at a quarter of the size.
-        spec=LossSpec(style_layers=("relu3_1", "relu4_1"), statistic="patches"),
-        weigh=lambda sizes: LossWeights(),
-        normalized=True,
-        solver=solvers.lbfgs,
-        num_steps=300,
-    ),
-    Preset(
-        name="contextual",
-        description="Mechrez et al.: each piece of the painting nearest to some place",
-        spec=LossSpec(style_layers=("relu2_1", "relu3_1", "relu4_1"), statistic="contextual"),
-        weigh=lambda sizes: LossWeights(),
-        normalized=True,
-        solver=solvers.lbfgs,
-        num_steps=300,
     ),
     Preset(
         name="tensorflow-tutorial",

@@ -31,9 +31,10 @@ import jax
 import numpy as np
 
 import jaxstyle
-from jaxstyle import LossWeights, evaluate
+from jaxstyle import evaluate
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import pixels
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.compact import is_compact
 from jaxstyle.optimization.multiscale import make_scales
@@ -55,22 +56,22 @@ class Way(NamedTuple):
     Attributes:
       preset: the recipe.
       spec: what of its spec is replaced.
-      weights: what of its weights is replaced.
     """
 
     preset: str = "default"
     spec: dict[str, Any] = {}  # noqa: RUF012 (never changed)
-    weights: dict[str, Any] = {}  # noqa: RUF012
 
 
-_LAYOUT = {"content_loss": "self-similarity"}
+_LAYOUT = {
+    "content_loss": "self-similarity", "content_layers": get_content_loss("self-similarity").layers,
+}  # fmt: skip
 WAYS = {
     "gram": Way(),
     "covariance": Way(spec={"statistic": "covariance"}),
     "sliced": Way(spec={"statistic": "sliced"}),
     "gram, self-similarity": Way(spec=_LAYOUT),
     "gram, places": Way(spec={"places": True}),
-    "gram, places, self-similarity": Way(spec={"places": True, **_LAYOUT}),
+    "layout": Way("layout"),
     "covariance, places": Way(spec={"statistic": "covariance", "places": True}),
     "strotss": Way("strotss"),
     "nnst": Way("nnst"),
@@ -81,30 +82,21 @@ WAYS = {
 
 def make(way: Way, params: Any, content: jax.Array, style: jax.Array, steps: int) -> jax.Array:
     """Makes a picture in a way, as it would be saved."""
-    preset = get_preset(way.preset)
-    suited = get_preset("compact") if is_compact(params) else get_preset("default")
-    shape = (content.shape[0], content.shape[1])
+    suited = "compact" if is_compact(params) else "default"
+    preset = get_preset(suited if way.preset == "default" else way.preset)
     spec = dataclasses.replace(preset.spec, **way.spec)
-    sizes = preset.sizes(max(shape))
-
-    def weights(size: int) -> LossWeights:
-        scaled = tuple(round(side * size / max(shape)) for side in shape)
-        found = preset.weights(params, scaled, spec)
-        smooth = found.style is None or np.ndim(found.style) == 0
-        if way.preset == "default" and smooth:
-            found = dataclasses.replace(found, total_variation=suited.weigh(None).total_variation)
-        return dataclasses.replace(found, **way.weights)
-
-    image: Any = preset.init
+    sizes = preset.sizes(max(content.shape))
     each = max(1, steps // len(sizes))
+    image: Any = preset.init
     for scale in make_scales(sizes, [each] * len(sizes)):
-        options = {"spec": spec, "weights": weights(scale.size), "solver": suited.solver()}
-        small = [pixels.resize(x, _scaled(x, scale.size / max(shape))) for x in (content, style)]
-        if not isinstance(image, str):
-            image = pixels.resize(image, small[0].shape[:2])
+        ratio = scale.size / max(content.shape)
+        small = [pixels.resize(x, _scaled(x, ratio)) for x in (content, style)]
+        shape = small[0].shape[:2]
         image = jaxstyle.stylize(
-            params, *small, init=image, num_steps=scale.num_steps, **options
-        ).image
+            params, *small, spec=spec, weights=preset.weights(params, shape, spec),
+            init=image if isinstance(image, str) else pixels.resize(image, shape),
+            solver=preset.solver(), num_steps=scale.num_steps,
+        ).image  # fmt: skip
     return pixels.quantize(image)
 
 
