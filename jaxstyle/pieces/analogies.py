@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -121,8 +122,7 @@ def analogy(
     )  # fmt: skip
     if colors == "painting":
         return Analogy(made.values, made.places)
-    light = jnp.broadcast_to(made.values, target.shape)
-    return Analogy(with_luminance_of(target, light), made.places)
+    return Analogy(_lit(target, made.values), made.places)
 
 
 def analogy_transfer(
@@ -193,7 +193,8 @@ def grow_texture(
     check_image(painting, "painting")
     height, width = check_shape(shape, "shape")
     key = default_key() if key is None else check_key(key, "key")
-    nothing = jnp.zeros((*painting.shape[:2], 0)), jnp.zeros((height, width, 0))
+    shapes = (*painting.shape[:2], 0), (height, width, 0)
+    nothing = [to_device(np.zeros(each)) for each in shapes]
     made = copy_coarse_to_fine(
         nothing[0], painting, nothing[1], to_device(0.0), key, candidates=0, levels=levels
     )
@@ -233,13 +234,21 @@ def copy_coarse_to_fine(
             coarse_target = jnp.concatenate([pyramids[2][before], made.values], axis=-1)
         made = copy_pixels(
             Level(guide, coarse), copied, Level(wanted, coarse_target),
-            coherence * to_device(2.0 ** (number + 1 - levels)), jax.random.fold_in(key, number),
+            coherence * to_device(2.0 ** (number + 1 - levels)),
+            jax.random.fold_in(key, to_device(number, jnp.uint32)),
             candidates=candidates, most=_DIRECTIONS,
         )  # fmt: skip
     assert made is not None
     return made
 
 
+@jax.jit
+def _lit(image: Array, light: Array) -> Array:
+    """Returns an image with a luminance `[H, W, 1]`."""
+    return with_luminance_of(image, jnp.broadcast_to(light, image.shape))
+
+
+@jax.jit
 def _in_light_of(unfiltered: Array, filtered: Array, target: Array) -> tuple[Array, Array, Array]:
     r"""Returns luminances `[H, W, 1]`, those of A and A' remapped to that of B.
 

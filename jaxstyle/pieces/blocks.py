@@ -149,7 +149,12 @@ def lay(
     laid, (places, seams) = over_rows(
         _lay_row, constants, nothing, rows, block=block, overlap=overlap, columns=columns
     )
-    return Quilt(laid.canvas[:height, :width], places, seams)
+    return Quilt(_cropped(laid.canvas, shape=(height, width)), places, seams)
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def _cropped(image: Array, *, shape: tuple[int, int]) -> Array:
+    return image[: shape[0], : shape[1]]
 
 
 def number_of_blocks(side: int, block: int, overlap: int) -> int:

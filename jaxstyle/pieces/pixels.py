@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxstyle._common.arrays import to_device
 from jaxstyle._common.kept import always, kept
 from jaxstyle.losses.neighbours import describe, nearest
 from jaxstyle.pieces.directions import directions, project
@@ -105,7 +106,8 @@ def copy_pixels(
     constants = _prepare(source, values, target, slack, key, most=most)
     height, width = target.guide.shape[:2]
     wide, channels = width + 2 * _HALF, values.shape[2]
-    nothing = jnp.zeros((_HALF, wide, channels)), jnp.zeros((_HALF, wide, 2), jnp.int32)
+    blank = to_device(np.zeros((_HALF, wide, channels)))
+    nothing = blank, to_device(np.zeros((_HALF, wide, 2)), jnp.int32)
     _, (rows, places) = over_rows(
         _copy_row, constants, nothing, height, shape=values.shape[:2], width=width,
         candidates=candidates,

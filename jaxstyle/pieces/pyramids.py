@@ -1,5 +1,7 @@
 """Gaussian pyramids, and the windows around the pixels of a picture."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +33,7 @@ def number_of_levels(*shapes: tuple[int, ...], least: int = SMALLEST) -> int:
     return levels
 
 
+@functools.partial(jax.jit, static_argnames="levels")
 def pyramid(image: Array, levels: int) -> list[Array]:
     """Returns an image `[H, W, C]` at ever smaller sizes, itself last.
 
@@ -47,6 +50,7 @@ def pyramid(image: Array, levels: int) -> list[Array]:
     return found[::-1]
 
 
+@jax.jit
 def smoothed(image: Array) -> Array:
     """Returns an image `[H, W, 3]` without what is smaller than four pixels, such as strokes."""
     return resize(pyramid(image, 3)[0], image.shape[:2])

@@ -10,6 +10,7 @@ Reference: Efros and Freeman, "Image Quilting for Texture Synthesis and Transfer
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -69,7 +70,7 @@ def quilt_texture(
     height, width = check_shape(shape, "shape")
     overlap = check_blocks(painting.shape[:2], block, overlap)
     key = default_key() if key is None else check_key(key, "key")
-    nothing = jnp.zeros((height, width, 3))
+    nothing = to_device(np.zeros((height, width, 3)))
     check_amount(evenness, "evenness")
     weights = Weights(*(to_device(value) for value in (1.0, 0.0, 0.0, evenness)))
     return lay(painting, nothing, nothing, weights, key, block=block, overlap=overlap)
@@ -167,19 +168,30 @@ def transfer_pass(
       passes: how many there are.
       fidelity: as for `quilt_transfer`.
     """
-    fit = to_device(0.1 + 0.8 * number / max(1, passes - 1))
-    lit = (1 - fit) * to_device(fidelity)
-    weights = Weights(fit / (fit + lit), lit / (fit + lit), fit / (fit + lit), 0 * fit)
+    alpha, again = 0.1 + 0.8 * number / max(1, passes - 1), previous is not None
+    weights = _weigh(*(to_device(value) for value in (alpha, fidelity, again)))
     if previous is None:
-        previous, weights = jnp.zeros_like(content), weights._replace(previous=0 * fit)
-    light = match_luminance(luminance_image(content), luminance_image(painting))
+        previous = to_device(np.zeros(content.shape))
+    light = _light(content, painting)
     overlap = check_blocks(painting.shape[:2], side, None)
     return lay(
-        painting, previous, light, weights, jax.random.fold_in(key, number), block=side,
-        overlap=overlap,
+        painting, previous, light, weights,
+        jax.random.fold_in(key, to_device(number, jnp.uint32)), block=side, overlap=overlap,
     )  # fmt: skip
 
 
-def luminance_image(image: Array) -> Array:
-    """Returns the luminance of an image in each of its three channels."""
-    return jnp.broadcast_to(luminance(image)[..., None], image.shape)
+@jax.jit
+def _weigh(alpha: Array, fidelity: Array, again: Array) -> Weights:
+    """Returns what counts, of sum one but for the picture of the pass before."""
+    lit = (1 - alpha) * fidelity
+    fit, light = alpha / (alpha + lit), lit / (alpha + lit)
+    return Weights(fit, light, again * fit, 0 * fit)
+
+
+@jax.jit
+def _light(content: Array, painting: Array) -> Array:
+    """Returns the photograph's luminance `[H, W, 3]`, with mean and variance of the painting's."""
+    greys = (
+        jnp.broadcast_to(luminance(image)[..., None], image.shape) for image in (content, painting)
+    )
+    return match_luminance(*greys)

@@ -98,10 +98,10 @@ def patch_texture(
     check_patch(patch, painting=painting.shape, shape=(height, width))
     key = default_key() if key is None else check_key(key, "key")
     levels = number_of_levels(painting.shape, (height, width), least=2 * patch)
-    nothing = jnp.zeros((height, width, 0))
+    nothing = _nothing((height, width))
     start = _quilt(painting, nothing, key, patch=patch, levels=levels)
     return vote_coarse_to_fine(
-        painting, painting[..., :0], nothing, start, patch=patch, rounds=rounds,
+        painting, _nothing(painting.shape), nothing, start, patch=patch, rounds=rounds,
         evenness=evenness, levels=levels,
     )  # fmt: skip
 
@@ -190,7 +190,7 @@ def patch_analogy(
         raise ValueError("guides should hold a pair of pictures or more, got none")
     target = guides[0].target
     check_patch(patch, filtered=filtered.shape, target=target.shape)
-    source, wanted = join(guides, filtered[..., :0], target[..., :0])
+    source, wanted = join(guides, _nothing(filtered.shape), _nothing(target.shape))
     levels = number_of_levels(filtered.shape, target.shape, least=2 * patch)
     key = default_key() if key is None else check_key(key, "key")
     start = _quilt(filtered, target, key, patch=patch, levels=levels)
@@ -198,6 +198,11 @@ def patch_analogy(
         filtered, source, wanted, start, patch=patch, rounds=rounds, evenness=evenness,
         levels=levels, by_guides=True,
     )  # fmt: skip
+
+
+def _nothing(shape: Sequence[int]) -> Array:
+    """Returns no channels of a height and width."""
+    return to_device(np.zeros((*shape[:2], 0)))
 
 
 def _quilt(painting: Array, like: Array, key: Array, *, patch: int, levels: int) -> Array:
@@ -269,7 +274,7 @@ def vote_coarse_to_fine(
     image, voted = start, None
     triples = zip(*(pyramid(each, levels) for each in (values, source, target)), strict=True)
     for number, (copied, guide, wanted) in enumerate(triples):
-        uses = jnp.zeros(grid_shape(copied.shape[:2], patch))
+        uses = to_device(np.zeros(grid_shape(copied.shape[:2], patch)))
         if voted is not None:
             image, uses = _enlarge(voted, copied, shape=wanted.shape[:2], patch=patch)
         root = to_device(falloff ** ((number + 1 - levels) / 2))
@@ -327,7 +332,7 @@ def _round(
     offset = to_device(np.array(left), jnp.int32)
     search = _begin(compared, image, source, target, uses, evenness, offset, patch=patch)
     _, index = over_rows(
-        _search_rows, search, jnp.zeros(()), -(-rows // _ROWS), patch=patch, columns=columns
+        _search_rows, search, to_device(0.0), -(-rows // _ROWS), patch=patch, columns=columns
     )
     canvas = image if instead is None else instead
     voted: _Voted = _finish(values, canvas, index, offset, sharp, patch=patch)
