@@ -9,11 +9,8 @@ Neighbors as Single Image Generative Models", CVPR 2022, for the levels and the 
 al., "Stylizing Video by Example", SIGGRAPH 2019, for guides and uniform use.
 """
 
-import functools
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -21,15 +18,12 @@ from jax.typing import ArrayLike
 
 from jaxstyle._common.arrays import default_key, to_device
 from jaxstyle._common.checks import check_amount, check_count, check_image, check_key, check_shape
-from jaxstyle._common.kept import always, kept
 from jaxstyle.image.matching import match_distribution
-from jaxstyle.losses.neighbours import describe, gather, grid_shape, nearest, vote
-from jaxstyle.pieces.correlation import box_sums
-from jaxstyle.pieces.directions import directions, project
+from jaxstyle.losses.neighbours import grid_shape
 from jaxstyle.pieces.guides import Guide, join
-from jaxstyle.pieces.pyramids import gaussian, number_of_levels, pyramid
+from jaxstyle.pieces.pyramids import number_of_levels, pyramid
 from jaxstyle.pieces.quilting import quilt_texture
-from jaxstyle.pieces.rows import over_rows
+from jaxstyle.pieces.rounds import enlarge, vote_once
 
 PATCH = 7
 """The default side of a patch, in pixels."""
@@ -39,27 +33,8 @@ EVENNESS = 0.02
 """The default of how much a patch's uses count against it."""
 FIDELITY = 0.5
 """The default weight of a photograph, relative to what is painted already."""
-_STRIDE = 2  # pixels from one patch of the picture to the next; those of the painting are all there
-_DIRECTIONS = 24
 _FAINT = 0.3  # of its own contrast has a start that chooses among what guides leave open
 _SHARP = 8.0  # the power of the bell by which a pixel is the mean of patches, in the last round
-_ROWS = 8  # of patches that are searched for at once
-
-
-class _Search(NamedTuple):
-    """What all patches of a size share.
-
-    Attributes:
-      keys: `[m, e]`, the painting's patches along `basis`.
-      basis: `[d, e]`, the directions of the search.
-      bias: `[m]`, how dear each patch is by its uses.
-      picture: `[h, w, c]`, the picture so far and what guides it.
-    """
-
-    keys: Array
-    basis: Array
-    bias: Array
-    picture: Array
 
 
 def patch_texture(
@@ -212,23 +187,6 @@ def _quilt(painting: Array, like: Array, key: Array, *, patch: int, levels: int)
     return quilt_texture(coarsest, (small[0], small[1]), block=block, key=key).image
 
 
-class _Voted(NamedTuple):
-    """A picture after a round.
-
-    Attributes:
-      image: `[H, W, 3]`.
-      places: `[rows, columns, 2]` int32, the place of each patch in the painting.
-      offset: `[2]` int32, where the first patch lies.
-      uses: `[h, w]`, how often each patch of the painting, or one close to it, was used, relative
-        to even use.
-    """
-
-    image: Array
-    places: Array
-    offset: Array
-    uses: Array
-
-
 def check_patch(patch: int, **shapes: Sequence[int]) -> None:
     """Raises `ValueError` unless patches are odd, and no larger than pictures of some shapes."""
     if check_count(patch, "patch") % 2 == 0:
@@ -276,12 +234,12 @@ def vote_coarse_to_fine(
     for number, (copied, guide, wanted) in enumerate(triples):
         uses = to_device(np.zeros(grid_shape(copied.shape[:2], patch)))
         if voted is not None:
-            image, uses = _enlarge(voted, copied, shape=wanted.shape[:2], patch=patch)
+            image, uses = enlarge(voted, copied, shape=wanted.shape[:2], patch=patch)
         root = to_device(falloff ** ((number + 1 - levels) / 2))
         guide, wanted = root * guide, root * wanted
         if number == 0 and by_guides:
             faint = to_device(_FAINT)
-            image = _round(
+            image = vote_once(
                 copied, faint * copied, faint * image, guide, wanted, uses, even, to_device(1.0), 0,
                 patch=patch, instead=image,
             ).image  # fmt: skip
@@ -289,139 +247,8 @@ def vote_coarse_to_fine(
         count = max(2, rounds // 2) if finest else rounds
         for i in range(count):
             sharp = to_device(_SHARP if finest and i + 1 == count else 1.0)
-            voted = _round(copied, copied, image, guide, wanted, uses, even, sharp, i, patch=patch)
+            voted = vote_once(
+                copied, copied, image, guide, wanted, uses, even, sharp, i, patch=patch
+            )
             image, uses = voted.image, voted.uses
     return image
-
-
-def _round(
-    values: Array,
-    compared: Array,
-    image: Array,
-    source: Array,
-    target: Array,
-    uses: Array,
-    evenness: Array,
-    sharp: Array,
-    number: int,
-    *,
-    patch: int,
-    instead: Array | None = None,
-) -> _Voted:
-    """Replaces every patch by the nearest one, and lets them vote.
-
-    Every second pixel begins a patch. If no patch then ends with the last row or column, these stay
-    as they are; in every second round it is the first ones that do.
-
-    Args:
-      values: `[h, w, 3]`, what is copied.
-      compared: what of it is compared with the picture so far.
-      image: the picture so far.
-      source: the guides of what is copied.
-      target: those of the picture.
-      uses: of the round before.
-      evenness: how much they count.
-      sharp: how much more the middle of a patch counts than its edge; 1 for a bell.
-      number: of the round, from 0.
-      patch: the side of a patch.
-      instead: what the patches are voted into; the picture so far by default.
-    """
-    rows, columns = grid_shape(target.shape[:2], patch, _STRIDE)
-    turns = (number, (number + 1) // 2)  # of rows and of columns: all four corners have theirs
-    left = [(s - patch) % _STRIDE * (i % 2) for s, i in zip(target.shape, turns, strict=False)]
-    offset = to_device(np.array(left), jnp.int32)
-    search = _begin(compared, image, source, target, uses, evenness, offset, patch=patch)
-    _, index = over_rows(
-        _search_rows, search, to_device(0.0), -(-rows // _ROWS), patch=patch, columns=columns
-    )
-    canvas = image if instead is None else instead
-    voted: _Voted = _finish(values, canvas, index, offset, sharp, patch=patch)
-    return voted
-
-
-@functools.partial(kept, static_argnames="patch", hurry=always)
-def _begin(
-    compared: Array,
-    image: Array,
-    source: Array,
-    target: Array,
-    uses: Array,
-    evenness: Array,
-    offset: Array,
-    *,
-    patch: int,
-) -> _Search:
-    keys = describe([compared, source], patch=patch)
-    basis = directions(keys, _DIRECTIONS)
-    unlike = 2 * jnp.sum(jnp.var(keys, axis=0))
-    picture = jnp.concatenate([image, target], -1)
-    grid = grid_shape(picture.shape[:2], patch, _STRIDE)
-    corner, covered = (offset[0], offset[1], 0), _covered(grid, patch)
-    picture = jax.lax.dynamic_slice(picture, corner, (*covered, picture.shape[2]))
-    # Whole bands of rows, of which the last are not looked at.
-    picture = jnp.pad(picture, ((0, -grid[0] % _ROWS * _STRIDE), (0, 0), (0, 0)))
-    return _Search(project(keys, basis), basis, evenness * unlike * uses.ravel(), picture)
-
-
-@functools.partial(kept, static_argnames=("patch", "columns"))
-def _search_rows(
-    search: _Search, carry: Array, band: Array, *, patch: int, columns: int
-) -> tuple[Array, Array]:
-    """Returns the places of some rows of patches among the keys, `[_ROWS, columns]`."""
-    height = (_ROWS - 1) * _STRIDE + patch
-    part = jax.lax.dynamic_slice_in_dim(search.picture, band * (_ROWS * _STRIDE), height)
-    rows = describe([part], patch=patch, stride=_STRIDE)
-    found = nearest(project(rows, search.basis), search.keys, bias=search.bias)
-    return carry, found.index.reshape(_ROWS, -1)[:, :columns]
-
-
-def _covered(grid: tuple[int, int], patch: int) -> tuple[int, int]:
-    """Returns height and width of what a grid of patches covers."""
-    return (grid[0] - 1) * _STRIDE + patch, (grid[1] - 1) * _STRIDE + patch
-
-
-@functools.partial(kept, static_argnames="patch", hurry=always)
-def _finish(
-    values: Array, image: Array, index: Array, offset: Array, sharp: Array, *, patch: int
-) -> _Voted:
-    shape = grid_shape(image.shape[:2], patch, _STRIDE)
-    index = index.reshape(-1, shape[1])[: shape[0]]
-    patches = gather(describe([values], patch=patch), index.ravel())
-    # What lies in the middle of a patch fits best, and a plain mean would blur.
-    bell = jnp.broadcast_to(
-        (gaussian(patch) / gaussian(patch).max()) ** sharp, (index.size, patch**2)
-    )
-    voted = vote(patches, _covered(shape, patch), patch=patch, stride=_STRIDE, weights=bell)
-    image = jax.lax.dynamic_update_slice(image, voted, (offset[0], offset[1], 0))
-    grid = grid_shape(values.shape[:2], patch)
-    places = jnp.stack([index // grid[1], index % grid[1]], axis=-1)
-    counts = jnp.zeros(grid).at[places[..., 0], places[..., 1]].add(1.0)
-    near = box_sums(jnp.pad(counts, patch // 2), patch, patch) / patch**2
-    return _Voted(image, places, offset, near * (grid[0] * grid[1] / index.size))
-
-
-@functools.partial(kept, static_argnames=("shape", "patch"), hurry=always)
-def _enlarge(
-    voted: _Voted, values: Array, *, shape: tuple[int, int], patch: int
-) -> tuple[Array, Array]:
-    """Returns picture and uses twice as large: the pixels that the patches have there.
-
-    Args:
-      voted: at the coarser level.
-      values: at the finer level, what is copied.
-      shape: height and width there.
-      patch: the side of a patch.
-    """
-    at = []
-    for axis in (0, 1):
-        fine = jnp.arange(shape[axis])
-        coarse = fine // 2 - voted.offset[axis]
-        middle = (coarse - patch // 2 + _STRIDE // 2) // _STRIDE
-        nearby = jnp.clip(middle, 0, voted.places.shape[axis] - 1)
-        at.append((nearby, coarse - nearby * _STRIDE, fine % 2))
-    (rows, down, odd_rows), (columns, across, odd_columns) = at
-    places = voted.places[rows[:, None], columns]
-    y = 2 * (places[..., 0] + down[:, None]) + odd_rows[:, None]
-    x = 2 * (places[..., 1] + across) + odd_columns
-    image = values[jnp.clip(y, 0, values.shape[0] - 1), jnp.clip(x, 0, values.shape[1] - 1)]
-    return image, jax.image.resize(voted.uses, grid_shape(values.shape[:2], patch), "linear")
