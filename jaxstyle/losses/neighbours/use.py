@@ -33,7 +33,7 @@ def nearest_by_use(
 
     Example:
       >>> rows, keys = jnp.array([[0.0], [0.1], [0.2]]), jnp.array([[0.1], [0.3]])
-      >>> nearest_by_use(rows, keys, "euclidean", penalty=0.05).index.tolist()
+      >>> nearest_by_use(rows, keys, "euclidean", penalty=0.01).index.tolist()
       [0, 0, 1]
 
     Reference: Zhou et al., "Neural texture synthesis with guided correspondence", CVPR 2023, eq. 4.

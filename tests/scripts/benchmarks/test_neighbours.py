@@ -19,7 +19,7 @@ def test_pictures_are_made_once_and_judged(tmp_path, network, capsys, monkeypatc
     line = [
         f"--data={tmp_path}", f"--judge={judge}", f"--network={network}", "--pairs=1",
         "--steps=2",
-        "--size=32", "-o", str(tmp_path / "sheets"), "--ways", "gram", "gram, places",
+        "--size=64", "-o", str(tmp_path / "sheets"), "--ways", "gram", "gram, places",
     ]  # fmt: skip
     neighbours.main(line)
     table = capsys.readouterr().out.splitlines()[-4:]
