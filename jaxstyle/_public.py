@@ -40,6 +40,10 @@ from jaxstyle.optimization.transfer import (
 if TYPE_CHECKING:
     from jaxstyle.image.io import load_image, save_image
     from jaxstyle.networks.load import load_params
+    from jaxstyle.pieces.analogies import analogy, analogy_transfer, grow_texture
+    from jaxstyle.pieces.guides import Guide
+    from jaxstyle.pieces.quilting import quilt_texture, quilt_transfer
+    from jaxstyle.pieces.voting import patch_analogy, patch_texture, patch_transfer
     from jaxstyle.video.painting import stylize_video
 
 # What touches the disk, or is for few, is imported when it is first used: modules cost time.
@@ -48,10 +52,20 @@ _LAZY = {
     "save_image": "jaxstyle.image.io",
     "load_params": "jaxstyle.networks.load",
     "stylize_video": "jaxstyle.video.painting",
+    "analogy": "jaxstyle.pieces.analogies",
+    "analogy_transfer": "jaxstyle.pieces.analogies",
+    "grow_texture": "jaxstyle.pieces.analogies",
+    "Guide": "jaxstyle.pieces.guides",
+    "quilt_texture": "jaxstyle.pieces.quilting",
+    "quilt_transfer": "jaxstyle.pieces.quilting",
+    "patch_analogy": "jaxstyle.pieces.voting",
+    "patch_texture": "jaxstyle.pieces.voting",
+    "patch_transfer": "jaxstyle.pieces.voting",
 }
 
 __all__ = [
     "Grid",
+    "Guide",
     "Kept",
     "LossSpec",
     "LossWeights",
@@ -65,6 +79,8 @@ __all__ = [
     "StylizeOptions",
     "Targets",
     "VGGSpec",
+    "analogy",
+    "analogy_transfer",
     "animation",
     "blend_styles",
     "color",
@@ -74,6 +90,7 @@ __all__ = [
     "enlarge",
     "features",
     "gram_matrix",
+    "grow_texture",
     "guided_targets",
     "init_params",
     "load_image",
@@ -85,9 +102,14 @@ __all__ = [
     "objective_and_gradient",
     "optimize",
     "pages",
+    "patch_analogy",
+    "patch_texture",
+    "patch_transfer",
     "plan_memory",
     "presets",
     "quantize",
+    "quilt_texture",
+    "quilt_transfer",
     "reconstruct_content",
     "resize",
     "save_image",

@@ -2,7 +2,8 @@
 
 The judge is VGG-19 with its published weights, `load_params("vgg19")`. It measures its own losses
 and, at layers that no recipe optimises, distances between distributions of features. The structural
-similarity to the photograph is measured too.
+similarity to the photograph is measured too, and whether places are to each other as they are in
+the photograph, and which pieces of the painting are used.
 
 A low style loss at the layers that a picture was optimised for says only that the optimiser worked.
 Layers in between, and another statistic, tell better whether the style is there. Numbers mean
@@ -23,22 +24,26 @@ from jaxstyle._common.checks import check_image, check_key, check_picture
 from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.image.color import luminance, match_color
 from jaxstyle.image.pixels import quantize
+from jaxstyle.image.similarity import check_large_enough, structural_similarity
+from jaxstyle.losses import judged
 from jaxstyle.losses.features import features
 from jaxstyle.losses.objective import objective
 from jaxstyle.losses.spec import LossSpec, LossWeights, check_spec
 from jaxstyle.losses.statistics import Quantiles, get_statistic
 from jaxstyle.losses.targets import Targets, compute_targets
+from jaxstyle.networks import vgg
 from jaxstyle.networks.spec import VGGSpec
 
 SPEC = LossSpec(network=VGGSpec(padding="zero"))
 """What the judge compares: the paper's layers, with the padding that VGG was trained with."""
 WITHHELD = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-"""Layers that no recipe of this package optimises."""
+"""Layers between those that the default recipe optimises."""
+MATCHED = ("relu3_1", "relu4_1")
+"""Layers at which places and pieces are compared; those that a network lacks are left out."""
 BASELINES = ("content image", "colours matched")
 """Names of the pictures on which no style transfer was done; see `baselines`."""
 
 _EVEN = LossWeights(content=1.0, style=1.0, out_of_range=0.0)
-_WINDOW, _SIGMA = 11, 1.5
 _LEAST_SIMILARITY = 0.01  # it may be negative, which says no more than none
 _SLICED = get_statistic("sliced")
 
@@ -54,6 +59,13 @@ class Scores(NamedTuple):
         0 that no difference is left.
       sliced_left: `sliced` divided in the same way.
       similarity: the `structural_similarity` of the luminance to that of the content image.
+      self_similarity: `{layer: scalar}`, how far places are from being to each other as they are in
+        the content image; see `jaxstyle.losses.judged`.
+      structure: `{layer: scalar}`, the content feature structural distance (CFSD) at the first of
+        these layers.
+      distinct: `{layer: scalar}`, how many different pieces of the style image are the nearest to a
+        place of the picture, as a share of all places.
+      cosine: `{layer: scalar}`, the mean cosine of each place and its nearest piece.
     """
 
     content: dict[str, Array]
@@ -62,6 +74,10 @@ class Scores(NamedTuple):
     style_left: dict[str, Array]
     sliced_left: dict[str, Array]
     similarity: Array
+    self_similarity: dict[str, Array] = {}  # noqa: RUF012 (never changed)
+    structure: dict[str, Array] = {}  # noqa: RUF012
+    distinct: dict[str, Array] = {}  # noqa: RUF012
+    cosine: dict[str, Array] = {}  # noqa: RUF012
 
     @property
     def overall(self) -> Array:
@@ -99,6 +115,8 @@ class Reference(NamedTuple):
       sliced: `{layer: Quantiles}`, distributions of the style image's features.
       style: `{layer: scalar}`, the content image's own style losses.
       distances: `{layer: scalar}`, the content image's own sliced distances.
+      photograph: `{layer: Photograph}`, how the content image's places are to each other.
+      pieces: `{layer: [m, c]}`, pieces of the style image.
     """
 
     luminance: Array
@@ -106,6 +124,8 @@ class Reference(NamedTuple):
     sliced: dict[str, Quantiles]
     style: dict[str, Array]
     distances: dict[str, Array]
+    photograph: dict[str, judged.Photograph]
+    pieces: dict[str, Array]
 
 
 @on_any_mesh
@@ -210,13 +230,14 @@ def compute_reference(
     """
     check_spec(spec)
     check_picture(content, "content")
-    _check_large_enough(content.shape)
+    check_large_enough(content.shape)
     targets = compute_targets(params, content, style, spec)
     key = default_key() if key is None else check_key(key, "key")
     sliced = _measure_sliced(params, style, key, spec=spec, layers=tuple(withheld))
     losses, distances = _measure(params, content, targets, sliced, spec=spec)
     own = {layer: losses[f"style/{layer}"] for layer in spec.style_layers}
-    return Reference(luminance(content), targets, sliced, own, distances)
+    matched = _measure_matched(params, content, style, spec=spec, layers=_matched(params, spec))
+    return Reference(luminance(content), targets, sliced, own, distances, *matched)
 
 
 @on_any_mesh
@@ -269,50 +290,6 @@ def losses_by_layer(
     return losses
 
 
-def structural_similarity(image: Array, other: Array) -> Array:
-    r"""Measures how alike the structure of two grey images is: 1 for equal images, −1 at worst.
-
-    .. math::
-        \mathrm{SSIM} = \mathrm{mean} \frac{(2 \mu_x \mu_y + C_1)(2 \sigma_{xy} + C_2)}
-        {(\mu_x^2 + \mu_y^2 + C_1)(\sigma_x^2 + \sigma_y^2 + C_2)}
-
-    The mean is over all places where a Gaussian window of 11×11 pixels (σ = 1.5) fits into the
-    image. Inside each window, the Gaussian weighs the means and covariances.
-    The constants are :math:`C_1 = 0.01^2, C_2 = 0.03^2`.
-
-    Args:
-      image: `[H, W]` in [0, 1]; see `jaxstyle.color.luminance`.
-      other: `[H, W]` in [0, 1].
-
-    Returns:
-      A scalar.
-
-    Raises:
-      ValueError: if the images are not both `[H, W]` of the same shape, or smaller than the window.
-
-    Example:
-      >>> ramp = jnp.broadcast_to(jnp.linspace(0, 1, 16), (16, 16))
-      >>> float(structural_similarity(ramp, 1 - ramp)) < 0
-      True
-
-    Reference: Wang, Bovik, Sheikh and Simoncelli, IEEE Transactions on Image Processing, 2004,
-    eq. 13, without the subsampling of its authors' later code.
-    """
-    if image.ndim != 2 or image.shape != other.shape:
-        raise ValueError(
-            f"image and other should have the same shape [H, W], got {list(image.shape)} and "
-            f"{list(other.shape)}"
-        )
-    _check_large_enough(image.shape)
-    maps = jnp.stack([image, other, image * image, other * other, image * other])
-    mean_x, mean_y, xx, yy, xy = _window_means(maps[:, None])
-    variances = xx - mean_x**2 + yy - mean_y**2
-    covariance = xy - mean_x * mean_y
-    c1, c2 = 0.01**2, 0.03**2
-    alike = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return jnp.mean(alike / ((mean_x**2 + mean_y**2 + c1) * (variances + c2)))
-
-
 def _mean(values: Mapping[str, Array]) -> Array:
     return jnp.mean(jnp.stack(list(values.values()))) if values else jnp.float32(jnp.nan)
 
@@ -321,6 +298,9 @@ def _mean(values: Mapping[str, Array]) -> Array:
 def _score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec) -> Scores:
     losses, distances = _measure(params, picture, reference.targets, reference.sliced, spec=spec)
     style = {layer: losses[f"style/{layer}"] for layer in spec.style_layers}
+    layers = tuple(reference.photograph)
+    maps = features(params, picture, spec, layers) if layers else {}
+    uses = {k: judged.use_of_pieces(maps[k], reference.pieces[k]) for k in layers}
     return Scores(
         content={layer: losses[f"content/{layer}"] for layer in spec.content_layers},
         style=style,
@@ -328,6 +308,34 @@ def _score(params: Any, picture: Array, reference: Reference, *, spec: LossSpec)
         style_left=jax.tree.map(jnp.divide, style, reference.style),
         sliced_left=jax.tree.map(jnp.divide, distances, reference.distances),
         similarity=structural_similarity(luminance(picture), reference.luminance),
+        self_similarity={
+            k: judged.self_similarity_error(maps[k], reference.photograph[k]) for k in layers
+        },
+        structure={
+            k: judged.structure_distance(maps[k], reference.photograph[k]) for k in layers[:1]
+        },
+        distinct={k: use.distinct for k, use in uses.items()},
+        cosine={k: use.cosine for k, use in uses.items()},
+    )
+
+
+def _matched(params: Any, spec: LossSpec) -> tuple[str, ...]:
+    if not isinstance(spec.network, VGGSpec):
+        return ()
+    known = vgg.layer_names(vgg.network_widths(params))
+    return tuple(layer for layer in MATCHED if layer in known)
+
+
+@functools.partial(jax.jit, static_argnames=("spec", "layers"))
+def _measure_matched(
+    params: Any, content: Array, style: Array, *, spec: LossSpec, layers: tuple[str, ...]
+) -> tuple[dict[str, judged.Photograph], dict[str, Array]]:
+    if not layers:
+        return {}, {}
+    of_content, of_style = (features(params, image, spec, layers) for image in (content, style))
+    return (
+        {layer: judged.measure_photograph(maps) for layer, maps in of_content.items()},
+        {layer: judged.pieces_of(maps) for layer, maps in of_style.items()},
     )
 
 
@@ -353,24 +361,3 @@ def _measure_sliced(
         layer: _SLICED.measure(maps[layer], None, jax.random.fold_in(key, i))
         for i, layer in enumerate(layers)
     }
-
-
-def _window_means(maps: Array) -> Array:
-    """Averages `[n, 1, H, W]` under a Gaussian window where it fits: `[n, 1, H − 10, W − 10]`."""
-    offsets = jnp.arange(_WINDOW, dtype=jnp.float32) - _WINDOW // 2
-    window = jnp.exp(-(offsets**2) / (2 * _SIGMA**2))
-    window = window / jnp.sum(window)
-    for shape in ((_WINDOW, 1), (1, _WINDOW)):
-        maps = jax.lax.conv_general_dilated(
-            maps, window.reshape(shape)[None, None], (1, 1), "VALID",
-            precision=jax.lax.Precision.HIGHEST,
-        )  # fmt: skip
-    return maps
-
-
-def _check_large_enough(shape: Sequence[int]) -> None:
-    if min(shape[:2]) < _WINDOW:
-        raise ValueError(
-            f"an image of {shape[0]}×{shape[1]} pixels is too small for structural similarity, "
-            f"whose window is {_WINDOW}×{_WINDOW}"
-        )

@@ -43,6 +43,12 @@ _SLOW_EXAMPLES = {
     "jaxstyle.optimization.multiscale.enlarge",
     "jaxstyle.optimization.multiscale.stylize_coarse_to_fine",
     "jaxstyle.optimization.transfer.stylize",
+    "jaxstyle.pieces.analogies.analogy",
+    "jaxstyle.pieces.analogies.analogy_transfer",
+    "jaxstyle.pieces.quilting.quilt_transfer",
+    "jaxstyle.pieces.voting.patch_analogy",
+    "jaxstyle.pieces.voting.patch_texture",
+    "jaxstyle.pieces.voting.patch_transfer",
     "jaxstyle.sweep.run.run_sweep",
 }
 

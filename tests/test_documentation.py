@@ -34,7 +34,8 @@ def test_every_page_of_the_how_to_index_is_in_its_table_of_contents():
     assert linked == listed == {p.stem for p in (ROOT / "docs" / "how-to").glob("*.md")} - {"index"}
 
 
-_WORDS = {"moments"}  # the value of an argument that is also the name of a function
+# Values of arguments that are also names of functions.
+_WORDS = {"moments", "nearest"}
 
 
 def public_docstrings():

@@ -11,6 +11,7 @@ from helpers.command_line import write_picture
 from jaxstyle import LossSpec, VGGSpec, color, evaluate, statistics
 from jaxstyle.evaluate import compute_reference, score, structural_similarity
 from jaxstyle.image import io, pixels
+from jaxstyle.losses import judged
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.descent import Result
 from scripts.pairs import PAIRS
@@ -289,3 +290,49 @@ def test_the_table_is_made_once(place, tmp_path, capsys, monkeypatch):
     assert len(list(tmp_path.glob("*.png"))) == 5
     with pytest.raises(SystemExit, match="preset neural-style has weights for Gram matrices alone"):
         script.main([*line, "--presets", "neural-style"])
+
+
+def test_the_photograph_itself_has_its_own_layout():
+    maps = jax.random.uniform(jax.random.key(3), (9, 8, 6))
+    photograph = judged.measure_photograph(maps)
+    assert float(judged.self_similarity_error(maps, photograph)) == 0
+    assert float(judged.structure_distance(maps, photograph)) == pytest.approx(0, abs=1e-6)
+    other = jax.random.uniform(jax.random.key(4), (9, 8, 6))
+    assert float(judged.self_similarity_error(other, photograph)) > 0.1
+    assert float(judged.structure_distance(other, photograph)) > 0.1
+
+
+def test_the_structure_distance_equals_numpy():
+    maps, other = (np.asarray(jax.random.uniform(jax.random.key(k), (3, 4, 5))) for k in (3, 4))
+
+    def attention(maps):
+        rows = maps.reshape(-1, 5).astype(np.float64)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        weights = np.exp(rows @ rows.T / 0.1)
+        return weights / weights.sum(1, keepdims=True)
+
+    a, b = attention(maps), attention(other)
+    expected = (a * np.log(a / b)).sum(1).mean()
+    found = judged.structure_distance(other, judged.measure_photograph(jnp.asarray(maps)))
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_repeated_piece_counts_once():
+    painting = jax.random.normal(jax.random.key(3), (4, 4, 6))
+    pieces = judged.pieces_of(painting)
+    use = judged.use_of_pieces(jnp.broadcast_to(painting[:1, :1], (4, 4, 6)), pieces)
+    assert float(use.distinct) == pytest.approx(1 / 16)
+    assert float(use.cosine) == pytest.approx(1, abs=1e-5)
+
+
+def test_layers_that_a_network_has_are_matched():
+    widths = tuple((f"conv{block}_1", 4) for block in (1, 2, 3, 4))
+    params = vgg.init_params(jax.random.key(0), widths)
+    spec = LossSpec((), ("relu1_1",), network=VGGSpec(padding="zero"))
+    scores = evaluate.evaluate(params, {}, CONTENT, STYLE, spec=spec, withheld=())
+    of_content = scores["content image"]
+    assert list(of_content.self_similarity) == ["relu3_1", "relu4_1"]
+    assert list(of_content.structure) == ["relu3_1"]
+    assert max(map(float, of_content.self_similarity.values())) < 1e-5
+    assert all(0 < float(share) <= 1 for share in of_content.distinct.values())
+    assert REFERENCE.photograph == {}

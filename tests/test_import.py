@@ -132,6 +132,7 @@ def test_rooms_import_each_other_in_one_direction():
         "video": {
             "_common", "errors", "image", "networks", "losses", "optimization", "feedforward",
         },
+        "pieces": {"_common", "errors", "image", "losses"},
         "evaluate": {"_common", "errors", "image", "networks", "losses"},
     }  # fmt: skip
     core = set(allowed)

@@ -23,15 +23,16 @@ class Steps:
       total: how many steps there are, or None if that is not known yet.
       name: what they are for.
       quiet: whether nothing is shown.
+      at_once: whether one step is all the work, so that the wait for it is no preparation.
 
     Example:
       >>> with Steps(3, "out.png", quiet=True) as steps:
       ...     steps.update(1, "style 20 %")
     """
 
-    def __init__(self, total: int | None, name: str, *, quiet: bool):
+    def __init__(self, total: int | None, name: str, *, quiet: bool, at_once: bool = False):
         self.total, self._name = total, printable(name)
-        self._done, self._each = 0, 0.0
+        self._done, self._each, self._at_once = 0, 0.0, at_once
         self._begun = self._last = self._told = _now()
         self._told_of = 0
         self._started = threading.Event()
@@ -96,7 +97,8 @@ class Steps:
         assert self._bar is not None
         while not self._started.wait(1.0):
             waited = _now() - self._begun
-            what = f"compiling {_clock(waited)} (once for a size)"
+            what = "painting" if self._at_once else "compiling"
+            what = f"{what} {_clock(waited)}{'' if self._at_once else ' (once for a size)'}"
             self._bar.set_postfix_str(what if waited > _LONG else "preparing")
 
     def _end_wait(self) -> None:

@@ -31,8 +31,8 @@ _USAGE = (
 )
 # Commands that compute much, for which huge pages are worth a new start of the process.
 _HEAVY = (
-    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "larger", "video", "train",
-    "export", "sweep",
+    "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "analogy", "larger", "video",
+    "train", "export", "sweep",
 )  # fmt: skip
 
 
@@ -94,6 +94,7 @@ def _run(argv: list[str], own_process: bool) -> int:
                 larger,
                 networks,
                 pictures,
+                pieces,
                 plot,
                 show,
                 sweeps,
@@ -108,9 +109,10 @@ def _run(argv: list[str], own_process: bool) -> int:
     runs: dict[str, Callable[[dict[str, Any]], int]] = {
         "demo": demo.demo,
         "stylize": pictures.stylize,
-        "texture": pictures.texture,
+        "texture": pieces.texture,
         "reconstruct": pictures.reconstruct,
         "apply": apply.apply,
+        "analogy": pieces.analogy,
         "larger": larger.larger,
         "video": video.video,
         "train": train.train,

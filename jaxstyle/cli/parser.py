@@ -36,11 +36,12 @@ _COMMANDS = (
     ),
     Command(
         "texture",
-        "Make a texture like a painting, from noise.",
+        "Make a texture like a painting, from noise or from its pieces.",
         "STYLE -o OUT [options]",
         (
             "jaxstyle texture painting.jpg -o texture.png",
             "jaxstyle texture painting.jpg -o wall.png --output-size 800x600",
+            "jaxstyle texture painting.jpg -o wall.png --method quilting",
         ),
         (("style", "STYLE", None, "the painting"),),
     ),
@@ -56,15 +57,30 @@ _COMMANDS = (
     ),
     Command(
         "apply",
-        "Paint photographs at once: by a network that was trained for it, or in a painting's "
-        "colours.",
+        "Paint photographs at once: by a network that was trained for it, in a painting's colours, "
+        "or of its pieces.",
         "PHOTO [PHOTO ...] -o OUT [options]",
         (
             "jaxstyle apply photo.jpg -o out.png --style great-wave",
             "jaxstyle apply photos/ -o folder --fast-network net.safetensors",
             "jaxstyle apply photo.jpg -o out.png --painting painting.jpg",
+            "jaxstyle apply photo.jpg -o out.png --painting painting.jpg --method quilting",
         ),
         (("photographs", "PHOTO", "+", "photographs, folders of them, or patterns"),),
+    ),
+    Command(
+        "analogy",
+        "Do to picture B what was done to picture A: without a network.",
+        "A A2 B -o B2 [options]",
+        (
+            "jaxstyle analogy photo.jpg drawing.jpg other.jpg -o drawn.png",
+            "jaxstyle analogy map.png landscape.jpg my-map.png -o mine.png --method neighbours",
+        ),
+        (
+            ("unfiltered", "A", None, "what A2 was made of: a photograph, or a map of its parts"),
+            ("style", "A2", None, "what was made of it: a painting, a drawing, a photograph"),
+            ("content", "B", None, "what the same is done to"),
+        ),
     ),
     Command(
         "larger",

@@ -147,6 +147,8 @@ def add_command(commands: Any, command: Command, rows: Iterable[Option]) -> None
                 help="rescale to unit mean activations over these pictures and folders",
             )  # fmt: skip
         for option in own:
+            if option.name in (name for name, *_ in command.positional):
+                continue  # it is given by its place
             _add_option(group, option)
             if isinstance(option.kind, Choice) and option.kind.bare is not None:
                 parser.bare[f"--{option.name}"] = option.kind.bare

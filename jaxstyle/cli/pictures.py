@@ -1,4 +1,4 @@
-"""`jaxstyle stylize | texture | reconstruct`: from arguments to jobs, and what is said of them."""
+"""`jaxstyle stylize | reconstruct`: from arguments to jobs, and what all commands say of them."""
 
 import collections
 import contextlib
@@ -23,6 +23,7 @@ from jaxstyle.errors import FileFormatError, OptionError, UsageError, naming, us
 from jaxstyle.image import io
 from jaxstyle.image.animation import SIZE, Animation, check_animation_path
 from jaxstyle.pipeline import sheets
+from jaxstyle.pipeline.choices import PIECES
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.frames import FRAMES
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
@@ -133,13 +134,6 @@ def _quietly(arguments: Arguments) -> Arguments:
     return {name: arguments[name] for name in ("quality", "json", "quiet") if name in arguments}
 
 
-def texture(arguments: Arguments) -> int:
-    """`jaxstyle texture STYLE -o OUT`."""
-    style, output = Path(arguments["style"]), Path(arguments["output"])
-    options = options_among("texture", arguments)
-    return run_jobs([make_job("texture", None, style, output, options)], arguments)
-
-
 def reconstruct(arguments: Arguments) -> int:
     """`jaxstyle reconstruct CONTENT -o OUT`."""
     content, output = Path(arguments["content"]), Path(arguments["output"])
@@ -207,7 +201,7 @@ def run_jobs(
         # Pictures before the network: a wrong file name should not wait for a download.
         jobs, unmade = _readable(studio, jobs)
         _, network = studio.suited(jobs[0])
-    check_outputs(_outputs(jobs, arguments), [network.path])
+    check_outputs(_outputs(jobs, arguments), [network.path] if network.name else [])
     batches = [
         batch
         for program, members in group(studio.shape, jobs).items()
@@ -251,6 +245,7 @@ def _make(
         sum(job.recipe.num_steps for job in jobs),
         jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} pictures",
         quiet="quiet" in arguments,
+        at_once=all(job.recipe.options.get("method") in PIECES for job in jobs),
     )
     sinks_of = functools.partial(_sinks, studio, bar, arguments)
     waiting: list[tuple[Batch, list[Outcome], Future[None] | None]] = []

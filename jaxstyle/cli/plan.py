@@ -28,16 +28,21 @@ def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> int:
         if as_json:
             say_json(program)
             continue
+        network = f"with {program['network']}" if program["network"] else "without a network"
         each = f", {program['bytes_per_lane'] / 2**20:.0f} MiB for each more"
         say(
             f"{program['pictures']} of {program['width']}×{program['height']} pixels, "
-            f"{program['steps']} steps with {program['network']}, {program['lanes']} at once: "
+            f"{_steps(program['steps'])} {network}, {program['lanes']} at once: "
             f"{program['bytes'] / 2**20:.0f} MiB{each if program['pictures'] > 1 else ''}"
             f"{_verdict(program['bytes'])}"
         )
     if not facts and not as_json:
         say("nothing to do")
     return answered()
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def _verdict(needed: int) -> str:

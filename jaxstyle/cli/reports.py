@@ -6,9 +6,9 @@ import jax
 
 from jaxstyle.cli.printing import complain, say, say_json
 from jaxstyle.errors import spelled
-from jaxstyle.networks.catalogue import titled
 from jaxstyle.pipeline.job import Batch, Job
 from jaxstyle.pipeline.nearness import describe
+from jaxstyle.pipeline.no_network import with_network
 from jaxstyle.pipeline.run import Outcome
 from jaxstyle.pipeline.studio import Studio
 
@@ -86,15 +86,14 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
         }
         say_json(summary)
     elif "quiet" not in arguments:
-        found = studio.suited(job)[1]
-        network = titled(found.name, found.path)
+        network = with_network(studio.suited(job)[1])
         if track.judged:
-            made = f"{track.good_steps} steps in {outcome.seconds:.0f} s with {network}"
+            made = f"{track.good_steps} steps in {outcome.seconds:.0f} s {network}"
             near = describe(track)
             start = _PHOTOGRAPH if job.recipe.options.get("strength") == 0 else _START
             made += f"{near and ', '}{near}{'' if track.better else start}"
         else:
-            made = f"painted in {outcome.seconds:.1f} s with {network}"
+            made = f"painted in {outcome.seconds:.1f} s {network}"
         if trimmed:
             made += f"; without the frame of {', '.join(trimmed)}, which --no-trim keeps"
         say(f"{job.output}: {width}×{height} pixels, {made}")

@@ -5,7 +5,7 @@
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -15,10 +15,12 @@ from jax import Array
 from jaxstyle._common.checks import check_image, describe
 from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses import functional
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.features import choose_bands, features, settle
+from jaxstyle.losses.pieces import find_places, sample
 from jaxstyle.losses.spec import LossSpec, LossWeights, OwnLoss, resolve_weights
-from jaxstyle.losses.statistics import Statistic, get_statistic
-from jaxstyle.losses.targets import Targets
+from jaxstyle.losses.statistic import Statistic
+from jaxstyle.losses.targets import Targets, WithPieces
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import Bands, Reading, map_shape, read_features
 from jaxstyle.networks.spec import VGGSpec
@@ -37,7 +39,8 @@ class ObjectiveValue(NamedTuple):
     Attributes:
       total: scalar, the sum of the terms.
       terms: `{name: scalar}`, weighted: "content/LAYER", "style/LAYER", "total_variation",
-        "out_of_range", "own/NAME", and "temporal" where the targets have a picture carried.
+        "out_of_range", "own/NAME", "style/places" where pieces are matched, and "temporal" where
+        the targets have a picture carried.
     """
 
     total: Array
@@ -117,10 +120,14 @@ def objective_of_resolved(
         added = i >= len(spec.content_layers)
         weight = jnp.mean(content_weights) if added else content_weights[i]
         terms[f"content/{layer}"] = weight * unweighted[f"content/{layer}"]
-        size = size + weight * _content_size(layer, targets)
+        size = size + weight * _content_size(layer, targets, spec)
     for i, layer in enumerate(spec.style_layers):
         terms[f"style/{layer}"] = style_weights[i] * unweighted[f"style/{layer}"]
-        size = size + style_weights[i] * _style_size(layer, targets, get_statistic(spec.statistic))
+        size = size + style_weights[i] * _style_size(layer, targets, spec.compared)
+    if spec.compared.joint is not None:
+        # Pieces count as much as all layers together.
+        share = 1.0 if weights.places is None else cast(Array, weights.places)
+        terms["style/places"] = share * jnp.sum(style_weights) * unweighted["style/places"]
     total_variation = _TOTAL_VARIATION[spec.total_variation](image)
     terms["total_variation"] = cast(Array, weights.total_variation) * total_variation
     terms["out_of_range"] = (
@@ -215,15 +222,16 @@ def _plain_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -
     content_layers = _content_layers(targets, spec)
     layers = tuple(dict.fromkeys((*spec.layers, *content_layers)))
     maps = features(params, image, spec, layers) if layers else {}
-    statistic = get_statistic(spec.statistic)
     found: dict[str, Array] = {}
     for layer in content_layers:
-        _check_content(layer, maps[layer].shape, targets)
-        found[f"content/{layer}"] = functional.content_loss(
-            maps[layer], targets.content[layer], targets.content_weights.get(layer)
-        )
+        _check_content(layer, maps[layer].shape, targets, spec)
+        found[f"content/{layer}"] = _content_loss(maps[layer], layer, targets, spec)
     for layer in spec.style_layers:
-        found[f"style/{layer}"] = _style_loss(maps[layer], layer, targets, statistic)
+        found[f"style/{layer}"] = _style_loss(maps[layer], layer, targets, spec.compared)
+    if spec.compared.joint is not None:
+        places = _find_places(targets, spec)
+        rows = {layer: [sample(maps[layer], p) for p in places] for layer in spec.style_layers}
+        found["style/places"] = _joint_loss(image, rows, places, targets, spec)
     return found, maps
 
 
@@ -231,14 +239,22 @@ def _losses_of_bands(
     params: Any, image: Array, targets: Targets, spec: LossSpec, bands: Bands
 ) -> _Losses:
     """The same, the losses from sums over bands where they are sums, and only the other maps."""
-    statistic = get_statistic(spec.statistic)
+    statistic = spec.compared
     widths = vgg.network_widths(params) if spec.layers else ()
     readings: dict[str, Reading] = {}
     whole = [layer for own in spec.own_losses for layer in own.layers]
+    by_rows = get_content_loss(spec.content_loss).by_rows
     for layer in _content_layers(targets, spec):
-        _check_content(layer, map_shape(widths, image.shape, layer), targets)
+        _check_content(layer, map_shape(widths, image.shape, layer), targets, spec)
+        if not by_rows:
+            whole.append(layer)
+            continue
         data = targets.content[layer], targets.content_weights.get(layer)
         readings[f"content/{layer}"] = Reading(layer, _content_sums, data)
+    places = _find_places(targets, spec) if statistic.joint is not None else []
+    for layer in spec.style_layers if places else ():
+        height = map_shape(widths, image.shape, layer)[0]
+        readings[f"pieces/{layer}"] = _read_pieces(layer, places, height)
     if statistic.sums is None:
         whole += spec.style_layers
     else:
@@ -250,17 +266,62 @@ def _losses_of_bands(
         assert isinstance(spec.network, VGGSpec)  # others have no bands
         options = spec.network.options()
         maps, found = read_features(params, image, whole, readings, bands=bands, **options)
+    for layer in () if by_rows else _content_layers(targets, spec):
+        found[f"content/{layer}"] = _content_loss(maps[layer], layer, targets, spec)
+    if places:
+        rows = {layer: found.pop(f"pieces/{layer}") for layer in spec.style_layers}
+        found["style/places"] = _joint_loss(image, rows, places, targets, spec)
     for layer in spec.style_layers:
         name = f"style/{layer}"
         if statistic.loss_of_sums is None:
             found[name] = _style_loss(maps[layer], layer, targets, statistic)
         else:
-            styles = _style_targets(layer, targets)
+            styles = _styles(layer, targets)
             found[name] = sum(
                 weight * statistic.loss_of_sums(sums, target)
                 for sums, (weight, _, target) in zip(found[name], styles, strict=True)
             )
     return found, maps
+
+
+def _read_pieces(layer: str, places: Sequence[Array], height: int) -> Reading:
+    def read(features: Array, row: Array, share: float) -> list[Array]:
+        return [sample(features, each, row[0], height) for each in places]
+
+    return Reading(layer, read, jnp.arange(height))
+
+
+def _find_places(targets: Targets, spec: LossSpec) -> list[Array]:
+    """The places whose pieces are compared with each of the styles."""
+    layer = spec.style_layers[0]
+    return [
+        find_places(pieces.draws, mass) for _, mass, pieces in _styles(layer, targets, pieces=True)
+    ]
+
+
+def _joint_loss(
+    image: Array,
+    rows: Mapping[str, Sequence[Array]],
+    places: Sequence[Array],
+    targets: Targets,
+    spec: LossSpec,
+) -> Array:
+    """Compares the pieces at the places with those of each style."""
+    compare = spec.compared.joint
+    assert compare is not None
+    styles = {layer: _styles(layer, targets, pieces=True) for layer in spec.style_layers}
+    loss: Array = jnp.float32(0.0)
+    for k, (weight, _, _) in enumerate(styles[spec.style_layers[0]]):
+        own = {layer: styles[layer][k][2] for layer in styles}
+        colors = sample(image, places[k])
+        loss = loss + weight * compare({layer: rows[layer][k] for layer in rows}, colors, own)
+    return loss
+
+
+def _content_loss(maps: Array, layer: str, targets: Targets, spec: LossSpec) -> Array:
+    compare = get_content_loss(spec.content_loss)
+    weight = targets.content_weights.get(layer)
+    return compare.factor * compare.loss(maps, targets.content[layer], weight)
 
 
 def _content_sums(features: Array, data: tuple[Array, Array | None], share: float) -> Array:
@@ -270,7 +331,7 @@ def _content_sums(features: Array, data: tuple[Array, Array | None], share: floa
 def _read_style(
     layer: str, targets: Targets, sums: Callable[[Array, Array | None, Any], Any]
 ) -> Reading:
-    styles = _style_targets(layer, targets)
+    styles = _styles(layer, targets)
 
     def read(features: Array, masses: list[Array | None], share: float) -> list[Any]:
         found = []
@@ -284,11 +345,13 @@ def _read_style(
     return Reading(layer, read, [mass for _, mass, _ in styles])
 
 
-def _check_content(layer: str, shape: tuple[int, ...], targets: Targets) -> None:
+def _check_content(layer: str, shape: tuple[int, ...], targets: Targets, spec: LossSpec) -> None:
     target = targets.content[layer]
-    if target.shape != shape:
+    measure = get_content_loss(spec.content_loss).measure
+    form = jax.eval_shape(measure, jax.ShapeDtypeStruct(shape, jnp.float32))  # type: ignore[no-untyped-call]
+    if target.shape != form.shape:
         raise ValueError(
-            f"at {layer} the image has features {list(shape)} and the content "
+            f"at {layer} the image has features {list(form.shape)} and the content "
             f"target {list(target.shape)}: the content image had another size"
         )
 
@@ -298,16 +361,16 @@ def _content_layers(targets: Targets, spec: LossSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*spec.content_layers, *targets.content_weights)))
 
 
-def _content_size(layer: str, targets: Targets) -> Array:
+def _content_size(layer: str, targets: Targets, spec: LossSpec) -> Array:
     """The size that the content loss at a layer has where features vanish."""
-    squares = jnp.square(targets.content[layer])
+    compare = get_content_loss(spec.content_loss)
     weight = targets.content_weights.get(layer)
-    return jnp.mean(squares if weight is None else weight * jnp.mean(squares, axis=2))
+    return compare.factor * compare.size(targets.content[layer], weight)
 
 
 def _style_loss(maps: Array, layer: str, targets: Targets, statistic: Statistic) -> Array:
     loss: Array = jnp.float32(0.0)
-    for weight, mass, target in _style_targets(layer, targets):
+    for weight, mass, target in _styles(layer, targets):
         loss = loss + weight * statistic.loss(maps, mass, target)
     return loss
 
@@ -315,14 +378,18 @@ def _style_loss(maps: Array, layer: str, targets: Targets, statistic: Statistic)
 def _style_size(layer: str, targets: Targets, statistic: Statistic) -> Array:
     """The size that the style loss at a layer has where features vanish."""
     size: Array = jnp.float32(0.0)
-    for weight, _, target in _style_targets(layer, targets):
+    for weight, _, target in _styles(layer, targets):
         size = size + weight * statistic.size(target)
     return size
 
 
-def _style_targets(layer: str, targets: Targets) -> list[tuple[Array, Array | None, Any]]:
-    """Weight, mass and target of each style that a layer is compared with."""
+def _styles(
+    layer: str, targets: Targets, *, pieces: bool = False
+) -> list[tuple[Array, Array | None, Any]]:
+    """Weight, mass and target, or pieces, of each style that a layer is compared with."""
     target, mixture = targets.style[layer], targets.mixture
+    if isinstance(target, WithPieces):
+        target = target.pieces if pieces else target.own
     if mixture is None:
         return [(jnp.float32(1.0), None, target)]
     return [

@@ -17,6 +17,9 @@ from jax.typing import ArrayLike
 from jaxstyle._common.arrays import stack, to_device
 from jaxstyle._common.checks import check_amount, check_choice, check_kind, check_names
 from jaxstyle._common.text import brief_repr
+from jaxstyle.losses.content import ContentName
+from jaxstyle.losses.pieces import match_columns
+from jaxstyle.losses.statistic import Statistic
 from jaxstyle.losses.statistics import StatisticName, get_statistic
 from jaxstyle.networks.spec import VGGSpec
 
@@ -66,6 +69,10 @@ class LossSpec:
       network: how VGG computes the feature maps, a `VGGSpec`. In its place may stand a network of
         your own, a function `(params, image, layers) -> {layer: [h, w, c]}`; its `params` may be
         any pytree.
+      content_loss: how the image is compared with the photograph: "features", place by place, or
+        "self-similarity"; see `jaxstyle.losses.content`.
+      places: whether pieces of the painting are matched too, beside the statistic, which forgets
+        places; see `jaxstyle.losses.pieces`.
 
     Raises:
       ValueError: if there is nothing to compare, a layer is named twice, or a choice is unknown.
@@ -87,6 +94,8 @@ class LossSpec:
     total_variation: TotalVariation = "squared"
     own_losses: Sequence[OwnLoss] = ()
     network: VGGSpec | Network = VGGSpec()
+    content_loss: ContentName = "features"
+    places: bool = False
 
     def __post_init__(self) -> None:
         for name in ("content_layers", "style_layers"):
@@ -105,6 +114,9 @@ class LossSpec:
         if not self.layers and not self.own_losses:
             raise ValueError("a LossSpec needs at least one content layer or style layer")
         check_choice("statistic", self.statistic, get_args(StatisticName))
+        if self.places and get_statistic(self.statistic).joint is not None:
+            raise ValueError(f"statistic {self.statistic} matches pieces itself; leave places out")
+        check_choice("content_loss", self.content_loss, get_args(ContentName))
         check_choice("total_variation", self.total_variation, get_args(TotalVariation))
         if not isinstance(self.network, VGGSpec) and not callable(self.network):
             raise TypeError(
@@ -121,6 +133,13 @@ class LossSpec:
         """Every layer that the objective reads, each once."""
         own = tuple(layer for each in self.own_losses for layer in each.layers)
         return tuple(dict.fromkeys((*self.content_layers, *self.style_layers, *own)))
+
+    @property
+    def compared(self) -> Statistic:
+        """The statistic, and how pieces are matched beside it if they are."""
+        statistic = get_statistic(self.statistic)
+        joint = match_columns if self.places else statistic.joint
+        return dataclasses.replace(statistic, joint=joint if self.style_layers else None)
 
     def with_vgg(self, **changes: Any) -> "LossSpec":
         """Returns the same spec, with VGG computed in another way.
@@ -160,6 +179,8 @@ class LossWeights:
         leaves pixels free; they are then clipped at the end.
       own: weight of each of the spec's own losses: a scalar for all, `[num_own_losses]`, or a
         mapping from name to weight. None is 1 for each.
+      places: how much it counts that pieces match, where the spec says that they are matched: a
+        multiple of what the style counts for. None is 1.
     """
 
     content: LayerWeights = 10.0
@@ -167,6 +188,7 @@ class LossWeights:
     total_variation: ArrayLike = 0.0
     out_of_range: ArrayLike = 1000.0
     own: LayerWeights | None = None
+    places: ArrayLike | None = None
 
     def __repr__(self) -> str:
         """Returns the weights that are not as they are by default."""
@@ -185,18 +207,22 @@ class LossWeights:
         check_spec(spec)
         style = self.style
         if style is None:
-            weight = get_statistic(spec.statistic).weight
+            weight = spec.compared.weight
             style = {k: weight / 5 if _in_block_5(k) else weight for k in spec.style_layers}
         names = tuple(each.name for each in spec.own_losses)
         own = None
         if names or isinstance(self.own, Mapping):
             own = _per_layer("own", 1.0 if self.own is None else self.own, names)
+        places = None
+        if spec.places or self.places is not None:
+            places = _weight("places", 1.0 if self.places is None else self.places)
         return LossWeights(
             content=_per_layer("content", self.content, spec.content_layers),
             style=_per_layer("style", style, spec.style_layers),
             total_variation=_weight("total_variation", self.total_variation),
             out_of_range=_weight("out_of_range", self.out_of_range),
             own=own,
+            places=places,
         )
 
 

@@ -25,10 +25,17 @@ pictures, and regions with soft edges.
 `sliced`
   Compares the distributions along random directions. In the limit of many directions, zero where
   the whole distributions are equal.
+
+`strotss`
+  Matches pieces of all layers at once, by the relaxed earth mover's distance, and compares means
+  and covariances by their absolute differences. Zero where each piece is in the other picture too.
+
+`nearest`, `patches`, `contextual`
+  Match pieces of each layer for itself, as NNST, Markov random fields and the contextual loss do;
+  see `jaxstyle.losses.matching`.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -36,9 +43,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxstyle._common.checks import check_choice
-from jaxstyle.losses import functional
+from jaxstyle.losses import functional, matching
+from jaxstyle.losses.pieces import match_columns_and_palette
+from jaxstyle.losses.statistic import Statistic
 
-StatisticName = Literal["gram", "covariance", "wasserstein", "moments", "histogram", "sliced"]
+StatisticName = Literal[
+    "gram", "covariance", "wasserstein", "moments", "histogram", "sliced",
+    "strotss", "nearest", "patches", "contextual",
+]  # fmt: skip
 
 NUM_DIRECTIONS = 64
 """Number of random directions of "sliced" at a layer, unless the layer has fewer channels."""
@@ -70,32 +82,6 @@ class Quantiles(NamedTuple):
 
     values: Array
     directions: Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Statistic:
-    """A way to compare styles.
-
-    Attributes:
-      measure: `(features, mass, key) -> target`, a pytree of arrays whose shapes depend only on the
-        number of channels.
-      loss: `(features, mass, target) -> scalar`.
-      size: `target -> scalar`, the loss that features of zero would have. Range penalties are
-        scaled by it.
-      weight: how much a layer counts by default. With it, the losses of a photograph in the
-        normalised network are close to the loss of Gram matrices with their default weight.
-      sums: `(features, mass, target) -> sums`, a pytree of means over positions. The means of a map
-        are the sum of those of its parts, each times its share of the positions. None for a
-        statistic that sorts positions.
-      loss_of_sums: `(sums, target) -> scalar`, which equals `loss` but for rounding.
-    """
-
-    measure: Callable[[Array, Array | None, Array], Any]
-    loss: Callable[[Array, Array | None, Any], Array]
-    size: Callable[[Any], Array]
-    weight: float = 1000.0
-    sums: Callable[[Array, Array | None, Any], Any] | None = None
-    loss_of_sums: Callable[[Any, Any], Array] | None = None
 
 
 def get_statistic(name: str) -> Statistic:
@@ -212,6 +198,23 @@ def _covariance_loss_of_sums(sums: Gaussian, target: Gaussian) -> Array:
 def _gaussian_of_sums(sums: Gaussian, target: Gaussian) -> Gaussian:
     drift = sums.mean
     return Gaussian(target.mean + drift, sums.covariance - jnp.outer(drift, drift))
+
+
+def _absolute_distance(a: Gaussian, b: Gaussian) -> Array:
+    return jnp.mean(jnp.abs(a.mean - b.mean)) + jnp.mean(jnp.abs(a.covariance - b.covariance))
+
+
+def _absolute_loss(features: Array, mass: Array | None, target: Gaussian) -> Array:
+    return _absolute_distance(gaussian(features, mass), target)
+
+
+def _absolute_loss_of_sums(sums: Gaussian, target: Gaussian) -> Array:
+    return _absolute_distance(_gaussian_of_sums(sums, target), target)
+
+
+def _absolute_size(target: Gaussian) -> Array:
+    # The relaxed distance of features that vanish is one.
+    return 1 + jnp.mean(jnp.abs(target.mean)) + jnp.mean(jnp.abs(target.covariance))
 
 
 def _moments_measure(features: Array, mass: Array | None, key: Array) -> Gaussian:
@@ -382,4 +385,12 @@ _STATISTICS: Mapping[str, Statistic] = {
     ),
     "histogram": Statistic(_histogram_measure, _quantile_loss, _quantile_size, 3000.0),
     "sliced": Statistic(_sliced_measure, _quantile_loss, _quantile_size, 5000.0),
+    "strotss": Statistic(
+        _covariance_measure, _absolute_loss, _absolute_size, 1.0,
+        sums=_covariance_sums, loss_of_sums=_absolute_loss_of_sums,
+        joint=match_columns_and_palette, keeps_pieces=True,
+    ),
+    "nearest": matching.NEAREST,
+    "patches": matching.PATCHES,
+    "contextual": matching.CONTEXTUAL,
 }  # fmt: skip

@@ -13,9 +13,10 @@ from jaxstyle._common.arrays import to_device
 from jaxstyle._common.checks import check_key, check_picture
 from jaxstyle._common.kept import kept, once
 from jaxstyle._common.sharding import beside, on_any_mesh
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.features import features, settle
+from jaxstyle.losses.pieces import Pieces, collect
 from jaxstyle.losses.spec import LossSpec, check_spec
-from jaxstyle.losses.statistics import get_statistic
 
 Shares = Sequence[ArrayLike] | Array
 StyleShares = Shares | Mapping[str, Shares]
@@ -32,6 +33,18 @@ class Mixture(NamedTuple):
 
     weights: dict[str, Array]
     masses: dict[str, Array] | None = None
+
+
+class WithPieces(NamedTuple):
+    """What is kept of a style at a layer where pieces are matched.
+
+    Attributes:
+      own: the target of the statistic.
+      pieces: the `Pieces` there.
+    """
+
+    own: Any
+    pieces: Pieces
 
 
 class Kept(NamedTuple):
@@ -77,10 +90,11 @@ class Targets(NamedTuple):
     """What the image is compared with; a pytree of arrays.
 
     Attributes:
-      content: `{layer: [h, w, c]}`, feature maps of the content image.
+      content: `{layer: [h, w, c]}`, feature maps of the content image, or what another content loss
+        keeps of them; see `jaxstyle.losses.content`.
       style: `{layer: target}`, statistics of the style image, whatever its size was: for Gram
-        matrices `[c, c]`, for others see `jaxstyle.statistics`. With a mixture every leaf has a
-        leading axis [K].
+        matrices `[c, c]`, for others see `jaxstyle.statistics`; with the painting's pieces
+        beside it where these are matched. With a mixture every leaf has a leading axis [K].
       mixture: how several style targets share the image; None for a single one.
       kept: what is left untouched; None for nothing.
       own: `{name: target}` of the spec's own losses.
@@ -179,9 +193,10 @@ def _measure_content(params: Any, content: Array | None, spec: LossSpec) -> dict
 
 @functools.partial(kept, static_argnames="spec", hurry=once(1))
 def features_of_content(params: Any, content: Array, *, spec: LossSpec) -> dict[str, Array]:
-    """Returns the maps of the content layers of a settled spec, compiled."""
+    """Returns what is kept of the content layers of a settled spec, compiled."""
     maps = features(params, content, spec, spec.content_layers)
-    return {layer: each.astype(jnp.float32) for layer, each in maps.items()}
+    measure = get_content_loss(spec.content_loss).measure
+    return {layer: measure(each) for layer, each in maps.items()}
 
 
 def measure_style(
@@ -210,14 +225,36 @@ def statistics_of_style(
 ) -> dict[str, Any]:
     """Returns what `measure_style` does, compiled."""
     key = jax.random.key(0) if key is None else key
-    measure = get_statistic(spec.statistic).measure
     maps = features(params, style, spec, spec.style_layers)
     return {
-        layer: measure(
-            maps[layer], None if mass is None else mass[layer], jax.random.fold_in(key, i)
+        layer: measure_layer(
+            maps[layer], style, None if mass is None else mass[layer], key, spec=spec, number=i
         )
         for i, layer in enumerate(spec.style_layers)
     }
+
+
+def measure_layer(
+    maps: Array, style: Array, mass: Array | None, key: Array, *, spec: LossSpec, number: int
+) -> Any:
+    """Returns what is kept of a style at the layer of a number.
+
+    Args:
+      maps: `[h, w, c]`, the layer's features.
+      style: `[H, W, 3]`, the style image.
+      mass: `[h, w]` that sums to one, or None.
+      key: of all layers.
+      spec: what is compared.
+      number: of the layer, from 0.
+
+    Returns:
+      The statistic's target, `WithPieces` where pieces are matched.
+    """
+    own = spec.compared.measure(maps, mass, jax.random.fold_in(key, number))
+    if spec.compared.joint is None:
+        return own
+    # Under one key, the pieces of all layers are those of the same places.
+    return WithPieces(own, collect(maps, style, mass, key))
 
 
 def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Any]:

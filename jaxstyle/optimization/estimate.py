@@ -24,11 +24,11 @@ import jax.numpy as jnp
 
 from jaxstyle import solvers
 from jaxstyle._common.checks import check_shape
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.emphasis import Emphasis
 from jaxstyle.losses.features import prepare_params
 from jaxstyle.losses.spec import LossSpec
-from jaxstyle.losses.statistics import get_statistic
-from jaxstyle.losses.targets import Kept, Mixture, Targets
+from jaxstyle.losses.targets import Kept, Mixture, Targets, measure_layer
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import Stage, map_shape, plan_stages
 from jaxstyle.networks.spec import VGGSpec
@@ -117,20 +117,24 @@ def target_forms(
         return _form(*map_shape(widths, shape, layer))
 
     def measured(layer: str) -> Any:
-        measure = get_statistic(spec.statistic).measure
-        found = jax.eval_shape(lambda x: measure(x, None, jax.random.key(0)), map_of(layer))
+        measure = functools.partial(measure_layer, spec=spec, number=0)
+        found = jax.eval_shape(
+            lambda maps, image: measure(maps, image, None, jax.random.key(0)),
+            map_of(layer), _form(*shape, 3),
+        )  # fmt: skip
         return jax.tree.map(lambda leaf: _form(*([styles] if styles else []), *leaf.shape), found)
 
     emphasis = Emphasis(protect=_form(*shape) if protected else None)
-    content = {layer: map_of(layer) for layer in emphasis.spec(spec, params).content_layers}
+    kept_of = get_content_loss(spec.content_loss).measure
+    compared = {layer: map_of(layer) for layer in emphasis.spec(spec, params).content_layers}
     masses = {layer: _form(styles, *map_of(layer).shape[:2]) for layer in spec.style_layers}
     weights = {layer: _form(styles) for layer in spec.style_layers}
     return Targets(
-        content=content,
+        content={layer: jax.eval_shape(kept_of, form) for layer, form in compared.items()},
         style={layer: measured(layer) for layer in spec.style_layers},
         mixture=Mixture(weights, masses if guided else None) if styles else None,
         kept=Kept(_form(*shape), _form(*shape, 3)) if kept else None,
-        content_weights={k: _form(*x.shape[:2]) for k, x in content.items()} if protected else {},
+        content_weights={k: _form(*x.shape[:2]) for k, x in compared.items()} if protected else {},
     )
 
 

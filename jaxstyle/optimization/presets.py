@@ -7,166 +7,22 @@ comments give that system's formula. Some weights depend on a layer's number of 
 positions M, so a preset computes them from the network and the picture.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
-
-import jax.numpy as jnp
+from collections.abc import Mapping
 
 from jaxstyle import solvers
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.spec import LossSpec, LossWeights
-from jaxstyle.networks.bands import map_shape
 from jaxstyle.networks.spec import VGGSpec
-from jaxstyle.networks.vgg import Params, check_layers, check_size, network_widths
 from jaxstyle.optimization import compact
-from jaxstyle.optimization.transfer import Init, StylizeOptions
-from jaxstyle.solvers import Solver
+from jaxstyle.optimization.preset import Preset, Sizes
+
+__all__ = ["PRESETS", "Preset", "Sizes", "get_preset"]
 
 _STYLE_LAYERS = LossSpec().style_layers
-_TORCHVISION_STD = (0.229, 0.224, 0.225)
-
-
-class Sizes(NamedTuple):
-    """What a preset's weights may depend on.
-
-    Attributes:
-      filters: `{layer: N}`.
-      positions: `{layer: M}`, height times width of the layer's feature map.
-      shape: height and width of the picture.
-      spec: the layers that get a weight.
-    """
-
-    filters: dict[str, int]
-    positions: dict[str, int]
-    shape: tuple[int, int]
-    spec: LossSpec
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A recipe: what is compared, how much each part counts, where to start and how to go on.
-
-    Attributes:
-      name: its name on the command line.
-      description: one line.
-      spec: layers, pooling, padding and kind of total variation.
-      weigh: computes the weights from the sizes; see `weights`.
-      network: the network that it was made for: "vgg19" (Oxford), "vgg19-torchvision" or "compact".
-      normalized: whether the network is rescaled to mean activations of one.
-      unscaled_input: whether the system gives torchvision's network pixels of 0–255 that are not
-        divided by their standard deviation; see `prepare`.
-      init: where to start.
-      noise: standard deviation of the noise in the start, in [0, 1] units, or None.
-      solver: makes the solver.
-      num_steps: the system's own number of steps.
-      smoothing: the weight of the total variation that counts as one step of smoothing where the
-        recipe has none; 0 if there is no telling.
-      strengths: the positions of equal steps between photograph and texture; see
-        `jaxstyle.optimization.strength`. Empty if they were not measured.
-    """
-
-    name: str
-    description: str
-    spec: LossSpec
-    weigh: Callable[[Sizes], LossWeights]
-    network: str = "vgg19"
-    normalized: bool = False
-    unscaled_input: bool = False
-    init: Init = "content"
-    noise: float | None = None
-    solver: Callable[[], Solver] = lambda: solvers.lbfgs(preconditioning=0)
-    num_steps: int = 500
-    smoothing: float = 0.0
-    strengths: tuple[float, ...] = ()
-
-    def __repr__(self) -> str:
-        """Returns what the recipe is, in a line."""
-        network = f"{self.network}, normalised" if self.normalized else self.network
-        return (
-            f"<preset {self.name}: {self.description}; {self.num_steps} steps from {self.init}, "
-            f"for {network}>"
-        )
-
-    def weights(
-        self, params: Params, shape: Sequence[int], spec: LossSpec | None = None
-    ) -> LossWeights:
-        """Computes the weights for a network and a picture.
-
-        Args:
-          params: the network's parameters, for their widths.
-          shape: height and width of the content image.
-          spec: other layers than the preset's own, if any.
-
-        Returns:
-          `LossWeights` for the preset's layers.
-
-        Raises:
-          ValueError: if a layer is unknown.
-
-        Example:
-          >>> import jax
-          >>> from jaxstyle.networks import vgg
-          >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
-          >>> PRESETS["neural-style"].weights(params, (64, 64)).style["relu1_1"]
-          0.0244140625
-        """
-        spec = self.spec if spec is None else spec
-        widths = network_widths(params)
-        check_layers(spec.layers, widths)
-        check_size(shape, spec.layers)
-        maps = {layer: map_shape(widths, shape, layer) for layer in spec.layers}
-        filters = {layer: c for layer, (_, _, c) in maps.items()}
-        positions = {layer: h * w for layer, (h, w, _) in maps.items()}
-        return self.weigh(Sizes(filters, positions, (shape[0], shape[1]), spec))
-
-    def prepare(self, params: Params, weights: str = "torchvision") -> Params:
-        """Changes the network so that it sees the input that the recipe's system gives it.
-
-        Args:
-          params: the network's parameters.
-          weights: where they come from: "torchvision", "oxford" or "unknown", as in the metadata of
-            `jaxstyle.networks.load.load_network`. Only torchvision's are changed, and only if
-            `unscaled_input` is set, because the others are made for 0–255.
-
-        Example:
-          >>> import jax
-          >>> from jaxstyle.networks import vgg
-          >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
-          >>> PRESETS["gordic"].prepare(params, "oxford") is params
-          True
-        """
-        if not self.unscaled_input or weights != "torchvision":
-            return params
-        first = params["conv1_1"]
-        factor = 255.0 * jnp.asarray(_TORCHVISION_STD)[:, None]
-        return {**params, "conv1_1": {**first, "kernel": jnp.asarray(first["kernel"]) * factor}}
-
-    def options(self, params: Params, shape: Sequence[int]) -> StylizeOptions:
-        """Returns the keyword arguments with which `jaxstyle.stylize` follows the recipe.
-
-        Args:
-          params: the network's parameters, as `prepare` returns them.
-          shape: height and width of the content image.
-
-        Returns:
-          The arguments by name.
-
-        Example:
-          >>> import jax
-          >>> from jaxstyle.networks import vgg
-          >>> params = jax.eval_shape(vgg.init_params, jax.random.key(0))  # the shapes will do
-          >>> options = PRESETS["gatys2016"].options(params, (64, 64))
-          >>> options["init"], options["num_steps"]
-          ('white-noise', 500)
-        """
-        return {
-            "spec": self.spec,
-            "weights": self.weights(params, shape),
-            "solver": self.solver(),
-            "num_steps": self.num_steps,
-            "init": self.init,
-            "noise": self.noise,
-        }
+_MATCHED_LAYERS = (
+    "relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3", "relu4_3",
+    "relu5_1",
+)  # fmt: skip
 
 
 def _by_filters(factor: float, sizes: Sizes) -> dict[str, float]:
@@ -217,6 +73,17 @@ def _gatys2016(sizes: Sizes) -> LossWeights:
     )
 
 
+def _strotss(sizes: Sizes) -> LossWeights:
+    # α content + REMD + moments + palette/16, with α = 16 at 64 px and half of it at twice the
+    # size. The paper divides the whole by α + 2, and the palette by α.
+    layers = max(1, len(sizes.spec.style_layers))
+    alpha = 16.0 * 64 / max(sizes.shape)
+    factor = get_content_loss(sizes.spec.content_loss).factor
+    content = alpha / (factor * max(1, len(sizes.spec.content_layers)))
+    # The total variation, which the paper lacks, keeps the compact network from fine noise.
+    return LossWeights(content, 1.0 / layers, total_variation=0.02)
+
+
 _ALL = (
     Preset(
         name="default",
@@ -251,6 +118,77 @@ _ALL = (
         # More would let whole areas change colour in the first steps, and leaves blotches.
         solver=lambda: solvers.lbfgs(preconditioning=0.15),
         num_steps=10,
+    ),
+    Preset(
+        name="layout",
+        description="covariances and pieces, and how the photograph's places are alike",
+        spec=LossSpec(
+            content_layers=("relu3_1", "relu4_1"),
+            statistic="covariance",
+            content_loss="self-similarity",
+            places=True,
+        ),
+        weigh=lambda sizes: LossWeights(15.0, total_variation=40.0, places=0.5),
+        normalized=True,
+        # For it and the following, one that suits the compact network too.
+        solver=compact.recipe_solver,
+        num_steps=300,
+    ),
+    Preset(
+        name="strotss",
+        description="STROTSS: pieces matched in all layers, and how the photograph's places are "
+        "alike",
+        # Departures: its network is VGG-16, whose relu5_3 is read in place of relu5_1; it minimises
+        # by RMSprop over a Laplacian pyramid, and takes covariances of all layers together.
+        spec=LossSpec(
+            content_layers=("relu3_1", "relu4_1"),
+            style_layers=_MATCHED_LAYERS,
+            statistic="strotss",
+            content_loss="self-similarity",
+        ),
+        weigh=_strotss,
+        normalized=True,
+        init="matched",
+        solver=compact.recipe_solver,
+        num_steps=200,
+        smallest=64,
+    ),
+    Preset(
+        name="nnst",
+        description="NNST's second stage: the nearest pieces at each layer, matched anew each step",
+        # Departures: its network is VGG-16, its content loss is that of its first stage, and it
+        # takes pieces of the painting turned by 90, 180 and 270 degrees too.
+        spec=LossSpec(
+            content_layers=("relu4_1",),
+            style_layers=(*_MATCHED_LAYERS[:7], "relu4_1"),
+            statistic="nearest",
+            content_loss="self-similarity",
+        ),
+        weigh=lambda sizes: compact.WEIGHTS,
+        normalized=True,
+        init="matched",
+        solver=compact.recipe_solver,
+        num_steps=200,
+    ),
+    Preset(
+        name="mrf",
+        description="Li and Wand: patches of 3×3 features, matched anew each step",
+        # 1e-4 (E(relu3_1) + E(relu4_1)) + 20 content + 1e-3 TV, sums over a network of 0-255.
+        # Departures: it pools differently, and begins at a quarter of the size.
+        spec=LossSpec(style_layers=("relu3_1", "relu4_1"), statistic="patches"),
+        weigh=lambda sizes: compact.WEIGHTS,
+        normalized=True,
+        solver=compact.recipe_solver,
+        num_steps=300,
+    ),
+    Preset(
+        name="contextual",
+        description="Mechrez et al.: each piece of the painting nearest to some place",
+        spec=LossSpec(style_layers=("relu2_1", "relu3_1", "relu4_1"), statistic="contextual"),
+        weigh=lambda sizes: compact.WEIGHTS,
+        normalized=True,
+        solver=compact.recipe_solver,
+        num_steps=300,
     ),
     Preset(
         name="gatys2016",

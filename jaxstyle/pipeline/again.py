@@ -18,6 +18,7 @@ _TAKES = {
     "texture": ("style",),
     "reconstruct": ("content",),
     "apply": ("content",),
+    "analogy": ("unfiltered", "style", "content"),
 }
 # How a picture was written, by the names of the settings.
 _ENCODING = {"quality": "quality", "bit_depth": "bit-depth"}
@@ -39,10 +40,12 @@ def command_line(settings: Mapping[str, Any], path: str) -> str:
       "jaxstyle texture 'my wall.jpg' -o out.png --seed 3"
     """
     command = settings["command"]
-    files = [str(settings.get(name)) for name in _TAKES.get(command, ()) if settings.get(name)]
+    taken, options = _TAKES.get(command, ()), settings["options"]
+    named = [settings.get(name) or options.get(name) for name in taken]
+    files = [str(name) for name in named if name]
     words = ["jaxstyle", command, *(_no_option(found_beside(file, path)) for file in files)]
     words += ["-o", _no_option(path)]
-    for name, text in _given(settings, path):
+    for name, text in ((k, v) for k, v in _given(settings, path) if k not in taken):
         words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
     return shlex.join(words)
 

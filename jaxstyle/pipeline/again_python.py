@@ -71,6 +71,8 @@ def _stylized(studio: Studio, job: Job, settings: Mapping[str, Any]) -> list[str
     # Others are normalised over the pictures of the job.
     if network.name not in ((VGG19, COMPACT) if normalized else FILES):
         return None
+    if len(method.scales) > 1:  # of the recipe's own
+        return None
     if not named and not Path(init).is_file():  # a start of the command's own
         return None
     changes = [f'    "num_steps": {int(settings["step"])},', f'    "noise": {method.noise!r},']

@@ -1,6 +1,7 @@
 """The words that some options choose among."""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
 """Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
@@ -17,6 +18,13 @@ STARTS = {
     "reconstruct": ("content", "noise", "white-noise"),
 }
 """What each command may start from, besides a picture's file."""
+
+STATISTICS = "statistics"
+"""The method of a texture that is optimised."""
+TextureMethod = Literal["statistics", "quilting", "neighbours"]
+AnalogyMethod = Literal["analogies", "ashikhmin", "neighbours"]
+PIECES = ("quilting", "neighbours", *get_args(AnalogyMethod)[:2])
+"""The methods that put pictures together from pieces."""
 
 
 def check_layers(names: Sequence[str]) -> None:

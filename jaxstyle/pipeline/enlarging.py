@@ -23,6 +23,7 @@ from jaxstyle.image.io import read_shape, scaled
 from jaxstyle.networks.catalogue import COMPACT, FILES, PAINTBOX, find_fast_network
 from jaxstyle.optimization.multiscale import ENLARGING_STEPS, enlarging_scales
 from jaxstyle.pipeline.any_painting import SIDE
+from jaxstyle.pipeline.choices import PIECES
 from jaxstyle.pipeline.digests import digest_of
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.job import Job, make_job
@@ -90,6 +91,11 @@ def make_larger(picture: str, output: Path, typed: Mapping[str, Any]) -> Job:
     if command not in (*PICTURES, "apply"):
         raise UsageError(f"{picture}: names no command that makes pictures; give another picture")
     options, shape = read_options(picture, command), read_shape(picture)
+    if options.get("method") in PIECES:
+        raise UsageError(
+            f"{picture}: is made of pieces, of which a larger one would show larger ones; make it "
+            "again with a larger --size"
+        )
     finished = _Finished(picture, command, options, settings, shape, _size(picture, shape, typed))
     files = _Files(finished, typed)
     content = None

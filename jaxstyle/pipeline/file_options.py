@@ -112,7 +112,7 @@ class Mix(Kind):
 
     def texts(self, value: tuple[Share, ...]) -> list[str]:
         named = [(share.style, share.weight) for share in value if share.style is not None]
-        return [f"{_quoted(name, ';')}={short(weight)}" for name, weight in named]
+        return [f"{quoted(name, ';')}={short(weight)}" for name, weight in named]
 
     def files(self, value: tuple[Share, ...]) -> Iterator[NamedFile]:
         for share in value:
@@ -135,7 +135,7 @@ class Regions(Kind):
     """
 
     def parse(self, text: str) -> tuple[RegionOption, ...]:
-        regions = tuple(map(_parse_region, _split(text, ";")))
+        regions = tuple(map(_parse_region, split_at(text, ";")))
         if sum(region.mask == REST for region in regions) > 1:
             raise ValueError("names the rest twice; only one region can be what the others leave")
         if regions[0].mask == REST and len(regions) == 1:
@@ -245,7 +245,7 @@ def _parse_mix(text: str) -> list[tuple[str, float | None]]:
     one = [_parse_share(not_empty(text))]
     several = []
     if text.count('"') % 2 == 0:
-        several = [_parse_share(part.strip()) for part in _split(text, ";")]
+        several = [_parse_share(part.strip()) for part in split_at(text, ";")]
     if len(several) > 1 and all(part and part[1] is not None for part in several):
         return list(filter(None, several))
     for parts in (one, several):  # a file may be called "a;b.jpg"
@@ -257,7 +257,7 @@ def _parse_mix(text: str) -> list[tuple[str, float | None]]:
 def _parse_share(text: str) -> tuple[str, float | None] | None:
     """Returns a painting and its share, or None if the text is not of that form."""
     before, equals, after = text.rpartition("=")
-    name, share = (_unquoted(before), _number(after)) if equals else (_unquoted(after), None)
+    name, share = (unquoted(before), number_of(after)) if equals else (unquoted(after), None)
     right = name and (share is None or 0 <= share <= 1)
     return (name, share) if right else None
 
@@ -277,7 +277,7 @@ def _shared(parts: Sequence[tuple[str, float | None]]) -> tuple[Share, ...]:
 
 
 def _parse_region(text: str) -> RegionOption:
-    mask, *rest = (each.strip() for each in _split(text, ","))
+    mask, *rest = (each.strip() for each in split_at(text, ","))
     given: dict[str, str] = {}
     for each in rest:
         name, _, value = (x.strip() for x in each.partition("="))
@@ -285,26 +285,26 @@ def _parse_region(text: str) -> RegionOption:
             raise ValueError(
                 f"takes style=FILE, style-mask=FILE and weight=X after a mask, got {brief(each)}"
             )
-        given[name] = _unquoted(value)
-    if not _unquoted(mask) or ("=" in mask and mask == _unquoted(mask)):
+        given[name] = unquoted(value)
+    if not unquoted(mask) or ("=" in mask and mask == unquoted(mask)):
         raise ValueError(
             f"should begin each region with its mask's file, got {brief(text.strip())}"
         )
-    weight = _number(given.get("weight", "1"))
+    weight = number_of(given.get("weight", "1"))
     if not weight > 0:
         raise ValueError(f"should have a weight greater than 0, got {given['weight'][:40]}")
-    return RegionOption(_unquoted(mask), given.get("style"), given.get("style-mask"), weight)
+    return RegionOption(unquoted(mask), given.get("style"), given.get("style-mask"), weight)
 
 
 def _region_text(region: RegionOption) -> str:
-    parts = [_quoted(region.mask, ";,=")]
+    parts = [quoted(region.mask, ";,=")]
     for name, value in (("style", region.style), ("style-mask", region.style_mask)):
-        parts += [f"{name}={_quoted(value, ';,')}"] if value is not None else []
+        parts += [f"{name}={quoted(value, ';,')}"] if value is not None else []
     parts += [f"weight={short(region.weight)}"] if region.weight != 1 else []
     return ",".join(parts)
 
 
-def _split(text: str, mark: str) -> list[str]:
+def split_at(text: str, mark: str) -> list[str]:
     """Returns the parts of a text between marks; a mark between double quotes parts nothing."""
     pieces = not_empty(text).split('"')
     if len(pieces) % 2 == 0:
@@ -314,20 +314,21 @@ def _split(text: str, mark: str) -> list[str]:
         )
     parts = [""]
     for i, piece in enumerate(pieces):
-        quoted = i % 2 == 1
-        first, *rest = [f'"{piece}"'] if quoted else piece.split(mark)
+        whole = i % 2 == 1
+        first, *rest = [f'"{piece}"'] if whole else piece.split(mark)
         parts[-1] += first
         parts += rest
     return parts
 
 
-def _unquoted(name: str) -> str:
+def unquoted(name: str) -> str:
+    """Returns the name of a file without the quotes that it may stand in."""
     if len(name) >= 2 and name[0] == name[-1] == '"':
         name = name[1:-1].replace('""', '"')
     return name
 
 
-def _quoted(name: str, marks: str) -> str:
+def quoted(name: str, marks: str) -> str:
     """Returns a name as it stands in a list whose parts are told apart by some marks."""
     if name == name.strip() and not set(name) & {'"', *marks}:
         return name
@@ -335,7 +336,8 @@ def _quoted(name: str, marks: str) -> str:
     return f'"{doubled}"'
 
 
-def _number(text: str) -> float:
+def number_of(text: str) -> float:
+    """Returns the number that a text stands for; not a number if it stands for none."""
     try:
         value = float(text)
     except ValueError:

@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from jaxstyle.feedforward.previous import Previous
 from jaxstyle.pipeline.file_options import RegionOption, Share
 
-Way = Literal["network", "quick", "adain", "wct", "transport"]
-"""What makes the first picture: a network, the painting's colours, or its features."""
+Way = Literal[
+    "network", "quick", "adain", "wct", "transport", "quilting", "neighbours", "analogies"
+]
+"""What makes the first picture: a network, the painting's colours, its features or its pieces."""
+
+FEATURES: tuple[Way, ...] = ("adain", "wct", "transport")
+"""The ways by features and a decoder."""
+PIECES: tuple[Way, ...] = ("quilting", "neighbours", "analogies")
+"""The ways by pieces of the painting, which need no network."""
 
 Rows = Sequence[Sequence[float] | NDArray[np.float32]]
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jaxstyle.errors import OptionError, naming, usage_errors
 from jaxstyle.feedforward.architecture import Architecture
 from jaxstyle.feedforward.decoder_files import load_decoder
+from jaxstyle.feedforward.decoding import Transform
 from jaxstyle.feedforward.files import (
     FastNetwork,
     Style,
@@ -30,14 +31,24 @@ from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.pipeline.any_painting import AnyPainting
 from jaxstyle.pipeline.by_features import Features
+from jaxstyle.pipeline.by_pieces import Pieces
 from jaxstyle.pipeline.file_options import RegionOption
-from jaxstyle.pipeline.first import First, Painted, Rows, Way, rows_of_paintings
+from jaxstyle.pipeline.first import (
+    FEATURES,
+    PIECES,
+    First,
+    Painted,
+    Rows,
+    Way,
+    rows_of_paintings,
+)
+from jaxstyle.pipeline.no_network import NO_NETWORK
 from jaxstyle.pipeline.one_pass import paint_into, plan_pass
 from jaxstyle.pipeline.polish import polisher
 
 
 def find_network(way: Way, options: Mapping[str, Any]) -> Network:
-    """Returns the network of a file, or the one that polishes where no other is needed.
+    """Returns the network of a file, the one that polishes where no other is needed, or none.
 
     Raises:
       FileFormatError: if the file holds no such network.
@@ -45,7 +56,7 @@ def find_network(way: Way, options: Mapping[str, Any]) -> Network:
     """
     path = file_of(way, options)
     if path is None:
-        return polisher().network
+        return NO_NETWORK if way in PIECES and not options["polish"] else polisher().network
     if way == "network":
         with naming("fast-network"):
             network = _load(path)
@@ -71,7 +82,7 @@ def _read(path: Path, changed: int, size: int) -> FastNetwork:
 
 def file_of(way: Way, options: Mapping[str, Any]) -> Path | None:
     """Returns the file of the network that makes the first picture, if it takes one."""
-    if way == "quick":
+    if way == "quick" or way in PIECES:
         return None
     return find_fast_network(options["fast-network" if way == "network" else "decoder"])
 
@@ -89,8 +100,10 @@ def make_first(way: Way, options: Mapping[str, Any], network: Network) -> First:
     """
     if way == "quick":
         return Colors()
-    if way != "network":
-        return Features(network, way, options["levels"])
+    if way in PIECES:
+        return Pieces(way, options)
+    if way in FEATURES:
+        return Features(network, cast(Transform, way), options["levels"])
     architecture, styles = read_notes(network.path, network.metadata)
     if takes_paintings(network.metadata):
         return AnyPainting(network, architecture)

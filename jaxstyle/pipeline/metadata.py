@@ -55,7 +55,7 @@ def settings_of(
         "given": list(recipe.given),
         "content": content and called(str(content)),
         "style": style and called(str(style)),
-        "network": {"name": network.name, **facts},
+        **({"network": {"name": network.name, **facts}} if network.name else {}),
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxopt")},
     }
 

@@ -12,7 +12,9 @@ from jax import Array
 from jaxstyle import solvers
 from jaxstyle._common.arrays import to_device
 from jaxstyle.errors import OptionError, usage_errors
+from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.spec import LossSpec, LossWeights
+from jaxstyle.losses.statistics import get_statistic
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.multiscale import Scale
@@ -55,8 +57,13 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
             spec = spec.with_vgg(**computed)
     if "tv" in options:
         changes["total_variation"] = options["tv"]
-    if "statistic" in options:
-        changes["statistic"] = options["statistic"]
+    for name in ("statistic", "content-loss"):
+        if name in options:
+            changes[name.replace("-", "_")] = options[name]
+    if "content-loss" in options and get_content_loss(options["content-loss"]).layers:
+        changes["content_layers"] = get_content_loss(options["content-loss"]).layers
+    if "places" in options:
+        changes["places"] = options["places"] > 0
     for name in ("content_layers", "style_layers"):
         if (option := name.replace("_", "-")) in options:
             changes[name] = tuple(options[option])
@@ -64,7 +71,29 @@ def make_spec(command: str, spec: LossSpec, options: Mapping[str, Any]) -> LossS
         changes["content_layers"] = ()
     if command == "reconstruct":
         changes |= {"content_layers": (options["layer"],), "style_layers": ()}
+        changes["content_loss"] = "features"
+    _check_pieces(changes, spec, options)
     return dataclasses.replace(spec, **changes)
+
+
+def _check_pieces(changes: Mapping[str, Any], spec: LossSpec, options: Mapping[str, Any]) -> None:
+    """Raises `OptionError` where pieces of paintings cannot be matched as options ask for."""
+    name = changes.get("statistic", spec.statistic)
+    statistic, places = get_statistic(name), changes.get("places", spec.places)
+    if places and statistic.joint is not None:
+        raise OptionError(
+            "{} is not for {} {name}, which matches pieces itself", "places", "statistic", name=name
+        )
+    what = "places" if places else f"statistic {name}"
+    if options.get("mix-by") == "targets" and (places or statistic.keeps_pieces):
+        raise OptionError(
+            "{} targets is not for {what}: pieces have no mean; use losses", "mix-by", what=what
+        )
+    if "fine-style" in options and (places or statistic.joint is not None):
+        raise OptionError(
+            "{} is not for {what}, whose pieces have all scales; leave one out", "fine-style",
+            what=what,
+        )  # fmt: skip
 
 
 def make_weights(
@@ -98,6 +127,8 @@ def make_weights(
     for name, field in (("tv-weight", "total_variation"), ("range-weight", "out_of_range")):
         if name in options:
             changes[field] = to_device(options[name])
+    if options.get("places"):
+        changes["places"] = to_device(options["places"])
     if "smooth" in options:
         own = float(cast(Array, weights.total_variation))
         share = 1.0 if strength is None else strength.multiple

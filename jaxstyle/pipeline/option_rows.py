@@ -5,6 +5,7 @@ from typing import get_args
 
 from jaxstyle import solvers
 from jaxstyle.feedforward.architecture import ARCHITECTURES
+from jaxstyle.losses.content import ContentName
 from jaxstyle.losses.guides import GuideMode
 from jaxstyle.losses.spec import TotalVariation
 from jaxstyle.losses.statistics import StatisticName
@@ -37,12 +38,13 @@ from jaxstyle.pipeline.kinds import (
     whole,
 )
 from jaxstyle.pipeline.option import Option
+from jaxstyle.pipeline.piece_rows import ANALOGY, make_piece_rows
 from jaxstyle.pipeline.serve_rows import SERVE_ROWS
 
 PICTURES = ("stylize", "texture", "reconstruct")
 """The commands that make one picture from each of their inputs."""
 _MADE = ("demo", *PICTURES)
-_LISTED = (*_MADE, "apply", "larger", "train", "sweep")
+_LISTED = (*_MADE, "apply", ANALOGY, "larger", "train", "sweep")
 _WEIGHTS = ("weights list", "weights fetch", "weights convert", "weights verify")
 SNAPSHOT_EVERY = 10
 """Steps between the snapshots of a larger picture, whose steps are long."""
@@ -51,7 +53,7 @@ SNAPSHOT_EVERY = 10
 def make_rows() -> tuple[Option, ...]:
     """The table, in the order of the help texts."""
     every, styled, stylize, apply = PICTURES, ("stylize", "texture"), ("stylize",), ("apply",)
-    made, train, larger = (*PICTURES, "apply", "larger"), ("train",), ("larger",)
+    made, train, larger = (*PICTURES, "apply", ANALOGY, "larger"), ("train",), ("larger",)
     run = functools.partial(Option, shapes=False)
     again = functools.partial(run, commands=larger)
     optimised, count, size = (*PICTURES, "larger"), whole(1), whole(1)
@@ -96,6 +98,9 @@ def make_rows() -> tuple[Option, ...]:
                "relu4_2"),
         Option("content-weight", NOT_NEGATIVE, "multiply the photograph's weight in the recipe",
                "picture", stylize, "X", "1"),
+        Option("content-loss", Choice(get_args(ContentName)), "hold the photograph's features, or "
+               "how its places are alike, which leaves strokes free", "picture", stylize, "NAME",
+               "features"),
         Option("content-layers", Layers(), "compare the photograph at these layers, each with a "
                "weight", "picture", stylize, "L=X,…", "the recipe's"),
         *(
@@ -138,6 +143,8 @@ def make_rows() -> tuple[Option, ...]:
                "style", styled, "L=X,…", "the recipe's"),
         Option("statistic", Choice(get_args(StatisticName)), "compare this statistic of a style",
                "style", styled, "NAME", "gram"),
+        Option("places", NOT_NEGATIVE, "match pieces of the painting too, which count so many "
+               "times as much as the style", "style", styled, "X", "0"),
         Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
                "given several times", "style", stylize, "FILE=X"),
         again("mix", Mix(), "name the other paintings again, where they are not found", "style",
@@ -219,8 +226,8 @@ def make_rows() -> tuple[Option, ...]:
                f"{', '.join(FAST_FILES)}, which the package ships, or a file", "method", apply,
                "NAME", PAINTBOX),
         Option("method", Choice(get_args(Way)), "paint with a network; quick: in the painting's "
-               "colours, and polished; or by features and a decoder", "method", apply, "HOW",
-               "quick with a painting"),
+               "colours, and polished; by features and a decoder; or of the painting's pieces",
+               "method", apply, "HOW", "quick with a painting"),
         Option("decoder", FileName(names=tuple(DECODER_FILES)), "make pixels of features by this "
                f"decoder: {', '.join(DECODER_FILES)}, which the package ships, or a file", "method",
                apply, "NAME", BRUSH),
@@ -247,6 +254,7 @@ def make_rows() -> tuple[Option, ...]:
                "method", every, "HOW", "the recipe's"),
         run("settings-from", FileName(), "take the options stored in a picture that jaxstyle "
             "wrote", "method", PICTURES, "FILE"),
+        *make_piece_rows(),
         # expert: the measures behind plain options, in their own units
         Option("style-size", size, "set the painting's longer side, in pixels, which sets the size "
                "of the strokes", "expert", (*styled, "apply"), "N", "that of the picture"),

@@ -26,7 +26,7 @@ from jaxstyle.networks.load import Network
 from jaxstyle.optimization.memory import MemoryPlan
 from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.file_options import REST, RegionOption
-from jaxstyle.pipeline.first import First, Painted, Way, paintings_of
+from jaxstyle.pipeline.first import PIECES, First, Painted, Way, paintings_of
 from jaxstyle.pipeline.firsts import Styles, file_of, find_network, make_first
 from jaxstyle.pipeline.frames import FRAMES, nearest, out_of_frame, scaled
 from jaxstyle.pipeline.method import Reports, Resume
@@ -108,7 +108,9 @@ class Painting:
     def network_key(self, options: Mapping[str, Any]) -> tuple[Any, ...]:
         """Returns what decides the network: jobs with equal keys share it."""
         path = file_of(self.way, options)
-        return () if path is None else (self.way == "network", str(path))
+        if path is None:
+            return ("none",) if self.way in PIECES and not self.polish else ()
+        return self.way == "network", str(path)
 
     def program(self, job: "Job", shape: tuple[int, int]) -> Program:
         """Returns the program of a job whose picture has a height and width."""

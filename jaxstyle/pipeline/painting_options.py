@@ -5,13 +5,21 @@ from typing import Any
 
 from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import BRUSH, PAINTBOX
-from jaxstyle.pipeline.first import Way
+from jaxstyle.pieces.analogies import COHERENCE
+from jaxstyle.pipeline.first import FEATURES, PIECES, Way
 from jaxstyle.pipeline.painting import Painting
+from jaxstyle.pipeline.pieced import FIRST_BLOCKS, checked_block
 
 QUICK_STEPS = 10
 _QUICK_SIZE = 512  # the longer side, as for `stylize`
 _LEVELS = (4, 3, 2)  # as in the paper, without the first and the fifth
-_OF_FEATURES = ("levels", "decoder")
+# What only some methods look at.
+_ONLY: tuple[tuple[tuple[str, ...], tuple[Way, ...]], ...] = (
+    (("levels", "decoder"), FEATURES),
+    (("block", "fidelity"), ("quilting", "neighbours")),
+    (("coherence",), ("analogies",)),
+    (("seed",), PIECES),
+)
 _OF_STYLES = ("style", "blend", "regions")  # what says which of a network's styles count
 
 
@@ -43,10 +51,17 @@ def make_painting(
         defaults: dict[str, Any] = {"fast-network": PAINTBOX, "polish": 0}
     elif way == "quick":
         defaults = {"polish": QUICK_STEPS, "size": _QUICK_SIZE}
+    elif way in PIECES:
+        defaults = {"polish": 0, "size": _QUICK_SIZE, "seed": 0}
+        if way == "analogies":
+            defaults["coherence"] = COHERENCE
+        else:
+            defaults |= {"block": checked_block(way, given, FIRST_BLOCKS), "fidelity": 1.0}
     else:
         defaults = {"decoder": BRUSH, "levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
     if way != "network":
         _check_painting(way, given)
+    _check_method(way, given)
     if "init" in given and not filled.get("polish", defaults["polish"]):
         raise OptionError("{} needs {} N beside it", "init", "polish")
     if "regions" in given and given.get("polish"):
@@ -76,24 +91,28 @@ def _check_network(given: Mapping[str, Any], known: bool) -> None:
             "{} needs {} FILE for that, a network that paints like any painting; or leave {} and "
             "{} out", "painting", "fast-network", "method", "regions",
         )  # fmt: skip
-    for name in _OF_FEATURES:
-        if name in given:
-            raise OptionError("{} is for {} adain, wct and transport; leave it out", name, "method")
 
 
 def _check_painting(way: Way, given: Mapping[str, Any]) -> None:
     """Raises `OptionError` if no painting is named, or something that is for others is."""
     if "painting" not in given:
         raise OptionError("{} {way} needs {}, the painting's file", "method", "painting", way=way)
-    of_quick = way == "quick"
-    for name in ("fast-network", "style", "blend", *(["regions"] if of_quick else [])):
+    alone = [] if way in FEATURES else ["regions"]
+    for name in ("fast-network", "style", "blend", *alone, *(["mix"] if way in PIECES else [])):
         if name in given:
+            others = "networks" if name != "mix" else "{} quick, adain, wct and transport"
             raise OptionError(
-                "{} is for networks; leave it out with {} {way}", name, "method", way=way
-            )
-    if of_quick:
-        for name in _OF_FEATURES:
-            if name in given:
+                f"{{}} is for {others}; leave it out with {{}} {{way}}",
+                name, *(["method"] if name == "mix" else []), "method", way=way,
+            )  # fmt: skip
+
+
+def _check_method(way: Way, given: Mapping[str, Any]) -> None:
+    """Raises `OptionError` if an option is given that belongs to other methods."""
+    for names, ways in _ONLY:
+        for name in names:
+            if name in given and way not in ways:
+                others = " and ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
                 raise OptionError(
-                    "{} is for {} adain, wct and transport; leave it out", name, "method"
+                    "{} is for {} {others}; leave it out", name, "method", others=others
                 )

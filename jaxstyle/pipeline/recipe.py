@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxstyle.errors import OptionError
+from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline import file_options
+from jaxstyle.pipeline.choices import STATISTICS
 from jaxstyle.pipeline.method import Method
 from jaxstyle.pipeline.optimise import Optimisation
 from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec
 from jaxstyle.pipeline.painting_options import make_painting
+from jaxstyle.pipeline.pieced import make_analogy, make_texture
 
 
 class Recipe(NamedTuple):
@@ -36,7 +40,7 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
     """Returns the recipe of checked options; see `jaxstyle.pipeline.options`.
 
     Args:
-      command: "stylize", "texture", "reconstruct" or "apply".
+      command: "stylize", "texture", "reconstruct", "apply" or "analogy".
       options: by name, as `check_options` returns them.
 
     Raises:
@@ -46,7 +50,16 @@ def make_recipe(command: str, options: Mapping[str, Any]) -> Recipe:
         file_options.check_alternatives(options)
         painting, filled = make_painting(dict(options), options)
         return Recipe(command, filled, painting, tuple(sorted(options)))
+    if command == "analogy":
+        pieced, filled = make_analogy(options)
+        return Recipe(command, filled, pieced, tuple(sorted(options)))
     file_options.check_together(options)
+    if command == "texture" and options.get("method", STATISTICS) != STATISTICS:
+        pieced, filled = make_texture(options)
+        return Recipe(command, filled, pieced, tuple(sorted(options)))
+    for name in ("block", "evenness"):
+        if name in options:
+            raise OptionError("{} is for {} quilting and neighbours", name, "method")
     filled = {"network": "auto", "size": 512, "seed": 0}
     if command == "reconstruct":
         filled["layer"] = "relu4_2"
@@ -72,6 +85,9 @@ def _make_optimisation(
     defaults = {"preset": preset.name, "init": init, "steps": preset.num_steps}
     filled = {**defaults, **filled}
     scales = make_scales(given, filled)
+    if command == "stylize" and "scales" not in given:
+        sizes = preset.sizes(filled["size"])
+        scales = scales if len(sizes) == 1 else multiscale.make_scales(sizes, filled["steps"])
     filled["size"] = scales[-1].size
     if "scale-steps" in filled:
         del filled["steps"]

@@ -23,7 +23,7 @@ from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
 from jaxstyle.image.pixels import resize_mask
 from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
-from jaxstyle.pipeline.options import color_of, starts
+from jaxstyle.pipeline.options import color_of, picture_options, starts
 
 _logger = logging.getLogger(__name__)
 _FACES_SIZE = 640  # the longer side at which faces are looked for, however small the picture is
@@ -119,7 +119,7 @@ class Sources:
     def trimmed(self, job: "Job") -> dict[str, Frame]:
         """Returns the frames that were cut off a job's paintings, by the painting's file."""
         options = job.recipe.options
-        if not trims(options):
+        if not trims(options) or "no-trim" not in picture_options(job.recipe.command):
             return {}
         masked = [each for each in options.get("regions", ()) if each.style_mask]
         whole = {str(each.style or job.style) for each in masked}

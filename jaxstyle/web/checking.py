@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxstyle._common.text import nearest
+from jaxstyle.pipeline.choices import PIECES
 from jaxstyle.web.environment import Limits
 from jaxstyle.web.refusals import Refusal
 
@@ -126,7 +127,9 @@ def check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
 
 def is_quick(request: Mapping[str, Any]) -> bool:
     """Tells whether a picture takes moments: one pass, or few steps."""
-    return request["command"] == "apply" and request["options"].get("polish", 0) <= _QUICK_STEPS
+    options = request["options"]
+    brief = options.get("polish", 0) <= _QUICK_STEPS and options.get("method") not in PIECES
+    return request["command"] == "apply" and brief
 
 
 def check_name(what: str, value: Any) -> str:

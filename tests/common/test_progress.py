@@ -57,10 +57,10 @@ def test_the_bar_has_room(terminal, clock, columns):
         assert len(re.fullmatch(pattern, line())[1]) >= 8
 
 
-@pytest.mark.parametrize("columns", [80, 100])
-def test_a_wait_says_what_it_is_for(terminal, clock, monkeypatch, columns):
+@pytest.mark.parametrize(("columns", "at_once"), [(80, False), (100, False), (80, True)])
+def test_a_wait_says_what_it_is_for(terminal, clock, monkeypatch, columns, at_once):
     line = terminal(columns)
-    steps = Steps(300, LONG, quiet=False)
+    steps = Steps(300, LONG, quiet=False, at_once=at_once)
     seconds = iter([2.0, 75.0])
 
     def pass_time(_):
@@ -76,7 +76,8 @@ def test_a_wait_says_what_it_is_for(terminal, clock, monkeypatch, columns):
     steps._wait()
     steps._bar.close()
     ends = [each.rpartition("| ")[2] for each in seen]
-    assert ends == ["0/300, preparing", "0/300, compiling 1:15 (once for a size)"]
+    said = "painting 1:15" if at_once else "compiling 1:15 (once for a size)"
+    assert ends == ["0/300, preparing", f"0/300, {said}"]
     assert all(re.search(r"\| {8,}\|", each) and len(each) < columns for each in seen)
 
 

@@ -8,6 +8,7 @@ import pytest
 from jaxstyle.errors import OptionError, UsageError
 from jaxstyle.pipeline import options
 from jaxstyle.pipeline.file_options import StyleRegions
+from jaxstyle.pipeline.guide_options import Guides
 from jaxstyle.pipeline.kinds import Flag
 from jaxstyle.pipeline.option import Group
 from jaxstyle.pipeline.option_rows import PICTURES
@@ -16,7 +17,7 @@ from jaxstyle.pipeline.recipe import make_recipe
 
 SHAPING = [
     (command, option)
-    for command in (*PICTURES, "apply")
+    for command in (*PICTURES, "apply", "analogy")
     for option in options.picture_options(command).values()
 ]
 # A value for each option that takes no choice, other than its default.
@@ -26,11 +27,12 @@ EXAMPLES = {
     "scales": (32, 64), "scale-steps": (3, 2), "tv-weight": 1.5, "range-weight": 0.0,
     "style-weight": 10.0, "style-layers": {"relu1_1": 1.0, "pool2": 1e-3}, "style-size": 30,
     "style-scale": 1.25, "fine-style": "b.png", "keep": "m.png", "network": "compact", "steps": 7,
-    "strength": 0.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
+    "strength": 0.5, "places": 2.5, "style": "night", "blend": {"night": 0.5, "waves": 1.0},
     "fast-network": "net.safetensors", "painting": "b.png", "polish": 3, "history": 5,
     "preconditioning": 0.2, "learning-rate": 0.01, "decoder": "dec.safetensors",
     "levels": {4: 0.5, 3: 1.0}, "only": "m.png", "protect": "faces", "calm": 0.5, "strokes": 0.75,
-    "smooth": 2.5, "no-trim": True,
+    "smooth": 2.5, "no-trim": True, "block": 9, "fidelity": 0.5, "evenness": 0.3,
+    "unfiltered": "a.png", "coherence": 0.5,
 }  # fmt: skip
 MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.1;rest"}
 
@@ -38,6 +40,8 @@ MIXED = {"mix": "b.png=0.3;c d.png=0.2", "regions": "m.png,style=b.png,weight=0.
 def example(option):
     if isinstance(option.kind, StyleRegions):
         return option.kind.parse("m.png,style=b c;rest,style=d")
+    if isinstance(option.kind, Guides):
+        return option.kind.parse("m.png,target=b.png,weight=0.5;c d.png,target=e.png")
     if option.name in MIXED:
         return option.kind.parse(MIXED[option.name])
     return EXAMPLES[option.name] if option.choices is None else option.choices[-1]
@@ -76,10 +80,18 @@ def test_every_option_is_one_of_a_recipe(command, option):
     if command == "apply":
         painting = {"painting": "b.png"}
         features = painting | {"method": "adain", "decoder": "dec.safetensors"}
+        pieces = painting | {"method": "quilting"}
         needs = {
-            "method": features, "style-size": painting, "mix": painting, "decoder": features,
+            "fidelity": pieces, "seed": pieces, "block": pieces,
+            "coherence": painting | {"method": "analogies"},
+            "method": painting, "style-size": painting, "mix": painting, "decoder": features,
             "levels": features, "init": {"polish": 3},
         }.get(option.name, {})  # fmt: skip
+    if command == "analogy":
+        voting = {"method": "neighbours"}
+        needs = {"block": voting, "evenness": voting}.get(option.name, {})
+    if command == "texture" and option.name in ("block", "evenness"):
+        needs = {"method": "quilting"}
     given = check_options(command, needs) | {option.name: example(option)}
     recipe = make_recipe(command, given)
     assert recipe.options[option.name] == given[option.name]
@@ -121,6 +133,12 @@ PAIRS = [
         {"pooling": "max", "precision": "bfloat16", "convolution": "winograd"},
         "convolution winograd needs precision float32",
     ),
+    ({"places": 1, "statistic": "strotss"}, "places is not for statistic strotss, which matches"),
+    (
+        {"preset": "strotss", "mix": "b.png=0.5", "mix-by": "targets"},
+        "mix-by targets is not for statistic strotss: pieces have no mean; use losses",
+    ),
+    ({"places": 1, "fine-style": "b.png"}, "fine-style is not for places, whose pieces have all"),
     ({"scales": "16,32", "scale-steps": "3"}, "scale-steps: 2 scales need as many numbers of"),
 ]
 
@@ -145,3 +163,29 @@ def test_no_library_message_has_a_flag():
                 errors.append(str(error))
     assert len(errors) > 30
     assert [error for error in errors if "--" in error] == []
+
+
+def test_places_and_the_content_loss_reach_the_spec():
+    given = {"places": 0.5, "content-loss": "self-similarity", "statistic": "covariance"}
+    spec = make_recipe("stylize", check_options("stylize", given)).method.spec
+    assert (spec.places, spec.content_loss, spec.statistic) == (
+        True, "self-similarity", "covariance",
+    )  # fmt: skip
+    assert spec.content_layers == ("relu3_1", "relu4_1")
+    spec = make_recipe(
+        "stylize", check_options("stylize", {**given, "content-layers": "relu2_1"})
+    ).method.spec
+    assert spec.content_layers == ("relu2_1",)
+    assert not make_recipe("stylize", check_options("stylize", {"places": 0})).method.spec.places
+
+
+def test_strotss_works_from_coarse_to_fine_unless_told_otherwise():
+    method = make_recipe("stylize", check_options("stylize", {"preset": "strotss"})).method
+    assert [scale.size for scale in method.scales] == [64, 128, 256, 512]
+    assert [scale.num_steps for scale in method.scales] == [200, 100, 100, 100]
+    given = {"preset": "strotss", "size": 100, "steps": 7}
+    method = make_recipe("stylize", check_options("stylize", given)).method
+    assert [tuple(scale) for scale in method.scales] == [(100, 7)]
+    given = {"preset": "strotss", "scales": "32,48", "steps": 4}
+    method = make_recipe("stylize", check_options("stylize", given)).method
+    assert [tuple(scale) for scale in method.scales] == [(32, 4), (48, 2)]

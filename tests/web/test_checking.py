@@ -42,7 +42,8 @@ def test_regions_that_have_styles_of_their_own_need_no_painting(catalogue):
 
 
 @pytest.mark.parametrize(
-    ("polish", "quick"), [({}, True), ({"polish": 10}, True), ({"polish": 11}, False)]
+    ("polish", "quick"),
+    [({}, True), ({"polish": 10}, True), ({"polish": 11}, False), ({"method": "quilting"}, False)],
 )
 def test_a_pass_and_few_steps_are_quick(catalogue, polish, quick):
     assert is_quick(asked(catalogue, options=polish)) is quick
