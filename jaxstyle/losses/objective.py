@@ -228,8 +228,7 @@ def _plain_losses(params: Any, image: Array, targets: Targets, spec: LossSpec) -
         found[f"content/{layer}"] = _content_loss(maps[layer], layer, targets, spec)
     for layer in spec.style_layers:
         found[f"style/{layer}"] = _style_loss(maps[layer], layer, targets, spec.compared)
-    if spec.compared.joint is not None:
-        places = _find_places(targets, spec)
+    if places := _find_places(targets, spec):
         rows = {layer: [sample(maps[layer], p) for p in places] for layer in spec.style_layers}
         found["style/places"] = _joint_loss(image, rows, places, targets, spec)
     return found, maps
@@ -251,7 +250,7 @@ def _losses_of_bands(
             continue
         data = targets.content[layer], targets.content_weights.get(layer)
         readings[f"content/{layer}"] = Reading(layer, _content_sums, data)
-    places = _find_places(targets, spec) if statistic.joint is not None else []
+    places = _find_places(targets, spec)
     for layer in spec.style_layers if places else ():
         height = map_shape(widths, image.shape, layer)[0]
         readings[f"pieces/{layer}"] = _read_pieces(layer, places, height)
@@ -292,11 +291,11 @@ def _read_pieces(layer: str, places: Sequence[Array], height: int) -> Reading:
 
 
 def _find_places(targets: Targets, spec: LossSpec) -> list[Array]:
-    """The places whose pieces are compared with each of the styles."""
-    layer = spec.style_layers[0]
-    return [
-        find_places(pieces.draws, mass) for _, mass, pieces in _styles(layer, targets, pieces=True)
-    ]
+    """The places whose pieces are compared with each of the styles; none if none are."""
+    if spec.compared.joint is None:
+        return []
+    styles = _styles(spec.style_layers[0], targets, pieces=True)
+    return [find_places(pieces.draws, mass) for _, mass, pieces in styles]
 
 
 def _joint_loss(
@@ -311,16 +310,16 @@ def _joint_loss(
     assert compare is not None
     styles = {layer: _styles(layer, targets, pieces=True) for layer in spec.style_layers}
     loss: Array = jnp.float32(0.0)
-    for k, (weight, _, _) in enumerate(styles[spec.style_layers[0]]):
+    for k, place in enumerate(places):
+        weight = styles[spec.style_layers[0]][k][0]
         own = {layer: styles[layer][k][2] for layer in styles}
-        colors = sample(image, places[k])
-        loss = loss + weight * compare({layer: rows[layer][k] for layer in rows}, colors, own)
+        found = {layer: rows[layer][k] for layer in rows}
+        loss = loss + weight * compare(found, sample(image, place), own)
     return loss
 
 
 def _content_loss(maps: Array, layer: str, targets: Targets, spec: LossSpec) -> Array:
-    compare = get_content_loss(spec.content_loss)
-    weight = targets.content_weights.get(layer)
+    compare, weight = get_content_loss(spec.content_loss), targets.content_weights.get(layer)
     return compare.factor * compare.loss(maps, targets.content[layer], weight)
 
 
@@ -363,8 +362,7 @@ def _content_layers(targets: Targets, spec: LossSpec) -> tuple[str, ...]:
 
 def _content_size(layer: str, targets: Targets, spec: LossSpec) -> Array:
     """The size that the content loss at a layer has where features vanish."""
-    compare = get_content_loss(spec.content_loss)
-    weight = targets.content_weights.get(layer)
+    compare, weight = get_content_loss(spec.content_loss), targets.content_weights.get(layer)
     return compare.factor * compare.size(targets.content[layer], weight)
 
 

@@ -161,7 +161,7 @@ def compare(arguments: argparse.Namespace) -> list[tuple[str, Sequence[Case]]]:
             else:
                 image, case = found
             cases.setdefault(name, []).append(case)
-            row.append(image)
+            row += [image] if way else []
         sheets.row(stem, row)
     return list(cases.items())
 
