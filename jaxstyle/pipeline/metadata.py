@@ -185,7 +185,9 @@ def read_options(path: str, command: str) -> dict[str, Any]:
     try:
         parsed = parse_options(command, {name: str(value) for name, value in options.items()})
     except OptionError as error:
-        raise FileFormatError(f"{path}: its settings do not fit: {_shown(str(error))}") from None
+        # What comes from the picture is at the end, after the choices that there are.
+        said = _shown(str(error), 5 * _LONGEST)
+        raise FileFormatError(f"{path}: its settings do not fit: {said}") from None
     return {name: value for name, value in parsed.items() if name in given}
 
 
@@ -206,6 +208,6 @@ def read_settings(path: str) -> dict[str, Any]:
     return settings | {"given": list(map(str, given))}
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, longest: int = _LONGEST) -> str:
     """Returns a text from a picture as a message can show it."""
-    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+    return printable(text if len(text) <= longest else f"{text[:longest]}...")
