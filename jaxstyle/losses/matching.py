@@ -5,6 +5,7 @@ of the picture's map on a grid with the pieces that are nearest. See `jaxstyle.l
 what matches all layers at once.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -74,9 +75,7 @@ def patches_loss(features: Array, mass: Array | None, target: Rows) -> Array:
     Reference: Li and Wand, CVPR 2016, eq. 2 and 3.
     """
     maps = _patches(features)
-    if mass is not None:
-        mass = mass[1:-1, 1:-1] / jnp.maximum(jnp.sum(mass[1:-1, 1:-1]), 1e-12)
-    rows, shares = _places(maps, mass)
+    rows, shares = _places(maps, None if mass is None else _mass_of_patches(mass))
     found = nearest(rows, target.values, "cosine")
     apart = distance(rows, target.values, found.index, "euclidean")
     return jnp.sum(shares * apart) / rows.shape[1]
@@ -123,7 +122,7 @@ def _measure_contextual(features: Array, mass: Array | None, key: Array) -> Rows
 
 def _measure_patches(features: Array, mass: Array | None, key: Array) -> Rows:
     maps = _patches(features)
-    inside = None if mass is None else mass[1:-1, 1:-1]
+    inside = None if mass is None else _mass_of_patches(mass)
     places = find_places(draw(key, 2048), inside)
     height, width = maps.shape[:2]
     row, column = ((places[:, i] * n).astype(jnp.int32) for i, n in enumerate((height, width)))
@@ -133,6 +132,22 @@ def _measure_patches(features: Array, mass: Array | None, key: Array) -> Rows:
 def _patches(features: Array) -> Array:
     height, width = features.shape[0] - _PATCH + 1, features.shape[1] - _PATCH + 1
     return describe([features], patch=_PATCH).reshape(height, width, -1)
+
+
+def _mass_of_patches(mass: Array) -> Array:
+    """Returns how much patches count, `[h, w]` to `[h - 2, w - 2]`, with a sum of one.
+
+    A patch counts as its least position does, so that none sees what lies outside. Where a region
+    is too thin for whole patches, it counts as its middle does.
+    """
+    least = mass
+    for axis in (0, 1):
+        ends = least.shape[axis] - _PATCH + 1
+        slices = (jax.lax.slice_in_dim(least, i, i + ends, axis=axis) for i in range(_PATCH))
+        least = functools.reduce(jnp.minimum, slices)
+    middle = mass[1:-1, 1:-1]
+    chosen = jnp.where(jnp.any(least > 0), least, middle)
+    return chosen / jnp.maximum(jnp.sum(chosen), 1e-12)
 
 
 def _places(maps: Array, mass: Array | None) -> tuple[Array, Array]:

@@ -64,6 +64,7 @@ def patch_texture(
       ValueError: if a picture is smaller than a patch, or `patch` is not odd.
 
     Example:
+      >>> import jax
       >>> painting = jax.random.uniform(jax.random.key(0), (16, 16, 3))
       >>> patch_texture(painting, (12, 20), patch=3).shape
       (12, 20, 3)
@@ -111,6 +112,7 @@ def patch_transfer(
       ValueError: if a picture is smaller than a patch, or `patch` is not odd.
 
     Example:
+      >>> import jax
       >>> content, painting = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
       >>> patch_transfer(content, painting, patch=3).shape
       (16, 16, 3)
@@ -156,6 +158,7 @@ def patch_analogy(
       ValueError: if there is no guide, or sizes do not fit.
 
     Example:
+      >>> import jax
       >>> a, b = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
       >>> patch_analogy(1 - a, [Guide(a, b)], patch=3).shape
       (16, 16, 3)

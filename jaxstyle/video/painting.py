@@ -166,7 +166,7 @@ def stylize_video(
     frames: Iterable[Array],
     style: Array,
     *,
-    flow: Flow | Callable[[Pixels, Pixels], Pixels] | None = None,
+    flow: Flow | Callable[[Pixels, Pixels], ArrayLike] | None = None,
     temporal_weight: float = TEMPORAL_WEIGHT,
     long_term: Sequence[int] = LONG_TERM,
     passes: int = 1,
