@@ -31,7 +31,7 @@ from jaxstyle.pipeline.firsts import Styles, file_of, find_network, make_first
 from jaxstyle.pipeline.frames import FRAMES, nearest, out_of_frame, scaled
 from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.one_pass import round_up, weigh_regions
-from jaxstyle.pipeline.painting_reports import once, polished
+from jaxstyle.pipeline.painting_reports import once, one_by_one, polished
 from jaxstyle.pipeline.polish import (
     is_brief,
     make_polish,
@@ -213,30 +213,23 @@ class Painting:
         able: Callable[[int], bool] = lambda _: True,
     ) -> Iterator[Reports]:
         """Paints the pictures of a batch, one after another; see `Optimisation.run`."""
-        for i, job in enumerate(jobs):
-            try:
-                method = _suited(studio, job)
-                assert job.content is not None
-                size = program.shape if self.framed else job.size
-                photograph = np.asarray(studio.sources.load(job.content, size).image)
-                paint = functools.partial(method._paint, studio, program, job, photograph)
-                finish = functools.partial(self._finished, studio.shape(job), photograph)
-                if not self.polish:
-                    reports = once(i, paint(), finish)
-                else:
-                    polish = make_polish(
-                        to_device(photograph), method._style(studio, job, photograph.shape)
-                    )
-                    go_on = resume if len(jobs) == 1 else None
-                    reports = polished(i, paint, polish, self.polish, finish, go_on)
-                first = next(reports)
-            except Exception as error:
-                if on_error is None:
-                    raise
-                on_error(i, error)
-                continue
-            yield first
-            yield from reports
+
+        def paint_one(i: int, job: "Job") -> Iterator[Reports]:
+            method = _suited(studio, job)
+            assert job.content is not None
+            size = program.shape if self.framed else job.size
+            photograph = np.asarray(studio.sources.load(job.content, size).image)
+            paint = functools.partial(method._paint, studio, program, job, photograph)
+            finish = functools.partial(self._finished, studio.shape(job), photograph)
+            if not self.polish:
+                return once(i, paint(), finish)
+            polish = make_polish(
+                to_device(photograph), method._style(studio, job, photograph.shape)
+            )
+            go_on = resume if len(jobs) == 1 else None
+            return polished(i, paint, polish, self.polish, finish, go_on)
+
+        return one_by_one(jobs, paint_one, on_error)
 
     @property
     def takes_previous(self) -> bool:

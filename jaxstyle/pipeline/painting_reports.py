@@ -1,7 +1,7 @@
 """What is reported of a picture that is painted at once, and perhaps polished."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ from jax import Array
 from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.polish import Polish
 from jaxstyle.solvers import Info
+
+Job = TypeVar("Job")
 
 
 def _unjudged(finite: bool) -> Info:
@@ -23,6 +25,31 @@ def once(i: int, image: Array, finish: Callable[[Array], Array]) -> Iterator[Rep
     """Yields the report of a picture that is done at once."""
     finite = bool(np.isfinite(np.asarray(image)).all())
     yield Reports(1, {i: finish(image)}, {i: _unjudged(finite)})
+
+
+def one_by_one(
+    jobs: Sequence[Job],
+    reports_of: Callable[[int, Job], Iterator[Reports]],
+    on_error: Callable[[int, Exception], None] | None,
+) -> Iterator[Reports]:
+    """Yields the reports of pictures that are made one after another.
+
+    Args:
+      jobs: whose pictures.
+      reports_of: begins the picture of a job, given its place too.
+      on_error: is told of a picture that could not be begun, which stops no other; None raises.
+    """
+    for i, job in enumerate(jobs):
+        try:
+            reports = reports_of(i, job)
+            first = next(reports)
+        except Exception as error:
+            if on_error is None:
+                raise
+            on_error(i, error)
+            continue
+        yield first
+        yield from reports
 
 
 def polished(

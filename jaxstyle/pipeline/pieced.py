@@ -23,7 +23,7 @@ from jaxstyle.pieces.guides import Guide
 from jaxstyle.pipeline.digests import digests
 from jaxstyle.pipeline.method import Reports, Resume
 from jaxstyle.pipeline.no_network import NO_NETWORK
-from jaxstyle.pipeline.painting_reports import once
+from jaxstyle.pipeline.painting_reports import once, one_by_one
 from jaxstyle.pipeline.sources import trims
 
 if TYPE_CHECKING:
@@ -156,17 +156,11 @@ class Pieced:
         able: Callable[[int], bool] = lambda _: True,
     ) -> Iterator[Reports]:
         """Makes the pictures of a batch, one after another; see `Optimisation.run`."""
-        for i, job in enumerate(jobs):
-            try:
-                reports = once(i, self._make(studio, job), lambda image: image)
-                first = next(reports)
-            except Exception as error:
-                if on_error is None:
-                    raise
-                on_error(i, error)
-                continue
-            yield first
-            yield from reports
+
+        def make_one(i: int, job: "Job") -> Iterator[Reports]:
+            return once(i, self._make(studio, job), lambda image: image)
+
+        return one_by_one(jobs, make_one, on_error)
 
     def _make(self, studio: "Studio", job: "Job") -> Array:
         """Returns the picture."""
