@@ -5,10 +5,13 @@
 For every pair it runs the recipe of the network from the photograph, and from each other start. For
 each start there is a line of JSON: the evaluations that it needs to come as low as the photograph's
 start does in some steps, its loss at the end, and its content term, all relative to those of the
-photograph's start. `--table` prints geometric means and extremes.
+photograph's start. `--table` prints medians of evaluations, geometric means of the rest, and
+extremes. `--one-to-one` takes the first photograph with the first painting alone, and so on.
 """
 
 import argparse
+import functools
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -25,6 +28,7 @@ from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.starts import FAST, begin_fast
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case, read_cases
+from scripts.reproduction.sheets import geometric_mean
 
 STARTS = ("matched", FAST)
 MARKS = (10, 100, 300)
@@ -80,7 +84,10 @@ def compare(course: Course, photograph: Course, marks: Sequence[int]) -> Case:
 
 
 def print_table(lines: Sequence[Case]) -> None:
-    """Prints geometric means, and the extremes in brackets, of each network, size and start."""
+    """Prints what is typical, and the extremes in brackets, of each network, size and start.
+
+    A start that never comes so low needs infinitely many evaluations, so theirs are medians.
+    """
     columns = [name for name in lines[0] if name.startswith(("evaluations", "loss", "content"))]
     columns = [name for name in columns if not name.endswith("_file")]
     print(f"| network | size | start | pairs | {' | '.join(columns)} |")
@@ -90,8 +97,8 @@ def print_table(lines: Sequence[Case]) -> None:
         cells = []
         for column in columns:
             values = np.array([each[column] for each in some])
-            mean = math.exp(np.log(values).mean()) if np.isfinite(values).all() else math.inf
-            cells.append(f"{mean:.2f} ({values.min():.2f} to {values.max():.2f})")
+            typical = np.median if column.startswith("evaluations") else geometric_mean
+            cells.append(f"{typical(values):.2f} ({values.min():.2f} to {values.max():.2f})")
         print(f"| {' | '.join(map(str, key))} | {len(some)} | {' | '.join(cells)} |")
 
 
@@ -100,23 +107,23 @@ def measure(
 ) -> None:
     """Measures what is not there yet, and hands each line out."""
     network = load_network(options.network, normalized=True)
-    for photograph in options.photographs:
-        for painting in options.paintings:
-            keys = {
-                start: (network.metadata["network"], options.size, photograph, painting, start)
-                for start in options.starts
-            }
-            if set(keys.values()) <= had:
-                continue
-            content, style = (
-                jaxstyle.load_image(options.data / folder / name, size=options.size)
-                for folder, name in (("content", photograph), ("style", painting))
-            )
-            first = run(network, content, style, "content", options.steps)
-            for start, key in keys.items():
-                course = run(network, content, style, start, options.steps)
-                names = ("network", "size", "content_file", "style_file", "start")
-                done({**dict(zip(names, key, strict=True)), **compare(course, first, MARKS)})
+    pairs = functools.partial(zip, strict=True) if options.one_to_one else itertools.product
+    for photograph, painting in pairs(options.photographs, options.paintings):
+        keys = {
+            start: (network.metadata["network"], options.size, photograph, painting, start)
+            for start in options.starts
+        }
+        if set(keys.values()) <= had:
+            continue
+        content, style = (
+            jaxstyle.load_image(options.data / folder / name, size=options.size)
+            for folder, name in (("content", photograph), ("style", painting))
+        )
+        first = run(network, content, style, "content", options.steps)
+        for start, key in keys.items():
+            course = run(network, content, style, start, options.steps)
+            names = ("network", "size", "content_file", "style_file", "start")
+            done({**dict(zip(names, key, strict=True)), **compare(course, first, MARKS)})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -130,9 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--starts", nargs="+", default=STARTS, help="starts beside the photograph")
     add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
     add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
+    add("--one-to-one", action="store_true", help="do not pair all photographs with all paintings")
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=300, help="steps of the solver")
     options = parser.parse_args(arguments)
+    if options.one_to_one and len(options.photographs) != len(options.paintings):
+        parser.error("--one-to-one takes as many --paintings as --photographs")
     lines = read_cases(options.output)
     if options.table:
         print_table(lines)

@@ -20,6 +20,18 @@ def test_a_course_that_never_comes_so_low_needs_infinitely_many():
     }  # fmt: skip
 
 
+def test_a_start_that_never_comes_so_low_leaves_a_median(capsys):
+    line = {"network": "compact", "size": 64, "start": "matched", "loss": 1.0, "content": 1.0}
+    starts.print_table([{**line, "evaluations_10": each} for each in (0.5, 0.75, math.inf)])
+    assert "| 0.75 (0.50 to inf) |" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_one_to_one_needs_as_many_of_both(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        starts.main(["-o", str(tmp_path / "s"), "--one-to-one", "--photographs", "a", "b"])
+    assert "as many --paintings as --photographs" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_lines_are_added_and_their_table_has_geometric_means(tmp_path, capsys):
     for folder in ("content", "style"):

@@ -1,0 +1,62 @@
+"""Commands that pages print, run one after another."""
+
+import pytest
+
+from scripts.reproduction import rerun
+
+PAGE = """# Page
+
+`python -m scripts.benchmarks.starts
+-o s.jsonl --table` reads what is there.
+
+## More
+
+```sh
+jaxstyle demo
+python -m scripts.benchmarks.starts --data NOWHERE -o s.jsonl
+python -m scripts.benchmarks.starts --no-such-option
+```
+"""
+
+
+def test_commands_of_sentences_and_of_blocks_are_found():
+    assert [tuple(each) for each in rerun.read_commands(PAGE)] == [
+        ("Page", ["scripts.benchmarks.starts", "-o", "s.jsonl", "--table"]),
+        ("More", ["scripts.benchmarks.starts", "--data", "NOWHERE", "-o", "s.jsonl"]),
+        ("More", ["scripts.benchmarks.starts", "--no-such-option"]),
+    ]
+
+
+def test_files_of_the_checkout_are_found_from_anywhere():
+    assert rerun.fill_in(["params/README.md", "x.md"], {}) == [
+        str(rerun.ROOT / "params/README.md"), "x.md",
+    ]  # fmt: skip
+
+
+def test_what_fails_is_named_and_the_rest_runs(tmp_path, monkeypatch, capfd):
+    (tmp_path / "page.md").write_text(PAGE)
+    ran = []
+    monkeypatch.setattr(rerun, "run", lambda words, folder: ran.append((words[1:], folder)))
+    with pytest.raises(SystemExit) as stopped:
+        rerun.main([str(tmp_path / "page.md"), "-o", str(tmp_path / "work")])
+    assert "NOWHERE is to be filled in by hand" in str(stopped.value)
+    assert [words for words, _ in ran] == [["-o", "s.jsonl", "--table"], ["--no-such-option"]]
+    assert (
+        "page.md, More: python -m scripts.benchmarks.starts --no-such-option"
+        in capfd.readouterr().out
+    )
+
+
+def test_a_page_may_say_how_to_run_itself_again(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("`python -m scripts.reproduction.rerun page.md -o WORK`")
+    monkeypatch.setattr(rerun, "run", lambda *_: pytest.fail("it would never end"))
+    rerun.main([str(page), "-o", str(tmp_path / "work")])
+
+
+@pytest.mark.slow
+def test_a_command_runs_in_the_folder_and_its_failure_is_told(tmp_path, capfd):
+    (tmp_path / "page.md").write_text("`python -m scripts.benchmarks.waits none.jpg none.jpg`")
+    with pytest.raises(SystemExit, match="these did not run"):
+        rerun.main([str(tmp_path / "page.md"), "-o", str(tmp_path / "work")])
+    assert "none.jpg" in capfd.readouterr().err
