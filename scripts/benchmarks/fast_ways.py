@@ -11,7 +11,8 @@ similarity to the photograph. A network that ignores the photograph has a low ob
 at the content. `--table` prints medians and extremes; `--pictures DIR` keeps the pictures, and what
 the optimiser has made, so that another run with other networks goes on from there, and `--sheet`
 lays them out. A network's pictures are also polished; a network may be of some styles, or of any
-painting. `--decoders` adds pictures by features.
+painting. `--decoders` adds pictures by features. `--enough` says after how many of the optimiser's
+steps its style loss is nearly that of the last step.
 """
 
 import argparse
@@ -55,6 +56,7 @@ WAYS = {
 }  # fmt: skip
 ON_THE_WAY = (20, 25, 50, 100)  # steps of the judge's own optimiser
 POLISH = (10, 20)
+ENOUGH = (0.05, 0.2, 0.5)
 SHOWN = (
     "photograph", "quick, 10", "paintbox", "paintbox, polish 10", "paintbox, polish 20",
     "VGG-19, 300",
@@ -267,6 +269,37 @@ def draw_sheet(path: Path, folder: Path, pairs: Sequence[str], shown: Sequence[s
     jaxstyle.save_image(path, np.concatenate(rows))
 
 
+def enough_steps(style: np.ndarray, objective: np.ndarray, more: float) -> int:
+    """Returns after how many steps what is left of the style loss is nearly that of the last one.
+
+    Args:
+      style: of each step, what is left of the photograph's style loss; that of the start first.
+      objective: of each step. A descent keeps the picture with the least.
+      more: how much more may be left, as a fraction.
+
+    Example:
+      >>> enough_steps(np.array([1, 0.5, 0.21, 0.2]), np.array([9, 5, 2.2, 2]), 0.1)
+      2
+    """
+    kept = style[[np.argmin(objective[: step + 1]) for step in range(len(objective))]]
+    return int(np.flatnonzero(kept <= (1 + more) * kept[-1])[0])
+
+
+def print_enough(folder: Path) -> None:
+    """Prints medians and extremes over the descents that were kept in a folder."""
+    print("| more style left than at the end | pairs | steps |")
+    print("| --- | --- | --- |")
+    descents = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as found:
+            terms = np.array([found[name] for name in found.files if name.startswith("style/")])
+            descents.append(((terms / terms[:, :1]).mean(0), found["loss"]))
+    for more in ENOUGH:
+        steps = [enough_steps(*each, more) for each in descents]
+        span = f"{np.median(steps):.0f} ({min(steps)} to {max(steps)})"
+        print(f"| {100 * more:.0f} % | {len(steps)} | {span} |")
+
+
 def print_table(lines: Sequence[Case]) -> None:
     """Prints medians, and the extremes in brackets, of each way."""
     print("| way | pairs | worth, steps | content | style left | sliced left | similarity |")
@@ -292,6 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("-o", "--output", type=Path, required=True, help="file of JSON lines to add to")
     add("--table", action="store_true", help="print the table of the file and run nothing")
     add("--sheet", type=Path, help="write pictures that were kept to this file and run nothing")
+    add("--enough", action="store_true", help="say how many steps are enough and run nothing")
     add("--pairs", nargs="+", default=[], help="pairs on the sheet, such as coffee--great-wave")
     add("--shown", nargs="+", default=SHOWN, metavar="WAY", help="the ways on the sheet")
     add("--judge", default="vgg19", help="Oxford's VGG-19, or a file of it")
@@ -306,6 +340,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.sheet is not None:
         draw_sheet(options.sheet, options.pictures, options.pairs, options.shown)
+        return
+    if options.enough:
+        print_enough(options.pictures)
         return
     lines = read_cases(options.output)
     if options.table:

@@ -29,6 +29,17 @@ def test_the_table_has_medians_and_extremes(capsys):
     assert row in capsys.readouterr().out
 
 
+def test_enough_steps_leave_nearly_what_the_last_one_leaves(tmp_path, capsys):
+    objective = np.array([9.0, 5.0, 2.0, 3.0, 1.0])  # the step that rises is not kept
+    left = np.array([[1.0, 0.4, 0.14, 0.1, 0.1], [4.0, 1.6, 0.56, 9.0, 0.4]])
+    terms = dict(zip(("style/relu1_1", "style/relu2_1"), left, strict=True))
+    np.savez(tmp_path / "a--b.npz", loss=objective, image=np.zeros(3), **terms)
+    fast_ways.main(["-o", "none.jsonl", f"--pictures={tmp_path}", "--enough"])
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| 5 % | 1 | 4 (4 to 4) |", "| 20 % | 1 | 4 (4 to 4) |", "| 50 % | 1 | 2 (2 to 2) |",
+    ]  # fmt: skip
+
+
 def test_a_sheet_has_a_row_per_pair_and_a_column_per_way(tmp_path):
     for i, pair in enumerate(("a--b", "c--b")):
         for k, way in enumerate(fast_ways.SHOWN):
