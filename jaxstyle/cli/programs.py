@@ -25,34 +25,49 @@ _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache ent
 
 
 def keep_programs() -> None:
-    """Lets JAX keep what it compiles in the user's cache, unless it was told where, or not to.
+    """Keeps compiled programs in the user's cache, unless it was told where, or not to.
 
-    `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` keeps
-    nothing. Where there is no folder that belongs to this user and can be written, nothing is kept:
-    whoever can write a program there can have it run.
+    `JAX_COMPILATION_CACHE_DIR` names another folder, in which JAX keeps its own programs by its own
+    rules, and the package those that need not be traced either, in a folder in there.
+    `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. Where there is no folder that belongs to
+    this user and can be written, nothing is kept: whoever can write a program there can have it
+    run.
 
     An entry that cannot be read is removed, and made again. What was not used for longest goes when
     the folder grows too large.
     """
     values = jax.config.values
-    told = values["jax_compilation_cache_dir"] is not None
-    if told or not values["jax_enable_compilation_cache"]:
+    if not values["jax_enable_compilation_cache"]:
         return
-    cache = catalogue.cache()
-    if cache is None:
+    told = values["jax_compilation_cache_dir"]
+    programs = _programs_in_cache() if told is None else _programs_within(told)
+    if programs is None:
         return
-    programs = cache / "programs"
     folder = programs / _processor()
     if not (_own(programs) and _own(folder)):
         return
     _remove_least_used(programs)
+    if told is None:
+        _let_jax_keep(folder)
+    kept.keep_in(folder)
+
+
+def _programs_in_cache() -> Path | None:
+    cache = catalogue.cache()
+    return None if cache is None else cache / "programs"
+
+
+def _programs_within(told: str) -> Path | None:
+    return None if "://" in told else Path(told) / "jaxstyle"
+
+
+def _let_jax_keep(folder: Path) -> None:
     for name, value in (
         ("jax_compilation_cache_dir", str(folder)),
         ("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS),
     ):
         jax.config.update(name, value)  # type: ignore[no-untyped-call]
     _Mender(folder).listen()
-    kept.keep_in(folder)
 
 
 class _Mender:

@@ -69,11 +69,26 @@ def test_a_second_start_compiles_nothing(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_named_keeps_what_need_not_be_traced(tmp_path):
+    named = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "named")}
+    assert run(tmp_path, **named) > 0
+    kept = list((tmp_path / "named/jaxstyle").rglob("*-cache"))
+    assert any(entry.name.startswith("jaxstyle.optimization.step.advance-") for entry in kept)
+    assert not (tmp_path / "cache").exists()
+    times = {entry: entry.stat().st_mtime_ns for entry in kept}
+    run(tmp_path, **named)  # JAX does not keep what compiles in less than a second
+    assert {entry.stat().st_mtime_ns > time for entry, time in times.items()} == {True}
+
+
+def test_a_bucket_keeps_nothing_of_the_package():
+    assert programs._programs_within("gs://bucket/programs") is None
+
+
+@pytest.mark.slow
 def test_nothing_is_kept_where_it_cannot_be_or_should_not(tmp_path):
     (tmp_path / "file").touch()
     for changes in (
         {"XDG_CACHE_HOME": str(tmp_path / "file")},
-        {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "elsewhere")},
         {"JAX_ENABLE_COMPILATION_CACHE": "false"},
     ):
         run(tmp_path, **changes)
