@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import jax
 import numpy as np
 import scipy.io
 from safetensors.numpy import save_file
@@ -301,3 +302,10 @@ def params_for(name: str, layers: Sequence[str] = LAYERS) -> dict[str, Any]:
     """Random parameters with the mean that the layout implies."""
     torchvision = WRITERS[name][0] == "torchvision"
     return random_params(mean=TORCH_MEAN if torchvision else CAFFE_MEAN / 255, layers=layers)
+
+
+def assert_same(got: Any, expected: Any) -> None:
+    """Fails unless two trees of parameters have the same parts and, but for rounding, values."""
+    assert set(got) == set(expected)
+    for got_leaf, leaf in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got_leaf, leaf, rtol=1e-6)

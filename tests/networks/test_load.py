@@ -1,83 +1,32 @@
-"""Finding, loading, saving and verifying networks; no test reaches beyond this machine."""
+"""Loading, saving, normalising and verifying networks."""
 
 import hashlib
 import json
-import logging
 import subprocess
 import sys
-import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import network_files
-from helpers.network_files import LAYERS, VGG16_LAYERS
+from helpers.network_files import LAYERS, assert_same
 from safetensors.numpy import load_file, save_file
 
-from jaxstyle.errors import DownloadError, FileFormatError
-from jaxstyle.networks import catalogue, download, layouts, load, recognition
+from jaxstyle.errors import FileFormatError
+from jaxstyle.networks import catalogue, load
 from jaxstyle.networks.load import (
-    find_params,
     load_network,
     load_params,
-    network_status,
     read_params,
     save_params,
     verify,
 )
-from jaxstyle.networks.rescaling import activation_means
 from jaxstyle.networks.vgg import features
 
-pytestmark = pytest.mark.usefixtures("compile_faster")
+pytestmark = pytest.mark.usefixtures("compile_faster", "places")
 
 KERAS = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-
-
-@pytest.fixture
-def params():
-    return network_files.random_params()
-
-
-@pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch, caplog):
-    """Folders of the test's own for the three places, and narrow networks that count as VGG-19."""
-    caplog.set_level(logging.WARNING, "jaxstyle")  # the command line, in this process, lowers it
-    folders = {name: tmp_path / name for name in ("environment", "shipped", "cache")}
-    for folder in folders.values():
-        folder.mkdir()
-    monkeypatch.setenv("JAXSTYLE_PARAMS", str(folders["environment"]))
-    for module in (catalogue, load):
-        monkeypatch.setattr(module, "shipped", lambda: folders["shipped"])
-        monkeypatch.setattr(module, "cache", lambda: folders["cache"])
-    for network, layers in (("vgg19", LAYERS), ("vgg16", VGG16_LAYERS)):
-        narrow = {layer: 4 + i for i, layer in enumerate(layers)}
-        monkeypatch.setitem(layouts.NETWORKS, network, narrow)
-
-    def offline(name, **_):
-        raise DownloadError(f"{name} could not be downloaded: the test is offline")
-
-    monkeypatch.setattr(download, "fetch", offline)
-    return types.SimpleNamespace(**folders)
-
-
-@pytest.fixture
-def means(places):
-    """Mean activations such as the package ships, and the stand-in that applies them."""
-    values = {layer: np.full(4 + i, 2.0 + i, np.float32) for i, layer in enumerate(LAYERS)}
-    save_file(values, places.shipped / "vgg19_activation_means.safetensors")
-    return values
-
-
-@pytest.fixture
-def vgg16():
-    return network_files.random_params(layers=VGG16_LAYERS)
-
-
-def assert_same(got, expected):
-    assert set(got) == set(expected)
-    for got_leaf, leaf in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(got_leaf, leaf, rtol=1e-6)
 
 
 def test_saved_parameters_come_back(params, tmp_path):
@@ -150,328 +99,6 @@ def test_loads_a_path_in_any_layout(params, tmp_path):
     assert_same(load_params(str(tmp_path / "vgg.h5")), params)
 
 
-def test_places_are_searched_in_order(params, places, monkeypatch, tmp_path):
-    assert find_params("vgg19") is None
-    network_files.write_keras(places.cache / KERAS, params)
-    assert find_params("vgg19") == places.cache / KERAS
-    save_params(places.cache / "vgg19.safetensors", params)
-    assert find_params("vgg19") == places.cache / "vgg19.safetensors"
-    network_files.write_matconvnet(places.shipped / "imagenet-vgg-verydeep-19.mat", params)
-    assert find_params("vgg19").parent == places.shipped
-    network_files.write_keras(places.environment / KERAS, params)
-    assert find_params("vgg19") == places.environment / KERAS
-    assert_same(load_params("vgg19"), params)
-    # A single file stands for "vgg19", whatever its name, and for nothing else.
-    network_files.write_keras(tmp_path / "single", params)
-    monkeypatch.setenv("JAXSTYLE_PARAMS", str(tmp_path / "single"))
-    assert find_params("vgg19") == find_params("vgg19-normalized") == tmp_path / "single"
-    assert find_params("compact") is None
-    monkeypatch.setenv("JAXSTYLE_PARAMS", "")
-    assert find_params("vgg19").parent == places.shipped
-
-
-def test_a_network_is_found_under_any_name_by_what_it_holds(params, places, vgg16, monkeypatch):
-    oxford = {"network": "vgg19", "weights": "oxford"}
-    save_params(places.cache / "z.safetensors", params, oxford)
-    assert find_params("vgg19") == find_params("vgg19-normalized") == places.cache / "z.safetensors"
-    assert load_network("vgg19", download=False).path == places.cache / "z.safetensors"
-    network_files.write_keras(places.cache / "b.h5", params)
-    network_files.write_caffe(places.cache / "a.caffemodel", params)
-    assert find_params("vgg19") == places.cache / "a.caffemodel"  # the first by name
-    save_params(places.environment / "unit.safetensors", params, oxford | {"normalized": "true"})
-    assert find_params("vgg19") == places.cache / "a.caffemodel"
-    assert find_params("vgg19-normalized") == places.environment / "unit.safetensors"
-    network_files.write_keras(places.environment / "mine.h5", params)
-    assert find_params("vgg19") == places.environment / "mine.h5"
-    save_params(places.cache / "vgg19.safetensors", params)  # a known name counts first
-    assert find_params("vgg19") == places.cache / "vgg19.safetensors"
-    save_params(
-        places.cache / "other.safetensors", vgg16, {"network": "vgg16", "weights": "oxford"}
-    )
-    assert find_params("vgg16") == places.cache / "other.safetensors"
-    assert find_params("vgg16-torchvision") is find_params("vgg19-torchvision") is None
-    # A single file stands for VGG-19 alone.
-    monkeypatch.setenv("JAXSTYLE_PARAMS", str(places.environment / "mine.h5"))
-    assert find_params("vgg16") == places.cache / "other.safetensors"
-
-
-def test_what_its_header_does_not_prove_is_no_network(params, places):
-    save_params(places.cache / "a.safetensors", params, {"network": "mine", "weights": "unknown"})
-    # Torchvision's names are those of networks trained in Caffe too.
-    network_files.write("zip.pth", places.cache / "b.pth", params)
-    network_files.write_matconvnet(places.cache / "c.h5", params)
-    (places.cache / "d.safetensors").write_text("no network", encoding="utf-8")
-    (places.cache / "e.h5").mkdir()
-    (places.cache / "f.h5").symlink_to("nowhere.h5")
-    network_files.write_keras(places.cache / "g.txt", params)
-    wider = network_files.random_params(seed=1)
-    wider["conv5_4"] = {"kernel": np.zeros((3, 3, 18, 7)), "bias": np.zeros(7)}
-    save_params(places.cache / "h.safetensors", wider, {"network": "vgg19", "weights": "oxford"})
-    assert find_params("vgg19") is None
-    assert recognition.recognise(places.cache / "h.safetensors") is None
-
-
-def test_no_value_is_read_to_recognise_a_network(params, places, monkeypatch):
-    save_params(places.cache / "a.safetensors", params, {"network": "vgg19", "weights": "oxford"})
-    size = (places.cache / "a.safetensors").stat().st_size
-    network_files.write_keras(places.cache / "b.h5", params)
-    monkeypatch.setattr(np, "asarray", None)
-    assert recognition.recognise(places.cache / "a.safetensors") == ("vgg19", "oxford", False)
-    assert recognition.recognise(places.cache / "b.h5") == ("vgg19", "oxford", False)
-    assert size > 10**4
-
-
-def test_environment_that_points_nowhere_is_an_error(monkeypatch, tmp_path):
-    monkeypatch.setenv("JAXSTYLE_PARAMS", str(tmp_path / "absent"))
-    for function in (network_status, lambda: find_params("compact"), load_network):
-        with pytest.raises(FileNotFoundError, match=r"JAXSTYLE_PARAMS=.*absent: no such file"):
-            function()
-
-
-def test_unknown_names_list_the_valid_ones(tmp_path):
-    names = "vgg19, vgg19-normalized, vgg19-torchvision, vgg16, vgg16-torchvision, compact"
-    words = f"use {names} or the path of a file"
-    with pytest.raises(ValueError, match=f"no network is called 'vgg13'; {words}"):
-        load_network("vgg13")
-    with pytest.raises(ValueError, match=words):
-        find_params("vgg13")
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        load_network("vgg13.h5")
-    with pytest.raises(IsADirectoryError, match="this is a folder"):
-        load_network(tmp_path)
-
-
-def test_compact_is_shipped_or_missing(params, places):
-    with pytest.raises(FileNotFoundError, match="missing from this installation"):
-        load_network("compact")
-    save_params(places.shipped / "compact.safetensors", params, {"network": "compact"})
-    assert load_network("compact").metadata["network"] == "compact"
-
-
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [("vgg19", "VGG-19"), ("vgg16", "VGG-16"), ("vgg16-torchvision", "VGG-16")],
-)
-def test_named_networks_must_have_their_layers_and_widths(
-    name, title, params, vgg16, places, monkeypatch
-):
-    own, other = (params, vgg16) if name == "vgg19" else (vgg16, params)
-    path = places.cache / f"{name}.safetensors"
-    save_params(path, own)
-    assert_same(load_network(name).params, own)
-
-    def refused():
-        words = rf"its layers and widths are not those of {title}, .* '{name}'; .* give its path"
-        with pytest.raises(FileFormatError, match=words):
-            load_network(name)
-        load_network(path)
-
-    save_params(path, other)
-    refused()
-    save_params(path, own)
-    monkeypatch.setitem(layouts.NETWORKS, name.partition("-")[0], dict.fromkeys(list(own)[1:], 64))
-    refused()
-
-
-def test_nothing_found_without_download(params, places, caplog):
-    with pytest.raises(FileNotFoundError, match="jaxstyle weights fetch vgg19, or put its file"):
-        load_network(download=False)
-    save_params(places.cache / "vgg19-torchvision.safetensors", params)
-    assert load_network(download=False).name == "vgg19-torchvision"
-    assert len(caplog.records) == 1
-
-
-@pytest.mark.slow
-def test_torchvision_takes_the_place_of_what_cannot_be_downloaded(
-    params, places, caplog, monkeypatch
-):
-    with pytest.raises(DownloadError, match=r"vgg19 could not .*; vgg19-torchvision could not"):
-        load_network("vgg19")
-    assert not caplog.records
-    save_params(places.cache / "vgg19-torchvision.safetensors", params)
-    with caplog.at_level(logging.WARNING, "jaxstyle"):
-        network = load_network("vgg19")
-    assert network.name == "vgg19-torchvision"
-    assert "the test is offline" in network.metadata["fallback_reason"]
-    (record,) = caplog.records
-    assert (record.name, record.levelname) == ("jaxstyle", "WARNING")
-    assert "torchvision's retrained VGG-19" in record.getMessage()
-    assert "because vgg19 could not be downloaded: the test is offline" in record.getMessage()
-    images = [jax.random.uniform(jax.random.key(0), (32, 40, 3))]
-    network = load_network("vgg19", normalized=True, images=images)
-    assert (network.name, network.metadata["normalized_over"]) == ("vgg19-torchvision", "1 images")
-    for mean in activation_means(network.params, images).values():
-        np.testing.assert_allclose(mean[mean > 0], 1, rtol=1e-3)
-    # Without images, only Oxford's weights can be normalised.
-    with pytest.raises(DownloadError):
-        load_network("vgg19", normalized=True)
-    with pytest.raises(DownloadError):
-        load_network("vgg19-normalized")
-
-
-def test_vgg16_is_found_replaced_and_normalized_over_the_images(
-    vgg16, places, means, caplog, monkeypatch
-):
-    caplog.set_level(logging.INFO, "jaxstyle")
-    with pytest.raises(DownloadError, match=r"vgg16 could not .*; vgg16-torchvision could not"):
-        load_network("vgg16")
-    save_params(places.cache / "vgg16-torchvision.safetensors", vgg16, {"weights": "torchvision"})
-    caplog.clear()
-    assert load_network("vgg16").name == "vgg16-torchvision"
-    began, replaced = (record.getMessage() for record in caplog.records)
-    assert began == "vgg16 is not on this machine: downloading it"  # a blocked address takes long
-    assert "torchvision's retrained VGG-16" in replaced
-    caplog.clear()
-    network_files.write_caffe(places.cache / "VGG_ILSVRC_16_layers.caffemodel", vgg16)
-    plain = load_network("vgg16")
-    assert_same(plain.params, vgg16)
-    assert (plain.metadata["network"], plain.metadata["weights"]) == ("vgg16", "oxford")
-    assert not caplog.records
-    # The means that the package ships are those of VGG-19.
-    with pytest.raises(
-        ValueError, match=r"only Oxford's VGG-19 .* with jaxstyle weights convert, and use"
-    ):
-        load_network("vgg16", normalized=True)
-    images, asked = [jnp.ones((32, 40, 3))], []
-    stand_in = network_files.random_params(seed=1, layers=VGG16_LAYERS)
-    monkeypatch.setattr(load, "normalize_params", lambda *a: asked.append(a) or stand_in)
-    network = load_network("vgg16", normalized=True, images=images)
-    assert_same(network.params, stand_in)
-    ((got, over),) = asked
-    assert_same(got, vgg16)
-    assert over is images
-    assert network.metadata["normalized"] == "true"
-    assert network.metadata["normalized_over"] == "1 images"
-    (record,) = caplog.records
-    assert "normalised over the pictures at hand (1); " in record.getMessage()
-
-
-@pytest.mark.parametrize("download", [True, False])
-def test_the_fallback_takes_the_place_of_what_is_not_to_be_had(params, places, caplog, download):
-    reason = "could not be downloaded: the test is offline" if download else "downloads are off"
-    ask = {"fallback": "compact", "download": download}
-    # No compact network either: what was asked for is what is missing.
-    with pytest.raises((DownloadError, FileNotFoundError), match=reason):
-        load_network("vgg19", **ask)
-    save_params(places.shipped / "compact.safetensors", params, {"normalized": "true"})
-    for normalized in (None, True):
-        caplog.clear()
-        network = load_network("vgg19", normalized=normalized, **ask)
-        assert network.name == "compact"
-        assert reason in network.metadata["fallback_reason"]
-        (record,) = caplog.records
-        assert (record.name, record.levelname) == ("jaxstyle", "WARNING")
-        message = record.getMessage()
-        assert "using the compact network" in message
-        assert "jaxstyle weights fetch vgg19 " in message
-        assert reason in message
-    caplog.clear()
-    save_params(places.cache / "vgg19.safetensors", params)
-    assert load_network("vgg19", **ask).name == "vgg19"
-    assert not caplog.records
-
-
-def test_the_fallback_does_not_hide_a_mistake(params, places, monkeypatch):
-    save_params(places.shipped / "compact.safetensors", params)
-    with pytest.raises(ValueError, match="no network is called 'vgg91'"):
-        load_network("vgg91", fallback="compact")
-    with pytest.raises(FileNotFoundError, match=r"absent.h5: no such file"):
-        load_network("absent.h5", fallback="compact")
-    monkeypatch.setenv("JAXSTYLE_PARAMS", "/absent")
-    with pytest.raises(FileNotFoundError, match="JAXSTYLE_PARAMS=/absent"):
-        load_network("vgg19", fallback="compact")
-
-
-def test_who_has_a_fallback_waits_less_for_a_blocked_address(params, places, monkeypatch):
-    retries = []
-
-    def fetch(name, **options):
-        retries.append(options["retries"])
-        raise DownloadError("blocked")
-
-    monkeypatch.setattr(download, "fetch", fetch)
-    save_params(places.shipped / "compact.safetensors", params)
-    load_network("vgg19", fallback="compact")
-    with pytest.raises(DownloadError):
-        load_network("vgg19")
-    # Only who has none waits for the other network too, which is seven times as large.
-    assert retries == [1, 3, 3]
-
-
-def test_downloads_what_is_missing(params, places, monkeypatch):
-    asked = []
-
-    def fetch(name, *, progress, **_):
-        asked.append((name, progress))
-        save_params(places.cache / f"{name}.safetensors", params, {"weights": "oxford"})
-        return places.cache / f"{name}.safetensors"
-
-    monkeypatch.setattr(download, "fetch", fetch)
-    assert_same(load_params("vgg19", progress=True), params)
-    assert_same(load_params("vgg19"), params)
-    assert asked == [("vgg19", True)]
-
-
-@pytest.fixture
-def fetched(params, places, monkeypatch):
-    """The folders into which a network was downloaded."""
-    folders = []
-
-    def fetch(name, *, directory, **_):
-        folders.append(directory)
-        if not directory.is_dir():
-            raise DownloadError(f"{name}: {directory}") from NotADirectoryError(
-                20, "Not a directory"
-            )
-        save_params(directory / f"{name}.safetensors", params, {"weights": "oxford"})
-        return directory / f"{name}.safetensors"
-
-    monkeypatch.setattr(download, "fetch", fetch)
-    monkeypatch.setattr(download, "cache", lambda: places.cache)
-    return folders
-
-
-@pytest.mark.parametrize("data", [b"", b"half a network"])
-def test_a_damaged_file_in_the_cache_is_downloaded_again(params, places, fetched, data, caplog):
-    path = places.cache / "vgg19.safetensors"
-    path.write_bytes(data)
-    with pytest.raises(FileFormatError, match=f"{path}: "):
-        load_params("vgg19", download=False)
-    assert_same(load_params("vgg19"), params)
-    assert_same(load_params("vgg19"), params)
-    assert fetched == [places.cache]
-    (warning,) = caplog.messages
-    assert warning.startswith(f"{path}: ")
-    assert warning.endswith("; downloading it again")
-
-
-def test_a_damaged_file_elsewhere_is_an_error(places, fetched):
-    (places.environment / "vgg19.safetensors").write_bytes(b"half a network")
-    with pytest.raises(FileFormatError, match="environment"):
-        load_params("vgg19")
-    assert fetched == []
-
-
-@pytest.mark.parametrize("cache", [None, "file"])
-def test_without_a_cache_a_network_is_downloaded_for_this_process(
-    params, places, fetched, cache, monkeypatch, caplog
-):
-    folder = None
-    if cache is not None:
-        folder = places.cache / cache
-        folder.touch()
-    for module in (catalogue, load, download):
-        monkeypatch.setattr(module, "cache", lambda: folder)
-    download._folder_of_this_process.cache_clear()
-    for _ in range(2):
-        assert_same(load_params("vgg19"), params)
-    assert len([where for where in fetched if where != folder]) == 1
-    assert "cannot be kept" in caplog.messages[0]
-    assert "XDG_CACHE_HOME" in caplog.messages[0]
-    with pytest.raises(FileNotFoundError, match="JAXSTYLE_PARAMS" if cache is None else "file"):
-        load_params("vgg16", download=False)
-
-
 def test_oxford_weights_are_normalized_by_the_shipped_means(params, places, means, monkeypatch):
     network_files.write_keras(places.cache / KERAS, params)
     by_name = load_network("vgg19-normalized")
@@ -527,28 +154,6 @@ def test_normalized_files_stay_as_they_are(params, places):
         assert network.metadata["normalized"] == "true"
     with pytest.raises(ValueError, match="normalised, which cannot be undone"):
         load_network(path, normalized=False)
-
-
-def test_status_names_files_and_sources(params, places):
-    save_params(places.cache / "vgg19.safetensors", params)
-    status = {line.name: line for line in network_status()}
-    assert list(status) == [
-        *catalogue.FILES, *catalogue.FAST_FILES, *catalogue.DECODER_FILES,
-    ]  # fmt: skip
-    assert status["paintbox"].path is None
-    assert status["vgg19"].path == places.cache / "vgg19.safetensors"
-    assert status["vgg19"].path == status["vgg19-normalized"].path
-    assert status["vgg19-torchvision"].path is None
-    assert status["vgg19-torchvision"].sources[0].startswith("https://huggingface.co/timm/")
-    assert status["vgg19"].sources == status["vgg19-normalized"].sources
-    assert (
-        status["vgg16"]
-        .sources[0]
-        .endswith("vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
-    )
-    assert len(status["vgg16-torchvision"].sources) == 2
-    assert status["compact"].sources == ()
-    assert all(line.description for line in status.values())
 
 
 def test_verify_describes_a_file(params, tmp_path):
