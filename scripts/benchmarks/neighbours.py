@@ -6,14 +6,16 @@ r"""Compares ways to match pieces of paintings with ways that compare statistics
 Stylises photographs with paintings in each of the ways, judges the pictures by VGG-19 with its
 published weights, and prints one table. SHEETS gets the pictures, those of each pair side by side,
 and a line of JSON for each, so another run makes only those that are missing there. Geometric means
-are over the pairs, but for the last three columns, whose means are plain:
+are over the pairs, but for SSIM, distinct and cosine, whose means are plain:
 
 - style left and sliced left, as in `scripts.reproduction.judge_pictures`;
 - similarity error: how far places are from being to each other as they are in the photograph, at
   relu3_1 and relu4_1; CFSD is another such measure, at relu3_1;
 - SSIM with the photograph;
 - distinct: different pieces of the painting that are nearest to places of the picture, as a share
-  of all places, and cosine, how near they are; both the means of relu3_1 and relu4_1.
+  of all places, and cosine, how near they are; both the means of relu3_1 and relu4_1;
+- time: the seconds that a picture took, as a ratio to those of the first way, the median over the
+  pairs. The first pair's have compiling in them.
 
 A way works at one size, but for strotss, which begins at 64 pixels and has as many steps in all.
 """
@@ -23,7 +25,7 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +42,7 @@ from jaxstyle.optimization.compact import is_compact
 from jaxstyle.optimization.multiscale import make_scales
 from jaxstyle.optimization.presets import get_preset
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import Case
+from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case
 from scripts.reproduction.judge_pictures import as_case
 from scripts.reproduction.sheets import Sheets, digest, geometric_mean, pairs
 
@@ -118,24 +120,28 @@ def _mean(values: dict[str, float]) -> float:
     return float(np.mean(list(values.values())))
 
 
-def markdown(rows: Iterable[tuple[str, Sequence[Case]]]) -> str:
-    """Returns the table.
+def markdown(rows: Sequence[tuple[str, Sequence[Case]]]) -> str:
+    """Returns the table, whose first row is that of the photograph.
 
     Example:
       >>> case = {
       ...     "style_left": {"relu1_1": 0.5}, "sliced_left": {"relu1_2": 0.5},
       ...     "self_similarity": {"relu3_1": 0.1, "relu4_1": 0.2}, "structure": {"relu3_1": 0.3},
       ...     "similarity": 0.4, "distinct": {"relu3_1": 0.6}, "cosine": {"relu3_1": 0.7},
+      ...     "seconds": 1.5,
       ... }
-      >>> print(markdown([("gram", [case, case])]).splitlines()[-1])
-      | gram | .500 | .500 | .100 | .200 | .300 | .40 | .60 | .70 |
+      >>> rows = [("content image", [case, case]), ("gram", [case, case])]
+      >>> print(markdown(rows).splitlines()[-1])
+      | gram | .500 | .500 | .100 | .200 | .300 | .40 | .60 | .70 | 1.00 |
     """
-    lines = [f"| way | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines = [f"| way | {' | '.join(COLUMNS)} | time |", "|---" * (len(COLUMNS) + 2) + "|"]
+    clock = np.array([case["seconds"] for case in rows[min(1, len(rows) - 1)][1]])
     for name, cases in rows:
         table = np.array([numbers(case) for case in cases])
         means = [geometric_mean(column) for column in table.T[:5]] + list(table.mean(0)[5:])
         shown = [f"{x:.{3 if i < 5 else 2}f}".replace("0.", ".", 1) for i, x in enumerate(means)]
-        lines.append(f"| {name} | {' | '.join(shown)} |")
+        ratio = np.median(np.array([case["seconds"] for case in cases]) / clock)
+        lines.append(f"| {name} | {' | '.join(shown)} | {ratio:.2f} |")
     return "\n".join(lines)
 
 
@@ -144,7 +150,10 @@ def compare(arguments: argparse.Namespace) -> list[tuple[str, Sequence[Case]]]:
     judge = load_network(arguments.judge, normalized=False).params
     params = load_network(arguments.network, normalized=True).params
     sheets, cases = Sheets(arguments.output), {}
-    for content_name, style_name, pair in pairs(arguments.data, arguments.size, arguments.pairs):
+    taken = pairs(
+        arguments.data, arguments.size, arguments.pairs, arguments.photographs, arguments.paintings
+    )
+    for content_name, style_name, pair in taken:
         reference = functools.cache(functools.partial(evaluate.compute_reference, judge, *pair))
         stem, row = f"{Path(content_name).stem}--{Path(style_name).stem}", list(pair)
         for name in ("content image", *arguments.ways):
@@ -155,8 +164,9 @@ def compare(arguments: argparse.Namespace) -> list[tuple[str, Sequence[Case]]]:
             if found is None:
                 begun = time.perf_counter()
                 image = make(way, params, *pair, arguments.steps) if way else pair[0]
+                seconds = time.perf_counter() - jax.block_until_ready((begun, image))[0]
                 case = as_case(name, evaluate.score(judge, image, reference()))
-                case |= {"key": key, "seconds": time.perf_counter() - begun}
+                case |= {"key": key, "seconds": seconds}
                 sheets.keep(case, image)
             else:
                 image, case = found
@@ -177,7 +187,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=200, help="steps for each picture")
     add("--pairs", type=int, metavar="N",
-        help="only the first N of the benchmarks' pairs (default: all 3 × 7 pairs)")  # fmt: skip
+        help="only the first N of the benchmarks' pairs (default: all of these)")  # fmt: skip
+    add("--photographs", nargs="+", default=PHOTOGRAPHS, metavar="FILE", help="files in content")
+    add("--paintings", nargs="+", default=PAINTINGS, metavar="FILE", help="files in style")
     add("-o", "--output", type=Path, metavar="SHEETS", help="folder for the pictures")
     arguments = parser.parse_args(argv)
     try:

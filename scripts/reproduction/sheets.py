@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +73,26 @@ def recipe_digest(text: str, options: Mapping[str, Any], *trees: Any) -> str:
 
 
 def pairs(
-    data: Path, size: int, first: int | None = None
+    data: Path,
+    size: int,
+    first: int | None = None,
+    photographs: Sequence[str] = PHOTOGRAPHS,
+    paintings: Sequence[str] = PAINTINGS,
 ) -> Iterator[tuple[str, str, tuple[jax.Array, jax.Array]]]:
     """Reads photographs and paintings.
 
     Args:
       data: a folder with the subfolders content and style.
       size: the longer side of both in pixels.
-      first: how many of the benchmarks' pairs to take; None takes 3 photographs × 7 paintings.
+      first: how many of the benchmarks' pairs to take; None takes all photographs with all
+        paintings.
+      photographs: files in content, by default 3.
+      paintings: files in style, by default 7.
 
     Yields:
       `(content's name, style's name, (content, style))`.
     """
-    names = itertools.product(PHOTOGRAPHS, PAINTINGS) if first is None else PAIRS[:first]
+    names = itertools.product(photographs, paintings) if first is None else PAIRS[:first]
     for content, style in names:
         yield (
             content,

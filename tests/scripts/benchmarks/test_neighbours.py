@@ -24,7 +24,7 @@ def test_pictures_are_made_once_and_judged(tmp_path, network, capsys, monkeypatc
     neighbours.main(line)
     table = capsys.readouterr().out.splitlines()[-4:]
     assert [row.split(" | ")[0] for row in table] == [
-        "|---|---|---|---|---|---|---|---|---|", "| content image", "| gram", "| gram, places",
+        "|---|---|---|---|---|---|---|---|---|---|", "| content image", "| gram", "| gram, places",
     ]  # fmt: skip
     assert table[1].split(" | ")[1:3] == ["1.000", "1.000"]
     monkeypatch.setattr(neighbours, "make", None)
