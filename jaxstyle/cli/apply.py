@@ -18,25 +18,30 @@ from jaxstyle.pipeline.job import Job, make_job
 from jaxstyle.pipeline.metadata import names_alone, read_settings
 from jaxstyle.pipeline.options import parse_options
 from jaxstyle.pipeline.outputs import check_results_are_not_taken
+from jaxstyle.pipeline.painting_options import with_mixture
 
 
 def apply(arguments: Arguments) -> int:
     """`jaxstyle apply PHOTO [PHOTO ...] -o OUT`."""
     given, output = arguments["photographs"], Path(arguments["output"])
-    options = options_among("apply", arguments)
-    photographs = files.find_pictures(given)
-    if photographs == [Path(given[0])] and not output.is_dir():
+    options = with_mixture(options_among("apply", arguments))
+    named = [options["painting"]] if "painting" in options else []
+    photographs, paintings = files.find_pictures(given), files.find_pictures(named)
+    grid = paintings != [Path(name) for name in named]
+    if not grid and photographs == [Path(given[0])] and not output.is_dir():
         return run_jobs([make_job("apply", photographs[0], None, output, options)], arguments)
-    for path in photographs:
-        if path in map(Path, given) and not path.exists():
+    asked = {Path(name) for name in (*given, *named)}
+    for path in (*photographs, *paintings):
+        if path in asked and not path.exists():
             raise FileNotFoundError(f"{path}: no such file")
-    names = [f"{path.stem}.png" for path in photographs]
-    check_folder(output, names, "PHOTO.png for each picture")
-    jobs = [
-        make_job("apply", path, None, output / name, options)
-        for path, name in zip(photographs, names, strict=True)
-    ]
-    check_results_are_not_taken(given, Path(), [job.output for job in jobs])
+    pairs = [
+        (path, options | {"painting": str(painting)}, f"{path.stem}--{painting.stem}.png")
+        for path in photographs for painting in paintings
+    ] if grid else [(path, options, f"{path.stem}.png") for path in photographs]  # fmt: skip
+    form = "PHOTO--PAINTING.png" if grid else "PHOTO.png"
+    check_folder(output, [name for *_, name in pairs], f"{form} for each picture")
+    jobs = [make_job("apply", path, None, output / name, own) for path, own, name in pairs]
+    check_results_are_not_taken([*given, *named], Path(), [job.output for job in jobs])
     encoding = encoding_of(arguments)
     missing = [job for job in jobs if not _is_made(job, encoding)]
     for job in missing:

@@ -27,6 +27,7 @@ from jaxstyle.pipeline.choices import PIECES
 from jaxstyle.pipeline.file_options import exclusive
 from jaxstyle.pipeline.frames import FRAMES
 from jaxstyle.pipeline.job import Batch, Job, group, make_batches, make_job
+from jaxstyle.pipeline.optimise import Optimisation
 from jaxstyle.pipeline.options import color_of, picture_options
 from jaxstyle.pipeline.outputs import (
     Output,
@@ -212,7 +213,9 @@ def run_jobs(
     if intro is not None and not {"json", "quiet"} & arguments.keys():
         say(intro)
     if "dry-run" in arguments:
-        status = print_plan(studio.plan(batches, exact=is_exact(arguments)), "json" in arguments)
+        facts = studio.plan(batches, exact=is_exact(arguments))
+        optimised = any(isinstance(job.recipe.method, Optimisation) for job in jobs)
+        status = print_plan(facts, "json" in arguments, optimised)
         return max(status, report_unmade(unmade))
     files.remove_leftovers(output.path.parent for output in _outputs(jobs, arguments))
     outcomes = _make(studio, jobs, batches, arguments, tolerant=several)

@@ -14,12 +14,13 @@ def is_exact(arguments: Mapping[str, Any]) -> bool:
     return arguments.get("dry-run") == "exact"
 
 
-def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> int:
+def print_plan(facts: Sequence[dict[str, Any]], as_json: bool, optimised: bool = True) -> int:
     """Prints what would be done, and how much memory it would take.
 
     Args:
       facts: those of each compiled program; see `jaxstyle.pipeline.studio.Studio.plan`.
       as_json: whether to print a line of JSON for each, for other programs to read.
+      optimised: whether the options of an optimisation may be advised.
 
     Returns:
       The exit status.
@@ -34,7 +35,7 @@ def print_plan(facts: Sequence[dict[str, Any]], as_json: bool) -> int:
             f"{program['pictures']} of {program['width']}×{program['height']} pixels, "
             f"{_steps(program['steps'])} {network}, {program['lanes']} at once: "
             f"{program['bytes'] / 2**20:.0f} MiB{each if program['pictures'] > 1 else ''}"
-            f"{_verdict(program['bytes'])}"
+            f"{_verdict(program['bytes'], optimised)}"
         )
     if not facts and not as_json:
         say("nothing to do")
@@ -45,12 +46,12 @@ def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
-def _verdict(needed: int) -> str:
+def _verdict(needed: int, optimised: bool) -> str:
     """Returns what to do about a plan that takes more memory than there is."""
     free = free_memory(jax.devices()[0])
     if free is None or needed <= free:
         return ""
     return (
-        f"; that is more than the {free / 2**20:.0f} MiB that are free: make --size smaller, or "
-        "try --memory low and a smaller --history"
+        f"; that is more than the {free / 2**20:.0f} MiB that are free: make --size smaller"
+        f"{', or try --memory low and a smaller --history' if optimised else ''}"
     )

@@ -64,7 +64,9 @@ def load_decoder(path: str | Path, compact: Mapping[str, Any]) -> Decoder:
     """
     stored, notes = read_safetensors(path)
     if notes.pop("format", None) != FORMAT:
-        raise FileFormatError(f"{path}: holds no decoder of jaxstyle")
+        raise FileFormatError(
+            f"{path}: holds no decoder of jaxstyle, which scripts.training.train_decoder writes"
+        )
     notes.pop("version", None)
     drawn = jax.eval_shape(init_decoder, jax.random.key(0), compact)
     shapes = {name: leaf.shape for name, leaf in _flat(drawn, sep=".").items()}

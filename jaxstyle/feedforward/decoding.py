@@ -187,8 +187,8 @@ def transfer(
       compact: parameters of the compact network.
       image: `[H, W, 3]` in [0, 1], of any size from 16 pixels.
       paintings: from `measure_levels`; every leaf has a leading axis, one entry for each of N.
-      weights: how much each painting counts: `[N]`, or `[H, W, N]` for each pixel by itself; None
-        for the same of each.
+      weights: how much each painting counts: `[N]`, or `[H, W, N]` for each pixel by itself, of
+        sum one; None for the same of each.
       levels: in the order in which they are gone through; static.
       transform: see `transform_maps`; static.
       strength: how much of the transformed maps is taken, from 0 to 1: one number, or one for each

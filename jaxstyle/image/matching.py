@@ -153,8 +153,11 @@ def _match_distribution(image: Array, target: Array, key: Array, *, rounds: int)
 
 def _sample(image: Array) -> Array:
     """Returns the colours of some pixels, evenly spread, `[N, 3]`."""
-    step = max(1, round((image.shape[0] * image.shape[1] / _SAMPLE) ** 0.5))
-    return image[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
+    height, width, _ = image.shape
+    step = max(1, round((height * width / _SAMPLE) ** 0.5))
+    down = min(step, height)  # a strip has no row at half a step, and more columns instead
+    across = step * step // down
+    return image[down // 2 :: down, min(across, width) // 2 :: across].reshape(-1, 3)
 
 
 def _turned(colors: Array, turn: Array) -> Array:

@@ -17,7 +17,7 @@ from jaxstyle._common.arrays import to_device
 from jaxstyle._common.kept import kept, once
 from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.feedforward.layers import BAND, number_of_bands, pays
-from jaxstyle.image.io import load_image
+from jaxstyle.image.io import load_picture
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import map_shape
 from jaxstyle.networks.convolution import choose_convolution
@@ -82,7 +82,10 @@ class Features:
         The photograph is extended by its reflection to the size of the program.
         """
         levels, sides = tuple(self.levels), enough(program)
-        seen = [_seen(path, like.side, path.stat().st_mtime_ns, levels) for path in like.paths]
+        seen = [
+            _seen(path, like.side, like.trim, path.stat().st_mtime_ns, levels)
+            for path in like.paths
+        ]
         known = jax.tree.map(lambda *rows: jnp.stack(rows), *seen)
         height, width = photograph.shape[:2]
         weights = like.weights if like.weights.ndim == 1 else extend(like.weights, *sides)
@@ -167,9 +170,11 @@ def _paint(
 
 
 @functools.lru_cache(maxsize=64)
-def _seen(path: Path, side: int, changed: int, levels: tuple[int, ...]) -> dict[str, Any]:
+def _seen(
+    path: Path, side: int, trim: bool, changed: int, levels: tuple[int, ...]
+) -> dict[str, Any]:
     """Returns what is to be known of a painting; one is measured once for a folder."""
-    image = large_enough(load_image(path, size=side))
+    image = large_enough(to_device(load_picture(path, size=side, trim=trim).image))
     known: dict[str, Any] = _measure(polisher().network.params, image, levels=levels)
     return known
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from jaxstyle.errors import OptionError
-from jaxstyle.pipeline.kinds import Kind, NamedFile, Number, brief, not_empty, short
+from jaxstyle.pipeline.kinds import FileName, Kind, NamedFile, Number, brief, not_empty, short
 
 REST = "rest"
 """Stands in place of a mask's file for what the other regions leave."""
@@ -121,6 +121,41 @@ class Mix(Kind):
 
     def relocate(self, value: tuple[Share, ...], found: Callable[[str], str]) -> Any:
         return tuple(share._replace(style=share.style and found(share.style)) for share in value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Paintings(FileName):
+    """A painting, or several and their shares: "wave.jpg=0.75", once for each painting.
+
+    One painting is its file's name, whatever is in it. Of several, the value is a tuple of
+    `Share`s, each of which names its painting; those without a share have equal parts of what the
+    others leave.
+
+    Example:
+      >>> Paintings().parse_all(["wave.jpg"])
+      'wave.jpg'
+      >>> Paintings().parse_all(["wave.jpg=0.75", "scream.jpg"])[1]
+      Share(style='scream.jpg', weight=0.25)
+    """
+
+    repeats: ClassVar[bool] = True
+
+    def parse_all(self, texts: Sequence[str]) -> str | tuple[Share, ...]:
+        if len(texts) == 1:
+            return str(self.parse(texts[0]))
+        parts: list[tuple[str, float | None]] = []
+        for text in texts:
+            part = _parse_share(not_empty(text))
+            if part is None:
+                raise ValueError(
+                    f"should be like wave.jpg=0.5, a share from 0 to 1, got {brief(text)}"
+                )
+            parts.append(part)
+        (own, share), *others = parts
+        if share is not None:  # then the others have what it leaves
+            others = _with_rest(others, 1 - share)
+        first, *rest = _shared(others)
+        return (first._replace(style=own), *rest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,6 +309,20 @@ def _shared(parts: Sequence[tuple[str, float | None]]) -> tuple[Share, ...]:
     named = [Share(name, equal if share is None else share) for name, share in parts]
     # Not the equal part: it is to be the same when the shares are read from a text.
     return (Share(None, max(0.0, 1 - sum(share.weight for share in named))), *named)
+
+
+def _with_rest(
+    parts: Sequence[tuple[str, float | None]], rest: float
+) -> list[tuple[str, float | None]]:
+    """Returns paintings with shares that sum to what is left for them."""
+    total = sum(share or 0 for _, share in parts)
+    open_shares = [name for name, share in parts if share is None]
+    if open_shares and total >= rest:
+        raise ValueError(f"leaves no share for {brief(open_shares[0])}; give smaller shares")
+    if not open_shares and abs(total - rest) > 1e-6:
+        raise ValueError(f"should have shares that sum to 1, got {1 - rest + total:g}")
+    equal = (rest - total) / max(1, len(open_shares))
+    return [(name, equal if share is None else share) for name, share in parts]
 
 
 def _parse_region(text: str) -> RegionOption:

@@ -27,7 +27,7 @@ from jaxstyle.feedforward.files import (
     weigh_styles,
 )
 from jaxstyle.image.matching import match_distribution
-from jaxstyle.networks.catalogue import find_fast_network
+from jaxstyle.networks.catalogue import DECODER_FILES, FAST_FILES, find_fast_network
 from jaxstyle.networks.load import Network
 from jaxstyle.pipeline.any_painting import AnyPainting
 from jaxstyle.pipeline.by_features import Features
@@ -57,6 +57,11 @@ def find_network(way: Way, options: Mapping[str, Any]) -> Network:
     path = file_of(way, options)
     if path is None:
         return NO_NETWORK if way in PIECES and not options["polish"] else polisher().network
+    if not path.exists():
+        option = "fast-network" if way == "network" else "decoder"
+        names = ", ".join(FAST_FILES if way == "network" else DECODER_FILES)
+        raise OptionError("{} {path}: no such file; use {names} or a file", option, path=path,
+                          names=names)  # fmt: skip
     if way == "network":
         with naming("fast-network"):
             network = _load(path)

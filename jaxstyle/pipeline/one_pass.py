@@ -159,7 +159,7 @@ def weigh_regions(
     if None not in masks and (covered < _COVERED).any():
         share = 100 * np.mean(covered < _COVERED)
         raise ValueError(
-            f"should cover the picture, but {share:.2g} % of it belongs to no region; add "
+            f"should cover the picture, but {share:.3g} % of it belongs to no region; add "
             "rest,style=NAME"
         )
     parts = np.stack([rest if mask is None else np.asarray(mask) for mask in masks], axis=-1)

@@ -17,7 +17,7 @@ from jaxstyle.networks.vgg import Pooling
 from jaxstyle.optimization.multiscale import ENLARGING_STEPS
 from jaxstyle.optimization.presets import PRESETS
 from jaxstyle.pipeline.choices import COLORS, PLAIN_COLORS, STARTS
-from jaxstyle.pipeline.file_options import FACES, Mix, Regions, StyleRegions
+from jaxstyle.pipeline.file_options import FACES, Mix, Paintings, Regions, StyleRegions
 from jaxstyle.pipeline.first import Way
 from jaxstyle.pipeline.kinds import (
     NOT_NEGATIVE,
@@ -126,8 +126,8 @@ def make_rows() -> tuple[Option, ...]:
         # style
         Option("style", Kind(), "paint in this style of the network", "style", apply, "NAME",
                "its first"),
-        Option("painting", FileName(role="style"), "paint like this painting, or polish after it",
-               "style", apply, "FILE"),
+        Option("painting", Paintings(role="style"), "paint like this painting, or polish after it; "
+               "given several times, each with =X, it is a mixture", "style", apply, "FILE"),
         Option("mix", Mix(), "give another painting a share of the style, or an equal part; may be "
                "given several times", "style", apply, "FILE=X"),
         Option("blend", Shares(), "blend styles of the network", "style", apply, "NAME=X,…"),

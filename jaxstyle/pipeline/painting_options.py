@@ -1,11 +1,12 @@
 """From the options of `apply` to the way in which its picture is painted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxstyle.errors import OptionError
 from jaxstyle.networks.catalogue import BRUSH, PAINTBOX
 from jaxstyle.pieces.analogies import COHERENCE
+from jaxstyle.pipeline.file_options import Share, exclusive
 from jaxstyle.pipeline.first import FEATURES, PIECES, Way
 from jaxstyle.pipeline.painting import Painting
 from jaxstyle.pipeline.pieced import FIRST_BLOCKS, checked_block
@@ -21,6 +22,24 @@ _ONLY: tuple[tuple[tuple[str, ...], tuple[Way, ...]], ...] = (
     (("seed",), PIECES),
 )
 _OF_STYLES = ("style", "blend", "regions")  # what says which of a network's styles count
+
+
+def with_mixture(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options in which several paintings are one and a mixture with others.
+
+    Raises:
+      OptionError: if a mixture is given too.
+    """
+    paintings: str | tuple[Share, ...] = options.get("painting", "")
+    if isinstance(paintings, str):
+        return dict(options)
+    if "mix" in options:
+        raise OptionError(
+            "{} names several paintings already; give all of them so, or one and {}",
+            "painting", "mix",
+        )  # fmt: skip
+    own, *others = paintings
+    return {**options, "painting": own.style, "mix": (own._replace(style=None), *others)}
 
 
 def make_painting(
@@ -43,6 +62,8 @@ def make_painting(
     for name in ("style-size", "mix"):
         if painting is None and name in given:
             raise OptionError("{} needs {} beside it", name, "painting")
+    if "mix" in given and "regions" in given:
+        raise exclusive("mix", "regions")
     if len(of_styles) > 1:
         raise OptionError("{} and {} contradict each other; leave one out", *of_styles[:2])
     if way == "network":
@@ -97,14 +118,21 @@ def _check_painting(way: Way, given: Mapping[str, Any]) -> None:
     """Raises `OptionError` if no painting is named, or something that is for others is."""
     if "painting" not in given:
         raise OptionError("{} {way} needs {}, the painting's file", "method", "painting", way=way)
-    alone = [] if way in FEATURES else ["regions"]
-    for name in ("fast-network", "style", "blend", *alone, *(["mix"] if way in PIECES else [])):
+    for name in ("fast-network", "style", "blend"):
         if name in given:
-            others = "networks" if name != "mix" else "{} quick, adain, wct and transport"
             raise OptionError(
-                f"{{}} is for {others}; leave it out with {{}} {{way}}",
-                name, *(["method"] if name == "mix" else []), "method", way=way,
-            )  # fmt: skip
+                "{} is for networks; leave it out with {} {way}", name, "method", way=way
+            )
+    if "regions" in given and way not in FEATURES:
+        raise OptionError(
+            "{} is for networks and for {} {others}; leave it out with {} {way}",
+            "regions", "method", "method", others=_listed(FEATURES), way=way,
+        )  # fmt: skip
+    if "mix" in given and way in PIECES:
+        raise OptionError(
+            "{} is for {} {others}; leave it out with {} {way}",
+            "mix", "method", "method", others=_listed(("quick", *FEATURES)), way=way,
+        )  # fmt: skip
 
 
 def _check_method(way: Way, given: Mapping[str, Any]) -> None:
@@ -112,7 +140,10 @@ def _check_method(way: Way, given: Mapping[str, Any]) -> None:
     for names, ways in _ONLY:
         for name in names:
             if name in given and way not in ways:
-                others = " and ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
                 raise OptionError(
-                    "{} is for {} {others}; leave it out", name, "method", others=others
+                    "{} is for {} {others}; leave it out", name, "method", others=_listed(ways)
                 )
+
+
+def _listed(ways: Sequence[Way]) -> str:
+    return " and ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))

@@ -119,6 +119,10 @@ def test_memory_is_told_before(apply):
          "--style is for networks; leave it out with --method adain"),
         ("--painting style.png --levels 3", "--levels is for --method adain, wct and transport"),
         ("--style swirls --decoder decoder.safetensors", "--decoder is for --method adain, wct"),
+        ("--method wct --painting style.png --decoder none", "--decoder none: no such file; use "
+         "brush or a file"),
+        ("--method wct --painting style.png --decoder decoder.safetensors --mix other.png=0.5 "
+         "--regions style.png,style=other.png;rest", "--mix and --regions exclude each other"),
         ("--method adain --painting style.png --decoder decoder.safetensors --levels 5",
          "--levels: should be a whole number from 1 to 4, got 5"),
     ],
@@ -127,6 +131,25 @@ def test_what_cannot_be_is_one_line(apply, line, says):
     ran = apply(f"apply content.png -o out.png {line}")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert says in ran.err
+
+
+def test_the_frame_of_a_painting_is_cut_off(apply):
+    framed = np.full((52, 68, 3), 255, np.uint8)
+    framed[10:-10, 10:-10] = pixels("style.png")
+    line = LINE.replace("style.png", "framed.png")
+    Image.fromarray(framed).save("framed.png")
+    whole, trimmed, unframed = (
+        done(apply(each, method="adain", levels="1", no_trim=flag)) and pixels("out.png")
+        for each, flag in ((line, True), (line, None), (LINE, None))
+    )
+    np.testing.assert_allclose(trimmed, unframed, atol=1)
+    assert np.abs(whole.astype(int) - unframed).max() > 5
+
+
+def test_a_plan_advises_no_options_that_there_are_not(apply, monkeypatch):
+    monkeypatch.setattr("jaxstyle.cli.plan.free_memory", lambda device: 2**10)
+    told = done(apply(LINE, method="adain", levels="2", dry_run=True)).out
+    assert told.endswith("MiB that are free: make --size smaller\n")
 
 
 def test_the_decoder_that_ships_gives_a_photograph_back(apply):

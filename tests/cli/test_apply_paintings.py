@@ -91,9 +91,63 @@ def test_quick_pictures_are_mixed_too(apply):
     np.testing.assert_allclose(pixels("out.png"), 255 * expected, atol=1)
 
 
+def test_several_paintings_are_a_mixture(apply):
+    line = "apply content.png -o out.png --polish 0 --size 48"
+    done(apply(f"{line} --painting style.png", mix="other.png=0.25"))
+    expected, settings = pixels("out.png"), read_settings("out.png")
+    several = (
+        "--painting style.png=0.75 --painting other.png=0.25",
+        "--painting style.png --painting other.png=0.25",
+        "--painting style.png=0.75 --painting other.png",
+    )
+    for each in several:
+        done(apply(f"{line} {each}"))
+        np.testing.assert_array_equal(pixels("out.png"), expected)
+        assert read_settings("out.png")["options"] == settings["options"]
+        assert read_settings("out.png")["given"] == settings["given"]
+
+
+def test_every_photograph_is_painted_like_every_painting(apply):
+    for folder in ("photos", "paintings"):
+        Path(folder).mkdir()
+        for i, name in enumerate("ab"):
+            write_picture(f"{folder}/{name}.png", i + 10 * len(folder))
+    line = "apply photos -o made --painting {} --polish 0 --size 48"
+    names = ["a--a.png", "a--b.png", "b--a.png", "b--b.png"]
+    for given in ("paintings", "paintings/*.png"):
+        done(apply(line.format(given)))
+        assert sorted(path.name for path in Path("made").iterdir()) == names
+    assert "4 of 4 pictures are there already" in done(apply(line.format("paintings"))).out
+    found = pixels("made/a--b.png")
+    done(apply("apply photos/a.png -o one.png --painting paintings/b.png --polish 0 --size 48"))
+    np.testing.assert_array_equal(found, pixels("one.png"))
+    Path("paintings/c.png").write_bytes(b"no picture")
+    ran = apply(line.format("paintings"))
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "--painting paintings/c.png: not an image" in ran.err
+    ran = apply(line.format("paintings").replace("made", "out.png"))
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "out.png: OUT should be a folder here, which gets a PHOTO--PAINTING.png" in ran.err
+    ran = apply(line.format("paintings").replace("-o made", "-o paintings"))
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "paintings: would take in a--a.png and other results of this run" in ran.err
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
+        ("--painting style.png --painting other.png=2", "--painting: should be like wave.jpg=0.5"),
+        ("--painting style.png=0.5 --painting other.png=0.4",
+         "--painting: should have shares that sum to 1, got 0.9"),
+        ("--painting style.png=1 --painting other.png", "--painting: leaves no share for 'other.p"),
+        ("--painting style.png --painting other.png --mix other.png",
+         "--painting names several paintings already"),
+        ("--painting style.png --painting none.png", "--mix none.png: no such file"),
+        ("--painting style.png --regions style.png,style=other.png;rest --method quick",
+         "--regions is for networks and for --method adain, wct and transport; leave it out with "
+         "--method quick"),
+        ("--painting style.png --painting other.png --method quilting",
+         "--mix is for --method quick, adain, wct and transport; leave it out with --method quil"),
         ("--fast-network any.safetensors", "any paints like any painting; give --painting FILE"),
         ("--fast-network any.safetensors --painting style.png --style night --polish 2",
          "--style is for networks with styles of their own"),

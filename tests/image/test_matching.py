@@ -65,6 +65,16 @@ def test_flat_and_grey_images_are_no_harm(match, image, target):
         np.testing.assert_allclose(found.mean((0, 1)), mean, atol=0.02)
 
 
+@pytest.mark.parametrize("shape", [(1, 40_000), (40_000, 1)])
+def test_strips_have_a_distribution_too(shape):
+    image = jnp.asarray(RNG.uniform(0, 1, (*shape, 3)) ** 2, jnp.float32)
+    target = image[::-1, ::-1] ** 2
+    square = match_distribution(image.reshape(200, 200, 3), target.reshape(200, 200, 3))
+    left = distance(match_distribution(image, target), target)
+    assert left < 0.3 * distance(image, target)
+    assert left == pytest.approx(distance(square, target), rel=0.3)
+
+
 def test_patches_get_the_covariance_of_others():
     """A smooth image gets the grain of a noisy one: its neighbours differ as much."""
     smooth = jnp.cumsum(IMAGE, axis=1) / 50
