@@ -37,6 +37,9 @@ LEVELS = {level: f"relu{level}_1" for level in (1, 2, 3, 4)}
 _MULTIPLE = 8  # of sides that shrink by two three times without a rest
 # Of the largest eigenvalue; directions that are flatter are left out, as in the paper.
 _FLOOR = 1e-5
+# The variance below which maps are nothing but rounding, which would become blotches on the picture
+# of a single colour. That of decoded maps is up to 1e-9, and the least noise of a photograph 1e-4.
+_ROUNDING = 1e-6
 
 
 def encode(compact: Params, image: Array, levels: Sequence[int]) -> dict[str, Array]:
@@ -149,10 +152,11 @@ def transform_maps(
     check_choice("transform", transform, get_args(Transform))
     own, spread = moments(maps)
     if transform == "adain":
-        ratio = jnp.diag(covariance) / jnp.maximum(jnp.diag(spread), 1e-8)
-        return (maps - own) * jnp.sqrt(ratio) + mean
+        variance = jnp.diag(spread)
+        ratio = jnp.diag(covariance) / jnp.maximum(variance, _ROUNDING)
+        return (maps - own) * jnp.where(variance < _ROUNDING, 0, jnp.sqrt(ratio)) + mean
     if transform == "transport":
-        matrix = transport_map(spread, covariance)
+        matrix = transport_map(spread, covariance, _ROUNDING)
     else:
         matrix = _root(covariance) @ _root(spread, inverse=True)
     return jnp.matmul(maps - own, matrix.T, precision="highest") + mean
@@ -161,7 +165,7 @@ def transform_maps(
 def _root(covariance: Array, *, inverse: bool = False) -> Array:
     """Returns the square root of a covariance, or its inverse where it is not flat."""
     values, vectors = jnp.linalg.eigh(covariance)
-    least = jnp.maximum(_FLOOR * values[-1], 1e-10)
+    least = jnp.maximum(_FLOOR * values[-1], _ROUNDING)
     roots = jnp.sqrt(jnp.maximum(values, least))
     factors = jnp.where(values > least, 1 / roots if inverse else roots, 0)
     return jnp.matmul(vectors * factors, vectors.T, precision="highest")

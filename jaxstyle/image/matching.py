@@ -95,7 +95,7 @@ def match_patches(image: Array, target: Array, *, side: int = 3) -> Array:
     return result
 
 
-def transport_map(covariance: Array, target: Array) -> Array:
+def transport_map(covariance: Array, target: Array, least: float = 0.0) -> Array:
     r"""Returns the linear map that turns one Gaussian into another and moves vectors least.
 
     .. math:: A = \Sigma^{-1/2} (\Sigma^{1/2} \Sigma_t \Sigma^{1/2})^{1/2} \Sigma^{-1/2}
@@ -106,12 +106,13 @@ def transport_map(covariance: Array, target: Array) -> Array:
     Args:
       covariance: `[C, C]`.
       target: `[C, C]`, what it becomes: `A @ covariance @ A.T`.
+      least: the variance below which a direction is nothing but rounding, and becomes none.
     """
     with jax.default_matmul_precision("highest"):
         values, vectors = jnp.linalg.eigh(covariance)
         values = jnp.maximum(values, jnp.maximum(_FLOOR * values[-1], 1e-12))
         root = (vectors * jnp.sqrt(values)) @ vectors.T
-        inverse = (vectors / jnp.sqrt(values)) @ vectors.T
+        inverse = (vectors * jnp.where(values < least, 0, 1 / jnp.sqrt(values))) @ vectors.T
         inner, turned = jnp.linalg.eigh(root @ target @ root)
         middle = (turned * jnp.sqrt(jnp.maximum(inner, 0.0))) @ turned.T
         matrix: Array = inverse @ middle @ inverse

@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 import jaxstyle
+from jaxstyle.feedforward.decoder_files import load_decoder
 from jaxstyle.feedforward.decoding import (
     LEVELS,
     decode,
@@ -18,6 +19,8 @@ from jaxstyle.feedforward.decoding import (
 )
 from jaxstyle.image.matching import moments
 from jaxstyle.networks import vgg
+from jaxstyle.networks.catalogue import find_fast_network
+from jaxstyle.networks.load import load_params
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 RNG = np.random.default_rng(0)
@@ -155,6 +158,27 @@ def test_black_constant_grey_and_tiny_pictures_are_no_harm(compact, decoder, pho
         assert found.shape == photograph.shape
         assert np.isfinite(found).all()
         assert np.abs(found).max() < 50
+
+
+@pytest.mark.parametrize("transform", ["adain", "wct", "transport"])
+def test_rounding_does_not_become_blotches(transform):
+    """A second level sees what the first one has decoded of a single colour."""
+    rounding = jnp.float32(1 + RNG.normal(0, 2e-5, (9, 11, 5)))
+    found = transform_maps(rounding, *moments(OTHERS), transform)
+    np.testing.assert_allclose(found, jnp.broadcast_to(moments(OTHERS)[0], found.shape), atol=1e-4)
+    faint = transform_maps(1 + (MAPS - 1) / 50, *moments(OTHERS), transform)
+    np.testing.assert_allclose(faint, transform_maps(MAPS, *moments(OTHERS), transform), atol=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transform", ["adain", "wct", "transport"])
+def test_a_single_colour_stays_one_with_the_decoder_that_ships(transform):
+    compact = load_params("compact")
+    decoder = load_decoder(find_fast_network("brush"), compact).params
+    one = known(compact, [PAINTINGS[0]], (4, 3))
+    found = transfer(decoder, compact, jnp.zeros((32, 32, 3)), one, levels=(4, 3),
+                     transform=transform)  # fmt: skip
+    assert float(found.std((0, 1)).max()) < 2 / 255
 
 
 @pytest.mark.parametrize(
