@@ -1,6 +1,8 @@
 """Interrupts: Ctrl-C, and the signals by which a system ends a process."""
 
+import atexit
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -12,6 +14,7 @@ _NUMBERS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _caught: list[int] = []
+_statuses: list[int] = []
 
 
 def end_as_by_ctrl_c() -> None:
@@ -21,6 +24,7 @@ def end_as_by_ctrl_c() -> None:
     came while an object was deleted or garbage was collected, prints nothing: `check` hears it.
     """
     sys.unraisablehook = _show_unraisable
+    atexit.register(_leave)  # first, so that it is the last to be called
     for number in _NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -39,6 +43,14 @@ def check() -> None:
 def status() -> int:
     """Returns the exit status of an interrupted process, by which a shell tells the signal."""
     return 128 + (_caught[0] if _caught else signal.SIGINT)
+
+
+def leave_with(status: int) -> None:
+    """Lets the process end with a status, once it has cleaned up, before Python takes it down.
+
+    JAX, interrupted while it traces, can leave objects whose deletion then crashes the process.
+    """
+    _statuses.append(status)
 
 
 @contextlib.contextmanager
@@ -80,6 +92,14 @@ def held() -> Iterator[None]:
 def _interrupt(number: int, _: Any) -> None:
     _caught.append(number)
     raise KeyboardInterrupt
+
+
+def _leave() -> None:
+    if _statuses:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(_statuses[0])
 
 
 def _show_unraisable(dropped: "sys.UnraisableHookArgs") -> None:

@@ -39,7 +39,10 @@ _HEAVY = (
 def command() -> int:
     """Runs the command as a process of its own, in huge pages and with compiled programs kept."""
     open_standard_descriptors()
-    return main(own_process=True)
+    status = main(own_process=True)
+    if status == interrupts.status():
+        interrupts.leave_with(status)
+    return status
 
 
 def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:

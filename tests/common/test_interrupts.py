@@ -2,6 +2,7 @@
 
 import gc
 import signal
+import subprocess
 import sys
 import threading
 
@@ -134,3 +135,24 @@ def test_other_threads_hear_of_nothing():
     thread.start()
     thread.join()
     assert done
+
+
+def test_an_interrupted_process_ends_before_python_takes_it_down():
+    """What JAX leaves behind may crash then."""
+    program = """
+import atexit, os
+from jaxstyle._common import interrupts
+
+class Left:
+    def __del__(self, end=os.abort):
+        end()
+
+interrupts.end_as_by_ctrl_c()
+atexit.register(print, "cleaned up")
+left = Left()
+interrupts.leave_with(130)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "cleaned up\n", "")
