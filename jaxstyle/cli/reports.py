@@ -88,7 +88,8 @@ def report(studio: Studio, batch: Batch, outcome: Outcome, arguments: Arguments)
     elif "quiet" not in arguments:
         network = with_network(studio.suited(job)[1])
         if track.judged:
-            made = f"{track.good_steps} steps in {outcome.seconds:.0f} s {network}"
+            steps = "1 step" if track.good_steps == 1 else f"{track.good_steps} steps"
+            made = f"{steps} in {outcome.seconds:.0f} s {network}"
             near = describe(track)
             start = _PHOTOGRAPH if job.recipe.options.get("strength") == 0 else _START
             made += f"{near and ', '}{near}{'' if track.better else start}"
