@@ -34,6 +34,7 @@ _HEAVY = (
     "demo", "stylize", "stylise", "texture", "reconstruct", "apply", "analogy", "larger", "video",
     "train", "export", "sweep",
 )  # fmt: skip
+_WITHOUT_HISTORY = ("apply", "analogy", "train", "export")
 
 
 def command() -> int:
@@ -73,7 +74,7 @@ def _status(argv: list[str], own_process: bool) -> int:
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
-        complain(f"error: {_describe(error)}")
+        complain(f"error: {_describe(error, argv)}")
         return 2 if _is_usage(error) else 1
 
 
@@ -174,7 +175,7 @@ def _is_usage(error: Exception) -> bool:
     return isinstance(error, _USAGE) and not isinstance(error, DownloadError)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: Exception, argv: Sequence[str]) -> str:
     text = " ".join(spelled(error, lambda name: f"--{name}").split())
     # JAX's own notes are about tracebacks.
     notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith("-----")]
@@ -182,7 +183,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, (UsageError, FileFormatError, OSError)):
         return text
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ut of memory" in text:
-        return f"out of memory; try a smaller --size, or a shorter --history{kept}"
+        history = "" if argv[:1] and argv[0] in _WITHOUT_HISTORY else ", or a shorter --history"
+        return f"out of memory; try a smaller --size{history}{kept}"
     return f"unexpected {type(error).__name__}: {text[:300]} (a bug; --debug shows where){kept}"
 
 

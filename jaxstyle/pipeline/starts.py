@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FAST = "fast"
 """The start that some steps with the compact network have made."""
+MATCHED = "matched"
+"""The photograph in the painting's colours."""
 
 _STEPS = 10  # those of `apply --method quick`
 
@@ -42,16 +44,26 @@ def start_of(
       OptionError: if there is no such start.
       OSError, FileFormatError: if a picture of the user's cannot be read.
     """
-    if job.recipe.options["init"] != FAST:
+    options = job.recipe.options
+    mixed = options["init"] == MATCHED and "mix" in options  # else its name is enough
+    if options["init"] != FAST and not mixed:
         return studio.sources.start(job, shape)
     assert content is not None
     assert style is not None
-    shares = job.recipe.options.get("mix", (Share(None, 1.0),))
-    paintings = [
-        style if each.style is None else studio.sources.see(seen_style(Path(each.style), job))
-        for each in shares
-    ]
-    return begin_fast(content, cast(list[Array], paintings), [each.weight for each in shares])
+    mixture = options.get("mix", (Share(None, 1.0),))
+    paintings = cast(
+        list[Array],
+        [
+            style if each.style is None else studio.sources.see(seen_style(Path(each.style), job))
+            for each in mixture
+        ],
+    )
+    shares = [each.weight for each in mixture]
+    return (
+        in_colors_of(paintings, shares, content)
+        if mixed
+        else begin_fast(content, paintings, shares)
+    )
 
 
 def begin_fast(

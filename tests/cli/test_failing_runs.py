@@ -16,6 +16,7 @@ from helpers.command_line import (
     write_network,
 )
 
+from jaxstyle.cli import apply
 from jaxstyle.image.io import read_settings
 from jaxstyle.optimization import descent
 from jaxstyle.optimization.presets import PRESETS
@@ -70,7 +71,7 @@ def test_interrupt_before_the_first_step(cli, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (MemoryError(), "out of memory; try a smaller --size"),
+        (MemoryError(), "out of memory; try a smaller --size, or a shorter --history"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating"), "try a smaller --size"),
         (OSError(errno.ENOSPC, "No space left on device", ".hid"), "out.png: no space left on"),
         (PermissionError(errno.EACCES, "Permission denied", ".hid"), "out.png: permission denied"),
@@ -82,6 +83,14 @@ def test_failures_while_writing(refused, monkeypatch, error, says):
 
     monkeypatch.setattr(os, "replace", fail)
     refused(STYLIZE, says, status=2 if isinstance(error, PermissionError) else 1)
+
+
+def test_a_command_without_a_history_is_not_told_to_shorten_it(refused, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(apply, "apply", fail)
+    refused("apply content.png -o out.png", "out of memory; try a smaller --size\n", status=1)
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, ValueError, TypeError, KeyError, AssertionError])
