@@ -12,7 +12,8 @@ at the content. `--table` prints medians and extremes; `--pictures DIR` keeps th
 the optimiser has made, so that another run with other networks goes on from there, and `--sheet`
 lays them out. A network's pictures are also polished; a network may be of some styles, or of any
 painting. `--decoders` adds pictures by features. `--enough` says after how many of the optimiser's
-steps its style loss is nearly that of the last step.
+steps its style loss is nearly that of the last step. `--time` says how long each way takes beside
+ten steps of quick, for the first photograph and painting.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from jaxstyle.losses.objective import ObjectiveValue
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.polish import measure_painting, polish
+from scripts.benchmarks.alternating import alternate, waiting_for
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, Case, read_cases
 
@@ -218,8 +220,7 @@ def measure(
     """Measures what is not there yet, and hands each line out."""
     judge_network = load_network(options.judge, normalized=True)
     compact = load_network("compact")
-    networks = {path.stem: load_fast(path) for path in options.networks}
-    decoders = {path.stem: load_decoder(path, compact.params) for path in options.decoders}
+    networks, decoders = _read(options)
     options.pictures.mkdir(parents=True, exist_ok=True)
     for photograph in options.photographs:
         for painting in options.paintings:
@@ -245,6 +246,12 @@ def measure(
                 jaxstyle.save_image(options.pictures / f"{pair}--{way}.png", picture)
 
 
+def _read(options: argparse.Namespace) -> tuple[dict[str, FastNetwork], dict[str, Decoder]]:
+    compact = load_network("compact")
+    networks = {path.stem: load_fast(path) for path in options.networks}
+    return networks, {path.stem: load_decoder(path, compact.params) for path in options.decoders}
+
+
 _COLUMNS = {
     "worth": ".1f", "content": ".2f", "style_left": ".3f", "sliced_left": ".3f",
     "similarity": ".2f",
@@ -267,6 +274,28 @@ def draw_sheet(path: Path, folder: Path, pairs: Sequence[str], shown: Sequence[s
         for pair in pairs
     ]
     jaxstyle.save_image(path, np.concatenate(rows))
+
+
+def print_times(options: argparse.Namespace) -> None:
+    """Prints what each way takes in time, once its programs are compiled, beside `quick, 10`."""
+    content, style = (
+        jaxstyle.load_image(options.data / folder / name, size=options.size)
+        for folder, name in (
+            ("content", options.photographs[0]), ("style", options.paintings[0]),
+        )
+    )  # fmt: skip
+    networks, decoders = _read(options)
+    compact = load_network("compact")
+    painting = Path(options.paintings[0]).stem
+    ways = dict(pictures(content, style, painting, compact, networks, decoders))
+    chosen = {way: make for way, make in ways.items() if way.startswith(tuple(options.ways))}
+    turns = {"quick, 10": ways["quick, 10"], **chosen}
+    seconds = alternate({way: waiting_for(make) for way, make in turns.items()}, rounds=3)
+    print("| way | time |")
+    print("| --- | --- |")
+    base = np.median(seconds["quick, 10"])
+    for way in chosen:
+        print(f"| {way} | {np.median(seconds[way]) / base:.2f} |")
 
 
 def enough_steps(style: np.ndarray, objective: np.ndarray, more: float) -> int:
@@ -325,6 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("-o", "--output", type=Path, required=True, help="file of JSON lines to add to")
     add("--table", action="store_true", help="print the table of the file and run nothing")
     add("--sheet", type=Path, help="write pictures that were kept to this file and run nothing")
+    add("--time", action="store_true", help="say what each way takes in time")
     add("--enough", action="store_true", help="say how many steps are enough and run nothing")
     add("--pairs", nargs="+", default=[], help="pairs on the sheet, such as coffee--great-wave")
     add("--shown", nargs="+", default=SHOWN, metavar="WAY", help="the ways on the sheet")
@@ -340,6 +370,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.sheet is not None:
         draw_sheet(options.sheet, options.pictures, options.pairs, options.shown)
+        return
+    if options.time:
+        print_times(options)
         return
     if options.enough:
         print_enough(options.pictures)

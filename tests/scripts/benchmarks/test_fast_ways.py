@@ -29,6 +29,27 @@ def test_the_table_has_medians_and_extremes(capsys):
     assert row in capsys.readouterr().out
 
 
+def test_times_are_beside_ten_quick_steps(tmp_path, monkeypatch, capsys):
+    def pictures(*_):
+        yield "quick, 10", lambda: "slow"
+        yield "colours matched", lambda: "fast"
+
+    def alternate(runs, rounds):
+        return {way: [{"slow": 4.0, "fast": 1.0}[run()]] * rounds for way, run in runs.items()}
+
+    monkeypatch.setattr(fast_ways, "pictures", pictures)
+    monkeypatch.setattr(fast_ways, "alternate", alternate)
+    monkeypatch.setattr(fast_ways, "waiting_for", lambda make: make)
+    for folder in ("content", "style"):
+        (tmp_path / folder).mkdir()
+        write_picture(tmp_path / folder / "a.png", 1)
+    line = ["-o", "none.jsonl", f"--data={tmp_path}", "--time", "--photographs=a.png"]
+    fast_ways.main([*line, "--paintings", "a.png"])
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| quick, 10 | 1.00 |", "| colours matched | 0.25 |",
+    ]  # fmt: skip
+
+
 def test_enough_steps_leave_nearly_what_the_last_one_leaves(tmp_path, capsys):
     objective = np.array([9.0, 5.0, 2.0, 3.0, 1.0])  # the step that rises is not kept
     left = np.array([[1.0, 0.4, 0.14, 0.1, 0.1], [4.0, 1.6, 0.56, 9.0, 0.4]])
