@@ -3,8 +3,8 @@
 The compact network, with average pooling, turns a photograph into maps; its layers `relu1_1` to
 `relu4_1` are levels 1 to 4. A transform gives the maps of a level mean and deviation of the
 painting's (AdaIN, Huang and Belongie, ICCV 2017), or their mean and covariance (WCT, Li et al.,
-NIPS 2017), and a decoder makes an image of them. `transfer` goes through some levels, coarse to
-fine.
+NIPS 2017), or puts them together from the painting's own patches (style swap, Chen and Schmidt,
+2016). A decoder makes an image of them. `transfer` goes through some levels, coarse to fine.
 
 A decoder is a chain of stages. Stage k makes maps of level k - 1 from those of level k, and stage 1
 makes pixels. Its parameters have the entries `stage4` to `stage1`, each with `kernel` and `bias` of
@@ -25,15 +25,20 @@ from jaxstyle._common.checks import check_choice, check_image
 from jaxstyle.feedforward.layers import convolution3x3, enlarged
 from jaxstyle.feedforward.palette import measure_colors, move_colors
 from jaxstyle.image.matching import moments, transport_map
+from jaxstyle.losses.matching import take_patches
+from jaxstyle.losses.neighbours import describe, gather, nearest, vote
+from jaxstyle.losses.pieces import draw
 from jaxstyle.networks import vgg
 from jaxstyle.networks.bands import read_features
 
 Params = Mapping[str, Any]
-Transform = Literal["adain", "wct", "transport"]
+Transform = Literal["adain", "wct", "transport", "swap"]
 
 LEVELS = {level: f"relu{level}_1" for level in (1, 2, 3, 4)}
 """The layer of each level."""
 
+_PATCH = 3  # the side of the patches that are swapped
+_NUM_PATCHES = 4096
 _MULTIPLE = 8  # of sides that shrink by two three times without a rest
 # Of the largest eigenvalue; directions that are flatter are left out, as in the paper.
 _FLOOR = 1e-5
@@ -106,24 +111,33 @@ def _convolved(x: Array, layer: Mapping[str, Array]) -> Array:
     return convolution3x3(x, layer["kernel"], "reflect") + layer["bias"]
 
 
-def measure_levels(compact: Params, painting: Array, levels: Sequence[int]) -> dict[str, Any]:
+def measure_levels(
+    compact: Params, painting: Array, levels: Sequence[int], transform: Transform = "wct"
+) -> dict[str, Any]:
     """Returns what `transfer` needs to know of a painting.
 
     Args:
       compact: parameters of the compact network.
       painting: `[H, W, 3]` in [0, 1].
       levels: from 1 to 4.
+      transform: what it is for; static.
 
     Returns:
-      Mean `[C]` and covariance `[C, C]` by layer, and those of the colours as `colors`.
+      Mean `[C]` and covariance `[C, C]` by layer, for "swap" patches `[4096, 9 · C]`, and mean and
+      covariance of the colours as `colors`.
 
     Raises:
       ValueError: if `painting` is no image, or too small for a level.
     """
     check_image(painting, "painting")
     maps = encode(compact, painting, levels)
-    known = {layer: dict(zip(("mean", "covariance"), moments(m), strict=True))
-             for layer, m in maps.items()}  # fmt: skip
+    known: dict[str, Any] = {}
+    for layer, each in maps.items():
+        if transform == "swap":
+            places = draw(jax.random.key(0), _NUM_PATCHES)
+            known[layer] = {"patches": take_patches(each, places)}
+        else:
+            known[layer] = dict(zip(("mean", "covariance"), moments(each), strict=True))
     return {**known, "colors": measure_colors(painting)}
 
 
@@ -143,13 +157,16 @@ def transform_maps(
       covariance: `[C, C]`, of the others.
       transform: one of the three; static.
 
+    Returns:
+      `[h, w, C]`.
+
     Example:
       >>> maps, others = jax.random.normal(jax.random.key(0), (2, 9, 9, 3))
       >>> found = transform_maps(maps, *moments(2 * others + 1), "wct")
       >>> bool(jnp.allclose(moments(found)[1], moments(2 * others)[1], atol=1e-3))
       True
     """
-    check_choice("transform", transform, get_args(Transform))
+    check_choice("transform", transform, get_args(Transform)[:3])
     own, spread = moments(maps)
     if transform == "adain":
         variance = jnp.diag(spread)
@@ -160,6 +177,31 @@ def transform_maps(
     else:
         matrix = _root(covariance) @ _root(spread, inverse=True)
     return jnp.matmul(maps - own, matrix.T, precision="highest") + mean
+
+
+def swap_maps(maps: Array, patches: Array) -> Array:
+    r"""Puts maps together from the patches of others: each patch becomes the one most like it.
+
+    .. math:: P_i \to A_{j(i)}, \quad j(i) = \arg\max_j \cos(P_i, A_j)
+
+    Where patches of 3×3 overlap, the mean counts.
+
+    Args:
+      maps: `[h, w, C]`, at least 3×3.
+      patches: `[m, 9 · C]`, of the others; see `jaxstyle.losses.matching.take_patches`.
+
+    Returns:
+      `[h, w, C]`.
+
+    Example:
+      >>> maps = jax.random.uniform(jax.random.key(0), (5, 6, 2))
+      >>> bool(jnp.allclose(swap_maps(maps, describe([maps], patch=3)), maps, atol=1e-6))
+      True
+
+    Reference: Chen and Schmidt, "Fast patch-based style transfer of arbitrary style", 2016, eq. 1.
+    """
+    found = nearest(describe([maps], patch=_PATCH), patches, "cosine")
+    return vote(gather(patches, found.index), maps.shape[:2], patch=_PATCH)
 
 
 def _root(covariance: Array, *, inverse: bool = False) -> Array:
@@ -194,7 +236,7 @@ def transfer(
       weights: how much each painting counts: `[N]`, or `[H, W, N]` for each pixel by itself, of
         sum one; None for the same of each.
       levels: in the order in which they are gone through; static.
-      transform: see `transform_maps`; static.
+      transform: see `transform_maps` and `swap_maps`; static.
       strength: how much of the transformed maps is taken, from 0 to 1: one number, or one for each
         level.
 
@@ -213,7 +255,8 @@ def transfer(
       >>> transfer(init_decoder(jax.random.key(2), compact), compact, image, one, levels=(2,)).shape
       (17, 20, 3)
 
-    References: Li et al., NIPS 2017, section 3; Huang and Belongie, ICCV 2017, eq. 8 and 14.
+    References: Li et al., NIPS 2017, section 3; Huang and Belongie, ICCV 2017, eq. 8 and 14; Chen
+    and Schmidt, 2016, section 3.
     """
     check_image(image, "image")
     check_choice("transform", transform, get_args(Transform))
@@ -250,12 +293,17 @@ def _transfer(
     for level, share in zip(levels, shares, strict=True):
         layer = LEVELS[level]
         maps = encode(compact, x, [level])[layer]
-        moved = jax.vmap(lambda known, m=maps: transform_maps(m, **known, transform=transform))(
-            paintings[layer]
-        )
+        move = functools.partial(_moved, maps, transform=transform)
+        moved = jax.vmap(move)(paintings[layer])
         blended = _blended(moved, weights, (rows, columns))
         x = decode(params, maps + share * (blended - maps), level)
     return move_colors(x[:height, :width], paintings["colors"], weights)
+
+
+def _moved(maps: Array, known: Mapping[str, Array], *, transform: Transform) -> Array:
+    if transform == "swap":
+        return swap_maps(maps, **known)
+    return transform_maps(maps, **known, transform=transform)
 
 
 def _blended(moved: Array, weights: Array, beside: tuple[int, int]) -> Array:

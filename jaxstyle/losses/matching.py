@@ -121,12 +121,28 @@ def _measure_contextual(features: Array, mass: Array | None, key: Array) -> Rows
 
 
 def _measure_patches(features: Array, mass: Array | None, key: Array) -> Rows:
-    maps = _patches(features)
     inside = None if mass is None else _mass_of_patches(mass)
-    places = find_places(draw(key, 2048), inside)
+    return Rows(take_patches(features, find_places(draw(key, 2048), inside)))
+
+
+def take_patches(features: Array, places: Array) -> Array:
+    """Returns the patches of 3×3 around some places, as far as they are whole.
+
+    Args:
+      features: `[h, w, c]`, at least 3×3.
+      places: `[n, 2]`, fractions of height and width.
+
+    Returns:
+      `[n, 9 · c]`, as `jaxstyle.losses.neighbours.describe` orders them.
+
+    Example:
+      >>> take_patches(jnp.ones((4, 5, 2)), jnp.array([[0.0, 0.9]])).shape
+      (1, 18)
+    """
+    maps = _patches(features)
     height, width = maps.shape[:2]
     row, column = ((places[:, i] * n).astype(jnp.int32) for i, n in enumerate((height, width)))
-    return Rows(maps[jnp.minimum(row, height - 1), jnp.minimum(column, width - 1)])
+    return maps[jnp.minimum(row, height - 1), jnp.minimum(column, width - 1)]
 
 
 def _patches(features: Array) -> Array:

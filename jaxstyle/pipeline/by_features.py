@@ -1,4 +1,4 @@
-"""First pictures whose features have a painting's statistics: AdaIN, WCT and transport."""
+"""First pictures whose features have a painting's statistics, or are its own patches."""
 
 import dataclasses
 import functools
@@ -34,11 +34,11 @@ _BANDS = 1.4
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Maps of the compact network get the statistics of paintings', and are decoded.
+    """Maps of the compact network get the statistics or the patches of paintings', and are decoded.
 
     Attributes:
       decoder: the network that makes pixels of maps.
-      transform: which statistics, and how.
+      transform: which statistics, and how, or "swap" for patches.
       levels: in their order, each with how much of the transformed maps is taken, 0 to 1.
     """
 
@@ -61,7 +61,7 @@ class Features:
             return self._estimate(enough(round_up(shape)), weights)
 
         def known() -> Any:
-            return jax.vmap(lambda one: measure_levels(compact, one, levels))(
+            return jax.vmap(lambda one: measure_levels(compact, one, levels, self.transform))(
                 jnp.zeros((weights[-1], 32, 32, 3))
             )
 
@@ -83,7 +83,7 @@ class Features:
         """
         levels, sides = tuple(self.levels), enough(program)
         seen = [
-            _seen(path, like.side, like.trim, path.stat().st_mtime_ns, levels)
+            _seen(path, like.side, like.trim, path.stat().st_mtime_ns, levels, self.transform)
             for path in like.paths
         ]
         known = jax.tree.map(lambda *rows: jnp.stack(rows), *seen)
@@ -171,12 +171,20 @@ def _paint(
 
 @functools.lru_cache(maxsize=64)
 def _seen(
-    path: Path, side: int, trim: bool, changed: int, levels: tuple[int, ...]
+    path: Path,
+    side: int,
+    trim: bool,
+    changed: int,
+    levels: tuple[int, ...],
+    transform: Transform,
 ) -> dict[str, Any]:
     """Returns what is to be known of a painting; one is measured once for a folder."""
     image = large_enough(to_device(load_picture(path, size=side, trim=trim).image))
-    known: dict[str, Any] = _measure(polisher().network.params, image, levels=levels)
+    known: dict[str, Any] = _measure(
+        polisher().network.params, image, levels=levels,
+        transform="swap" if transform == "swap" else "wct",
+    )  # fmt: skip
     return known
 
 
-_measure = kept(measure_levels, static_argnames="levels", hurry=once(1))
+_measure = kept(measure_levels, static_argnames=("levels", "transform"), hurry=once(1))

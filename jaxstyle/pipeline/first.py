@@ -16,11 +16,11 @@ from jaxstyle.feedforward.previous import Previous
 from jaxstyle.pipeline.file_options import RegionOption, Share
 
 Way = Literal[
-    "network", "quick", "adain", "wct", "transport", "quilting", "neighbours", "analogies"
+    "network", "quick", "adain", "wct", "transport", "swap", "quilting", "neighbours", "analogies"
 ]
 """What makes the first picture: a network, the painting's colours, its features or its pieces."""
 
-FEATURES: tuple[Way, ...] = ("adain", "wct", "transport")
+FEATURES: tuple[Way, ...] = ("adain", "wct", "transport", "swap")
 """The ways by features and a decoder."""
 PIECES: tuple[Way, ...] = ("quilting", "neighbours", "analogies")
 """The ways by pieces of the painting, which need no network."""

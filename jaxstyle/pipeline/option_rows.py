@@ -232,8 +232,8 @@ def make_rows() -> tuple[Option, ...]:
                f"decoder: {', '.join(DECODER_FILES)}, which the package ships, or a file", "method",
                apply, "NAME", BRUSH),
         Option("levels", Levels(), "give these levels of features the painting's statistics, "
-               "coarse to fine, each with a strength from 0 to 1", "method", apply, "N=X,…",
-               "4,3,2"),
+               "or its patches, coarse to fine, each with a strength from 0 to 1", "method", apply,
+               "N=X,…", "4,3,2, for swap 3"),
         Option("polish", whole(0), "make so many steps of optimisation afterwards", "method", apply,
                "N", "0, for quick 10"),
         Option("steps", count, "make so many steps", "method", every, "N", "the recipe's"),

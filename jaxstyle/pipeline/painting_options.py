@@ -14,6 +14,7 @@ from jaxstyle.pipeline.pieced import FIRST_BLOCKS, checked_block
 QUICK_STEPS = 10
 _QUICK_SIZE = 512  # the longer side, as for `stylize`
 _LEVELS = (4, 3, 2)  # as in the paper, without the first and the fifth
+_SWAPPED = (3,)  # as in the paper
 # What only some methods look at.
 _ONLY: tuple[tuple[tuple[str, ...], tuple[Way, ...]], ...] = (
     (("levels", "decoder"), FEATURES),
@@ -79,7 +80,8 @@ def make_painting(
         else:
             defaults |= {"block": checked_block(way, given, FIRST_BLOCKS), "fidelity": 1.0}
     else:
-        defaults = {"decoder": BRUSH, "levels": dict.fromkeys(_LEVELS, 1.0), "polish": 0}
+        levels = _SWAPPED if way == "swap" else _LEVELS
+        defaults = {"decoder": BRUSH, "levels": dict.fromkeys(levels, 1.0), "polish": 0}
     if way != "network":
         _check_painting(way, given)
     _check_method(way, given)

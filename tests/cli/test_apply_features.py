@@ -1,4 +1,4 @@
-"""`jaxstyle apply --method adain | wct | transport`: features that get a painting's statistics."""
+"""`jaxstyle apply --method adain | wct | transport | swap`: features made after a painting's."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,12 @@ def painted(paintings, weights=None, **options):
     decoder = load_decoder("decoder.safetensors", compact)
     image = load_image("content.png")
     known = [
-        measure_levels(compact, load_image(each, size=max(image.shape[:2])), options["levels"])
+        measure_levels(
+            compact,
+            load_image(each, size=max(image.shape[:2])),
+            options["levels"],
+            options["transform"],
+        )
         for each in paintings
     ]
     stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *known)
@@ -54,7 +59,7 @@ def painted(paintings, weights=None, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["adain", "wct"])
+@pytest.mark.parametrize("method", ["adain", "wct", "swap"])
 def test_the_command_does_what_the_function_does(apply, method):
     done(apply(LINE, method=method, levels="3=0.5,2"))
     expected = painted(["style.png"], levels=(3, 2), transform=method, strength=(0.5, 1))
@@ -117,7 +122,8 @@ def test_memory_is_told_before(apply):
         ("--method wct --painting style.png --decoder none.st", "none.st: no such file"),
         ("--method adain --painting style.png --decoder decoder.safetensors --style night",
          "--style is for networks; leave it out with --method adain"),
-        ("--painting style.png --levels 3", "--levels is for --method adain, wct and transport"),
+        ("--painting style.png --levels 3",
+         "--levels is for --method adain, wct, transport and swap"),
         ("--style swirls --decoder decoder.safetensors", "--decoder is for --method adain, wct"),
         ("--method wct --painting style.png --decoder none", "--decoder none: no such file; use "
          "brush or a file"),

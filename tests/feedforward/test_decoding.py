@@ -14,10 +14,12 @@ from jaxstyle.feedforward.decoding import (
     encode,
     init_decoder,
     measure_levels,
+    swap_maps,
     transfer,
     transform_maps,
 )
 from jaxstyle.image.matching import moments
+from jaxstyle.losses.neighbours import describe
 from jaxstyle.networks import vgg
 from jaxstyle.networks.catalogue import find_fast_network
 from jaxstyle.networks.load import load_params
@@ -41,8 +43,8 @@ def decoder(compact):
     return init_decoder(jax.random.key(1), compact)
 
 
-def known(compact, paintings, levels=(3, 2)):
-    measured = [measure_levels(compact, each, levels) for each in paintings]
+def known(compact, paintings, levels=(3, 2), transform="wct"):
+    measured = [measure_levels(compact, each, levels, transform) for each in paintings]
     return jax.tree.map(lambda *rows: jnp.stack(rows), *measured)
 
 
@@ -69,6 +71,26 @@ def test_the_transforms_are_those_of_the_papers():
     for transform, expected in (("adain", adain), ("wct", wct)):
         found = np.asarray(transform_maps(MAPS, *moments(OTHERS), transform)).reshape(-1, 5)
         np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_patches_are_swapped_for_those_most_like_them():
+    """Written out: the correlations of a row with all patches of unit length, and the overlap."""
+    found = swap_maps(MAPS, describe([OTHERS], patch=3))
+    total, covered = np.zeros(MAPS.shape), np.zeros((*MAPS.shape[:2], 1))
+    patches = [OTHERS[y : y + 3, x : x + 3] for y in range(6) for x in range(11)]
+    units = [each / np.linalg.norm(each) for each in patches]
+    for y in range(7):
+        for x in range(9):
+            best = np.argmax([np.sum(MAPS[y : y + 3, x : x + 3] * unit) for unit in units])
+            total[y : y + 3, x : x + 3] += patches[best]
+            covered[y : y + 3, x : x + 3] += 1
+    np.testing.assert_allclose(found, total / covered, rtol=1e-4, atol=1e-4)
+
+
+def test_maps_too_small_for_a_patch_are_refused(compact, decoder):
+    tiny = known(compact, PAINTINGS[:1], (3,), "swap")
+    with pytest.raises(ValueError, match="a map of 2×2 has no patches of 3×3"):
+        transfer(decoder, compact, PHOTOGRAPH[:8, :8], tiny, levels=(3,), transform="swap")
 
 
 @pytest.mark.parametrize("transform", ["adain", "wct", "transport"])
@@ -150,11 +172,12 @@ def test_it_is_vmap_able_over_paintings_and_has_a_gradient(compact, decoder):
 
 @pytest.mark.parametrize("photograph", [jnp.zeros((16, 16, 3)), jnp.full((17, 19, 3), 0.5),
                                         jnp.repeat(PHOTOGRAPH[..., :1], 3, -1)])  # fmt: skip
-@pytest.mark.parametrize("transform", ["adain", "wct", "transport"])
+@pytest.mark.parametrize("transform", ["adain", "wct", "transport", "swap"])
 def test_black_constant_grey_and_tiny_pictures_are_no_harm(compact, decoder, photograph, transform):
     for painting in (PAINTINGS[0], photograph):
-        one = known(compact, [painting], (4, 3, 2))
-        found = transfer(decoder, compact, photograph, one, transform=transform)
+        levels = (3, 2) if transform == "swap" else (4, 3, 2)
+        one = known(compact, [painting], levels, transform)
+        found = transfer(decoder, compact, photograph, one, levels=levels, transform=transform)
         assert found.shape == photograph.shape
         assert np.isfinite(found).all()
         assert np.abs(found).max() < 50
@@ -188,7 +211,7 @@ def test_a_single_colour_stays_one_with_the_decoder_that_ships(transform):
         ({"levels": ()}, "levels should be among"),
         (
             {"levels": (2,), "transform": "fft"},
-            "unknown transform 'fft'; valid: adain, wct, transport",
+            "unknown transform 'fft'; valid: adain, wct, transport, swap",
         ),
     ],
 )
