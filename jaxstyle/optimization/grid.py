@@ -123,8 +123,8 @@ def stylize_grid(
       styles: S images in the same way, each of any size.
       weights: for all settings, or a sequence.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "matched", "noise", "white-noise" or "style"; see
-        `jaxstyle.optimization.transfer.initial_image`.
+      init: where to start: "content", "matched", "rearranged", "noise", "white-noise" or "style";
+        see `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, a scalar or several.
       key: a `jax.random.key` for the noise, or several; `key(0)` by default. A key belongs to a
         setting, so a picture does not depend on the rest of the grid.

@@ -24,6 +24,7 @@ from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import BatchProgress, Lane, descend_lanes
 from jaxstyle.optimization.compact import as_it_suits
 from jaxstyle.optimization.descent import Progress, Result, check_callback
+from jaxstyle.optimization.sizes import scaled_shape
 from jaxstyle.optimization.transfer import Init, OptimizeOptions, StylizeOptions
 from jaxstyle.solvers import SolverLike
 
@@ -129,17 +130,6 @@ def scale_at(scales: Sequence[Scale], step: int) -> tuple[int, int]:
             return number, done
         done += scale.num_steps
     return len(scales) - 1, done
-
-
-def scaled_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
-    """Height and width with a longer side of `size`, at least one pixel each.
-
-    Example:
-      >>> scaled_shape((300, 400), 200)
-      (150, 200)
-    """
-    factor = size / max(shape)
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
 def descend_scales(

@@ -10,6 +10,7 @@ from jaxstyle import solvers
 from jaxstyle.losses.spec import LossSpec, LossWeights
 from jaxstyle.networks.bands import map_shape
 from jaxstyle.networks.vgg import Params, check_layers, check_size, network_widths
+from jaxstyle.optimization.sizes import doubling_sizes
 from jaxstyle.optimization.transfer import Init, StylizeOptions
 from jaxstyle.solvers import Solver
 
@@ -124,10 +125,7 @@ class Preset:
           >>> PRESETS["strotss"].sizes(512), PRESETS["default"].sizes(512)
           ((64, 128, 256, 512), (512,))
         """
-        sizes = [size]
-        while self.smallest and sizes[0] // 2 >= self.smallest:
-            sizes.insert(0, sizes[0] // 2)
-        return tuple(sizes)
+        return doubling_sizes(size, self.smallest)
 
     def prepare(self, params: Params, weights: str = "torchvision") -> Params:
         """Changes the network so that it sees the input that the recipe's system gives it.

@@ -155,9 +155,9 @@ _ALL = (
     ),
     Preset(
         name="nnst",
-        description="NNST's second stage: the nearest pieces at each layer, matched anew each step",
-        # Departures: its network is VGG-16, its content loss is that of its first stage, and it
-        # takes pieces of the painting turned by 90, 180 and 270 degrees too.
+        description="NNST: pieces rearranged after the photograph, then matched anew each step",
+        # Departures: its network is VGG-16, its second stage has no content loss and takes pieces
+        # of the turned painting too, and it ends with a step for colours; see `--colors matched`.
         spec=LossSpec(
             content_layers=("relu4_1",),
             style_layers=(*_MATCHED_LAYERS[:7], "relu4_1"),
@@ -166,7 +166,7 @@ _ALL = (
         ),
         weigh=lambda sizes: compact.WEIGHTS,
         normalized=True,
-        init="matched",
+        init="rearranged",
         solver=compact.recipe_solver,
         num_steps=200,
     ),

@@ -34,9 +34,10 @@ from jaxstyle.networks.spec import VGGSpec
 from jaxstyle.networks.vgg import Params
 from jaxstyle.optimization.compact import as_it_suits
 from jaxstyle.optimization.descent import Callback, Result, optimize
+from jaxstyle.optimization.rearranging import rearrange
 from jaxstyle.solvers import SolverLike
 
-Init = Literal["content", "matched", "noise", "style", "white-noise"]
+Init = Literal["content", "matched", "rearranged", "noise", "style", "white-noise"]
 
 
 class OptimizeOptions(TypedDict, total=False):
@@ -93,8 +94,8 @@ def stylize(
       content: `[H, W, 3]` in [0, 1].
       style: `[H', W', 3]` in [0, 1]; its scale decides the size of the strokes.
       spec: the layers compared, and how the network pools and pads.
-      init: where to start: "content", "matched", "noise", "white-noise", "style", or an image
-        `[H, W, 3]`; see `jaxstyle.optimization.transfer.initial_image`.
+      init: where to start: "content", "matched", "rearranged", "noise", "white-noise", "style", or
+        an image `[H, W, 3]`; see `jaxstyle.optimization.transfer.initial_image`.
       noise: standard deviation of Gaussian noise in the start, in [0, 1] units.
       key: a `jax.random.key` for the noise; `key(0)` by default.
       keep: `[H, W]`, 1 where the photograph stays untouched, 0 where it is painted, and between for
@@ -276,9 +277,11 @@ def initial_image(
 
     Args:
       init: "content"; "matched", the content image in the colours of the style image, by
-        `jaxstyle.image.matching.match_distribution`; "style", resized to `shape`; "noise", noise
-        with the spectrum of natural images around the network's mean colour; "white-noise", as in
-        the paper, which leaves a fine chequered pattern; or an image `[*shape, 3]`.
+        `jaxstyle.image.matching.match_distribution`; "rearranged", the content image painted with
+        pieces of the style image, by `jaxstyle.optimization.rearranging.rearrange`, which takes
+        some steps; "style", resized to `shape`; "noise", noise with the spectrum of natural images
+        around the network's mean colour; "white-noise", as in the paper, which leaves a fine
+        chequered pattern; or an image `[*shape, 3]`.
       shape: height and width.
       params: the network's parameters, for their mean colour.
       content: the content image, if there is one.
@@ -310,7 +313,7 @@ def initial_image(
             mean = params.get("mean", 0.5) if isinstance(params, Mapping) else 0.5
             scale = pixels.NOISE_SCALE if noise is None else noise
             return draw(key, shape, mean=mean, scale=scale)
-        image = _start_from(init, shape, content, style)
+        image = _start_from(init, shape, params, content, style)
     else:
         check_picture(init, "init")
         image = init
@@ -325,7 +328,7 @@ def initial_image(
 
 
 def _start_from(
-    init: Init, shape: Sequence[int], content: Array | None, style: Array | None
+    init: Init, shape: Sequence[int], params: Params, content: Array | None, style: Array | None
 ) -> Array:
     """Returns the start that is made of the photograph, of the painting, or of both."""
 
@@ -339,7 +342,10 @@ def _start_from(
     painting = needed("style", style)
     if init == "style":
         return pixels.resize(painting, shape)
-    return jnp.clip(match_distribution(needed("content", content), painting), 0.0, 1.0)
+    photograph = needed("content", content)
+    if init == "rearranged":
+        return rearrange(params, photograph, painting)
+    return jnp.clip(match_distribution(photograph, painting), 0.0, 1.0)
 
 
 def check_pictures(params: Params, spec: LossSpec, **pictures: Array) -> None:

@@ -13,7 +13,7 @@ PLAIN_COLORS = {
 """Plain words for the most useful of them."""
 
 STARTS = {
-    "stylize": ("content", "matched", "fast", "noise", "white-noise", "style"),
+    "stylize": ("content", "matched", "fast", "rearranged", "noise", "white-noise", "style"),
     "texture": ("noise", "white-noise", "style"),
     "reconstruct": ("content", "noise", "white-noise"),
 }

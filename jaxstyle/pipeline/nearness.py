@@ -17,6 +17,7 @@ from jaxstyle.pipeline.track import Track
 _STARTS = {
     "content": (("style",), ""),
     "matched": (("style",), ", from the photograph in the painting's colours"),
+    "rearranged": (("style",), ", from the painting's pieces, rearranged"),
     "style": (("content",), ", from the painting"),
     "noise": (("style", "content"), ", from noise"),
     "white-noise": (("style", "content"), ", from noise"),

@@ -19,8 +19,9 @@ from jaxstyle.optimization import transfer
 from jaxstyle.optimization.batch import Lane, choose_width
 from jaxstyle.optimization.estimate import estimate_memory, target_forms
 from jaxstyle.optimization.memory import MemoryPlan, plan_memory
-from jaxstyle.optimization.multiscale import Scale, descend_scales, scale_at, scaled_shape
+from jaxstyle.optimization.multiscale import Scale, descend_scales, scale_at
 from jaxstyle.optimization.presets import Preset, get_preset
+from jaxstyle.optimization.sizes import scaled_shape
 from jaxstyle.optimization.step import start_forms
 from jaxstyle.optimization.strength import fade
 from jaxstyle.pipeline.checks import check_pictures

@@ -39,7 +39,7 @@ from PIL import Image
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import contact_sheet, pixels
 from jaxstyle.networks.load import load_network
-from jaxstyle.optimization.multiscale import scaled_shape
+from jaxstyle.optimization.sizes import scaled_shape
 from scripts.command_line import add_data_option, make_parser
 from scripts.reproduction import figures_2016, figures_2017
 from scripts.reproduction.figure_pictures import Figure, PictureMaker

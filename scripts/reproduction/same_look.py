@@ -29,6 +29,7 @@ from jaxstyle.image import contact_sheet, pixels
 from jaxstyle.networks import vgg
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization import multiscale
+from jaxstyle.optimization.sizes import scaled_shape
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAIRS
 
@@ -90,7 +91,7 @@ def compare(arguments: argparse.Namespace) -> None:
     made = make(arguments, params, content, style)
     first = next(iter(made.values()))
     seen_content, seen_style = (
-        pixels.resize(each, multiscale.scaled_shape(each.shape[:2], arguments.small))
+        pixels.resize(each, scaled_shape(each.shape[:2], arguments.small))
         for each in (content, style)
     )
     reference = evaluate.compute_reference(judge, seen_content, seen_style, withheld=())

@@ -28,8 +28,8 @@ from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import contact_sheet, pixels
 from jaxstyle.networks import rescaling, vgg
 from jaxstyle.networks.load import load_network
-from jaxstyle.optimization import multiscale
 from jaxstyle.optimization.presets import Preset, get_preset
+from jaxstyle.optimization.sizes import scaled_shape
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case
 from scripts.reproduction.sheets import Sheets, digest, geometric_mean, pairs, recipe_digest
@@ -185,7 +185,7 @@ def draw_sheet(path: Path, names: list[str], rows: list[tuple[list[jax.Array], l
     for pictures, lines in rows:
         row = []
         for picture, line in zip(pictures, lines, strict=True):
-            shape = multiscale.scaled_shape((picture.shape[0], picture.shape[1]), _COLUMN)
+            shape = scaled_shape((picture.shape[0], picture.shape[1]), _COLUMN)
             small = np.asarray(pixels.quantize(pixels.resize(picture, shape)) * 255)
             row.append(contact_sheet.Cell(Image.fromarray(small.round().astype(np.uint8)), [line]))
         cells.append(row)
