@@ -3,12 +3,23 @@
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-COLORS = ("style", "luminance", "match-cholesky", "match-pca", "match-symmetric", "histogram")
+COLORS = (
+    "style",
+    "luminance",
+    "match-cholesky",
+    "match-pca",
+    "match-symmetric",
+    "histogram",
+    "matched",
+)
 """Whose colours a stylised picture has: the painting's, or in some way the photograph's."""
+MATCHED = "matched"
+"""Of these, the photograph's chroma, moved to the painting's colours at the end."""
 PLAIN_COLORS = {
     "painting": "style",
     "photo": "luminance",
     "photo-recoloured": "match-symmetric",
+    "matched": MATCHED,
 }
 """Plain words for the most useful of them."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from jaxstyle.errors import OptionError
+from jaxstyle.pipeline.choices import MATCHED
 from jaxstyle.pipeline.kinds import FileName, Kind, NamedFile, Number, brief, not_empty, short
 
 REST = "rest"
@@ -256,6 +257,9 @@ def check_together(options: Mapping[str, Any]) -> None:
     for name, needed in (("mix-by", "mix"), ("guides", "regions")):
         if name in options and needed not in options:
             raise OptionError("{} needs {} beside it", name, needed)
+    color = next((name for name in ("colors", "color") if options.get(name) == MATCHED), None)
+    if "regions" in options and color:
+        raise OptionError("{} matched moves all colours alike, and {} do not", color, "regions")
     if options.get("precision") == "bfloat16" and options.get("convolution") == "winograd":
         raise OptionError("{} winograd needs {} float32", "convolution", "precision")
     if options.get("mix-by") == "targets" and options.get("statistic") == "wasserstein":

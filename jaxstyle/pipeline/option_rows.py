@@ -157,8 +157,9 @@ def make_rows() -> tuple[Option, ...]:
               "where it is not found", "style", metavar="FILE"),
         # colour
         Option("colors", Choice(tuple(PLAIN_COLORS)), "choose whose colours the picture has: the "
-               "painting's, the photograph's, or those of the painting recoloured after the "
-               "photograph", "colour", stylize, "WHOSE", "painting"),
+               "painting's, the photograph's, those of the painting recoloured after the "
+               "photograph, or the photograph's moved to the painting's", "colour", stylize,
+               "WHOSE", "painting"),
         Option("colors", Choice(("painting", "photo")), "choose whose colours the picture has",
                "colour", apply, "WHOSE", "painting"),
         # regions

@@ -23,6 +23,8 @@ from jaxstyle.image.io import Picture, load_picture, read_shape, scaled
 from jaxstyle.image.pixels import resize_mask
 from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
+from jaxstyle.pipeline.choices import MATCHED
+from jaxstyle.pipeline.file_options import Share
 from jaxstyle.pipeline.options import color_of, picture_options, starts
 
 _logger = logging.getLogger(__name__)
@@ -56,10 +58,16 @@ class Seen(NamedTuple):
 
 def seen_style(style: Path, job: "Job") -> Seen:
     """Returns how a painting of a job is seen."""
-    how = color_of(job.recipe.options)
+    how = _seen_in(job.recipe.options)
     model = job.reference or job.content
     after = None if model is None or how == "style" else (model, job.shape or job.size)
     return Seen(style, job.style_size, how, after, trim=trims(job.recipe.options))
+
+
+def _seen_in(options: Mapping[str, Any]) -> str:
+    """Returns what is done to the colours of paintings before anything is optimised."""
+    how = color_of(options)
+    return "style" if how == MATCHED else how
 
 
 def trims(options: Mapping[str, Any]) -> bool:
@@ -134,7 +142,7 @@ class Sources:
 
         Those are the paintings, or the photograph that they are recoloured after.
         """
-        how = color_of(job.recipe.options)
+        how = _seen_in(job.recipe.options)
         if job.recipe.command == "reconstruct" or how == "luminance":
             return False
         sources = [(path, job.style_size) for path in job.styles]
@@ -169,11 +177,29 @@ class Sources:
             content = to_device(self.load(job.content, job.size).image)
         if content is not None and color_of(options) == "luminance":
             return color.with_luminance_of(content, image)
-        if job.recipe.command == "apply" or not self.grey(job):
+        if job.recipe.command != "apply" and self.grey(job):
+            finished = color.greyscale(image)
+        elif content is not None and color_of(options) == MATCHED:
+            finished = self._in_matched_chroma(job, image, content)
+        else:
             return image
-        grey = color.greyscale(image)
-        kept = self.kept(job, (grey.shape[0], grey.shape[1]))
-        return grey if kept is None or content is None else Kept(kept, content).over(grey)
+        kept = self.kept(job, (image.shape[0], image.shape[1]))
+        return finished if kept is None or content is None else Kept(kept, content).over(finished)
+
+    def _in_matched_chroma(self, job: "Job", image: Array, content: Array) -> Array:
+        """Returns an image with the photograph's chroma, moved to the colours of its paintings."""
+        shares = job.recipe.options.get("mix", (Share(None, 1.0),))
+        parts = [
+            each.weight
+            * color.with_matched_chroma(
+                image,
+                content,
+                cast(Array, self.see(seen_style(Path(each.style or str(job.style)), job))),
+            )
+            for each in shares
+        ]
+        mixed: Array = sum(parts[1:], start=parts[0])
+        return mixed
 
     def kept(self, job: "Job", shape: Shape) -> Array | None:
         """Returns the mask of what is left untouched of a job's photograph, if anything is.

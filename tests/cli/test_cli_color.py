@@ -8,10 +8,10 @@ import pytest
 from helpers.command_line import COMMANDS, STYLIZE, done, pixels, start, write_picture
 from PIL import Image
 
-from jaxstyle import sweep
-from jaxstyle.image.io import load_picture, read_settings
+from jaxstyle import color, sweep
+from jaxstyle.image.io import load_image, load_picture, read_settings
 from jaxstyle.pipeline import sources
-from jaxstyle.pipeline.choices import COLORS, PLAIN_COLORS
+from jaxstyle.pipeline.choices import COLORS, MATCHED, PLAIN_COLORS
 from jaxstyle.pipeline.job import make_job
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
@@ -53,6 +53,24 @@ def test_luminance_keeps_the_photographs_chroma(cli):
     assert np.abs((first - content) @ CHROMA.T).max() < 1.5 / 255
 
 
+def test_matched_moves_the_photographs_chroma_to_the_paintings_colours(cli):
+    """With a mixture to the mean of all, and not where the photograph is kept."""
+    content, size = load_picture("content.png", size=32).image, {"size": 32}
+    write_picture("other.png", 7)
+    paintings = [load_picture(name, **size).image for name in ("style.png", "other.png")]
+    done(cli(STYLIZE.replace("out.png", "plain.png"), init="noise", mix="other.png=0.25"))
+    Image.fromarray(np.repeat([[255] * 24 + [0] * 24], 32, 0).astype(np.uint8)).save("left.png")
+    done(cli(STYLIZE, colors=MATCHED, init="noise", mix="other.png=0.25"))
+    plain = load_image("plain.png")
+    each = [color.with_matched_chroma(plain, content, painting) for painting in paintings]
+    np.testing.assert_allclose(
+        pixels("out.png"), 255 * np.asarray(0.75 * each[0] + 0.25 * each[1]), atol=2.5
+    )
+    done(cli(STYLIZE, colors=MATCHED, init="noise", keep="left.png"))
+    kept = pixels("out.png")[:, :12]
+    np.testing.assert_allclose(kept, 255 * content[:, : kept.shape[1]], atol=1)
+
+
 @pytest.mark.usefixtures("cli")
 def test_what_the_optimisation_sees():
     """Nothing but luminance, or the painting in the photograph's colours."""
@@ -64,7 +82,7 @@ def test_what_the_optimisation_sees():
             assert np.ptp(image, axis=1).max() == 0
             luminance = content @ [0.299, 0.587, 0.114]
             assert image.mean() == pytest.approx(luminance.mean(), abs=5e-3)
-        elif how != "style":
+        elif how not in ("style", MATCHED):
             np.testing.assert_allclose(image.mean(0), content.mean(0), atol=0.02)
 
 

@@ -71,6 +71,24 @@ def test_chroma_stays_and_luminance_goes_as_far_as_it_fits(low):
     np.testing.assert_allclose(darkest[~reached & (wanted < got)], 0, atol=1e-6)
 
 
+def test_matched_chroma_is_that_of_the_photograph_in_the_paintings_colours():
+    image = picture(24, 36, 4)
+    found = color.with_matched_chroma(image, CONTENT, STYLE)
+    moved = np.clip(color.match_color(CONTENT, STYLE, "symmetric", 1e-4), 0, 1)
+    np.testing.assert_allclose(yiq(found)[..., 1:], yiq(moved)[..., 1:], atol=3e-7)
+    reached = np.abs(yiq(found)[..., 0] - yiq(image)[..., 0]) < 1e-6
+    assert reached.mean() > 0.5
+    with pytest.raises(ValueError, match="image and source should have the same shape"):
+        color.with_matched_chroma(image[1:], CONTENT, STYLE)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_matched_chroma_of_odd_pictures_is_no_harm(name):
+    for content, style in ((ODD[name], STYLE), (CONTENT[:6, :5], ODD[name])):
+        found = color.with_matched_chroma(content, content, style)
+        assert 0 <= found.min() <= found.max() <= 1
+
+
 def test_chroma_stays_in_a_saved_picture(tmp_path):
     source = 2 * jax.random.uniform(jax.random.key(0), CONTENT.shape) - 0.5
     result = color.with_luminance_of(CONTENT, source)

@@ -6,7 +6,7 @@ import { upload } from "./api.js";
 // What people reach for; whatever of it a command has becomes a slider or a choice.
 const FAVOURITES = ["strength", "strokes", "colors", "size", "steps", "polish"];
 const NAMES = { colors: "Colours", polish: "Steps", steps: "Steps", size: "Size", strokes: "Strokes" };
-const WORDS = { painting: "the painting’s", photo: "keep mine", "photo-recoloured": "mine, in paint" };
+const WORDS = { painting: "the painting’s", photo: "keep mine", "photo-recoloured": "mine, in paint", matched: "mine, moved" };
 // Where the table has no end, and where a page begins.
 const SPANS = { size: [128, Infinity, 32, 512], steps: [10, Infinity, 10, 100], polish: [10, 200, 10, 60] };
 const SECTIONS = {
