@@ -149,6 +149,31 @@ def _shrink(guide: Array, mode: str) -> Array:
     return shrunk
 
 
+def spot(shape: Sequence[int], place: Sequence[float], radius: float = 0.1) -> Array:
+    r"""Returns a mask that is one at a place and a half at some distance from it.
+
+    .. math:: M_p = 2^{-\|p - q\|^2 / r^2}
+
+    Args:
+      shape: height and width.
+      place: across and down, as fractions of width and height.
+      radius: r, as a fraction of the longer side.
+
+    Returns:
+      `[*shape]`.
+
+    Example:
+      >>> spot((1, 10), (0.05, 0.5), radius=0.2).round(2).tolist()
+      [[1.0, 0.84, 0.5, 0.21, 0.06, 0.01, 0.0, 0.0, 0.0, 0.0]]
+    """
+    height, width = shape[:2]
+    across, down = (
+        (jnp.arange(side) + 0.5 - at * side) / (radius * max(height, width))
+        for side, at in zip((width, height), place, strict=True)
+    )
+    return jnp.exp2(-(jnp.square(down)[:, None] + jnp.square(across)[None]))
+
+
 def check_mask(mask: Array, shape: Sequence[int], what: str) -> None:
     """Raises `ValueError` unless a mask is as large as its image, and known values are 0 to 1.
 

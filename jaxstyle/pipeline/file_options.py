@@ -238,9 +238,11 @@ def structure(options: Mapping[str, Any]) -> Structure:
     count = 0
     kept, protected = "keep" in options or "only" in options, "protect" in options
     parts = 2 if options.get("calm") else 1
-    guided = kept or protected or parts > 1 or "regions" in options
+    guided = kept or protected or parts > 1 or "regions" in options or "point" in options
     if "regions" in options:
         count = len(options["regions"])
+    elif "point" in options:
+        count = len(options["point"]) + 1
     elif "mix" in options and options.get("mix-by", "losses") == "losses":
         count = len(options["mix"])
     elif guided:
@@ -250,7 +252,7 @@ def structure(options: Mapping[str, Any]) -> Structure:
 
 def check_together(options: Mapping[str, Any]) -> None:
     """Raises `OptionError` if options exclude each other."""
-    several = [name for name in ("mix", "regions", "fine-style") if name in options]
+    several = [name for name in ("mix", "regions", "fine-style", "point") if name in options]
     if len(several) > 1:
         raise exclusive(*several[:2])
     check_alternatives(options)

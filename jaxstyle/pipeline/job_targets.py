@@ -12,7 +12,7 @@ from jaxstyle.errors import usage_errors
 from jaxstyle.losses.calm import part_painting
 from jaxstyle.losses.emphasis import Emphasis
 from jaxstyle.losses.guidance import limit_rooms, mix_regions
-from jaxstyle.losses.guides import region_masses
+from jaxstyle.losses.guides import region_masses, spot
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
     Mixture,
@@ -25,6 +25,7 @@ from jaxstyle.losses.targets import (
 from jaxstyle.networks.vgg import Params
 from jaxstyle.pipeline.file_options import FACES, REST, RegionOption
 from jaxstyle.pipeline.job import Job
+from jaxstyle.pipeline.point_options import Place, PointOption, Points
 from jaxstyle.pipeline.sources import Seen, Sources, seen_style
 
 _FINE_BLOCKS = "12"
@@ -94,7 +95,9 @@ class JobTargets:
         parts = range(len(rooms))
         calm = options.get("calm", 0.0)
 
-        def measure(name: str | Path | None, mask: str | None = None) -> list[dict[str, Any]]:
+        def measure(
+            name: str | Path | None, mask: str | Place | None = None
+        ) -> list[dict[str, Any]]:
             seen = seen_style(Path(name or str(job.style)), job)
             if mask is not None:  # it was drawn over the painting as it is in its file
                 seen = seen._replace(trim=False)
@@ -108,6 +111,8 @@ class JobTargets:
 
         if "regions" in options:
             return self._regions(job, spec, shape, rooms, measure)
+        if "point" in options:
+            return self._points(job, spec, shape, rooms, measure)
         weights = [1.0]
         if "mix" in options:
             styles = [measure(share.style) for share in options["mix"]]
@@ -149,6 +154,27 @@ class JobTargets:
             names=[region.mask for region in regions],
         )  # fmt: skip
 
+    def _points(
+        self,
+        job: Job,
+        spec: LossSpec,
+        shape: tuple[int, int],
+        rooms: Sequence[Array | None],
+        measure: Callable[..., list[dict[str, Any]]],
+    ) -> tuple[dict[str, Any], Mixture]:
+        """Returns the parts of the painting around points, each for its part of the picture."""
+        points: tuple[PointOption, ...] = job.recipe.options["point"]
+        spots = [spot(shape, point.content) for point in points]
+        rest = jnp.clip(1 - sum(spots[1:], start=spots[0]), 0.0, 1.0)
+        return self._guided(
+            job, spec,
+            [*(measure(None, point.style) for point in points), measure(None)],
+            [*spots, rest],
+            weights=[1.0] * (len(points) + 1),
+            rooms=rooms,
+            names=[*Points().texts(points), "of the rest"],
+        )  # fmt: skip
+
     def _guided(
         self,
         job: Job,
@@ -169,7 +195,8 @@ class JobTargets:
         limits = (
             each for each in ("keep", "only", "protect", "calm") if each in job.recipe.options
         )
-        with usage_errors("regions" if names else next(limits)):
+        own = next((each for each in ("regions", "point") if each in job.recipe.options), None)
+        with usage_errors(own or next(limits)):
             return mix_regions(
                 [part for style in styles for part in style],
                 repeat(masks),
@@ -192,20 +219,25 @@ class JobTargets:
         seen: Seen,
         spec: LossSpec,
         key: tuple[Any, ...],
-        mask: str | None,
+        mask: str | Place | None,
         mode: Any,
         calm: tuple[float, int] | None,
     ) -> dict[str, Any]:
         image = self._sources.see(seen)
         assert image is not None
-        counts = None if mask is None else self._sources.mask(Path(mask), image.shape[:2])
+        counts = None
+        if isinstance(mask, str):
+            counts = self._sources.mask(Path(mask), (image.shape[0], image.shape[1]))
+        elif mask is not None:
+            counts = spot(image.shape, mask)
         if calm is not None:
             amount, part = calm
             counts = part_painting(image, amount, counts)[part]
         mass = None
         if counts is not None:
-            name = mask or str(seen.path)
-            with usage_errors("regions" if mask else "calm"):
+            name = mask if isinstance(mask, str) else str(seen.path)
+            option = "regions" if isinstance(mask, str) else "point"
+            with usage_errors(option if mask else "calm"):
                 mass = region_masses(counts, self._params(key), spec, mode=mode, name=name)
         targets: dict[str, Any] = measure_style(self._params(key), image, spec=spec, mass=mass)
         return targets

@@ -39,6 +39,7 @@ from jaxstyle.pipeline.kinds import (
 )
 from jaxstyle.pipeline.option import Option
 from jaxstyle.pipeline.piece_rows import ANALOGY, make_piece_rows
+from jaxstyle.pipeline.point_options import Points
 from jaxstyle.pipeline.serve_rows import SERVE_ROWS
 
 PICTURES = ("stylize", "texture", "reconstruct")
@@ -168,6 +169,9 @@ def make_rows() -> tuple[Option, ...]:
                "MASK;…"),
         Option("regions", StyleRegions(), "paint regions in styles of the network, or like other "
                "paintings; rest is what is left", "regions", apply, "MASK,style=NAME;…"),
+        Option("point", Points(), "give this place of the photograph that place of the painting, "
+               "across and down from 0 to 1; may be given several times", "regions", stylize,
+               "X,Y=X,Y"),
         Option("guides", Choice(get_args(GuideMode)), "carry masks to deep layers in this way",
                "regions", stylize, "HOW", "simple"),
         Option("keep", FileName(role="mask"), "leave untouched what is white in this mask",

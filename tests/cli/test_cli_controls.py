@@ -13,6 +13,7 @@ from PIL import Image
 from jaxstyle.cli import main
 from jaxstyle.cli.parser import build_parser
 from jaxstyle.image.io import load_image, read_settings
+from jaxstyle.losses.guides import spot
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.optimization.strength import find_strength
 from jaxstyle.pipeline.job import Batch, group, make_job
@@ -73,6 +74,19 @@ def test_regions_take_their_own_paintings(cli):
     assert named == pytest.approx(by_halves, rel=1e-5)
     one = style_loss(cli, regions="left.png;right.png,weight=3,style-mask=left.png", guides="all")
     assert one != pytest.approx(by_halves, rel=1e-2)
+
+
+def test_points_are_regions_around_them(cli):
+    for name, place in (("here.png", (0.2, 0.6)), ("there.png", (0.8, 0.5))):
+        mask = np.round(255 * np.asarray(spot((32, 48), place))).astype(np.uint8)
+        Image.fromarray(mask).save(name)
+    by_mask = style_loss(cli, regions="here.png,style-mask=there.png;rest")
+    assert style_loss(cli, point="0.2,0.6=0.8,0.5") == pytest.approx(by_mask, rel=1e-2)
+    assert style_loss(cli) != pytest.approx(by_mask, rel=3e-2)
+    assert read_settings("out.png")["options"].get("point") is None
+    several = style_loss(cli, point="0.2,0.6=0.8,0.5;1,0=0,1", keep="left.png")
+    assert several != pytest.approx(by_mask, rel=3e-2)
+    assert read_settings("out.png")["options"]["point"] == "0.2,0.6=0.8,0.5;1,0=0,1"
 
 
 def test_what_is_kept_is_the_photograph(cli):
@@ -293,6 +307,9 @@ def test_controls_ride_in_grids_and_sweeps(cli, network):
         ({"regions": "black.png;rest"}, "region black.png is empty at relu1_1; its mask is black"),
         ({"regions": "lost.png;rest"}, "lost.png"),
         ({"keep": "lost.png"}, "lost.png"),
+        ({"point": "0.2,0.3=0.5"}, "--point: should be like 0.5,0.3=0.8,0.2: across and down in"),
+        ({"point": "0.2,0.3=0.5,0.6", "mix": "paint.png"}, "--mix and --point exclude each other"),
+        ({"colors": "matched", "regions": "left.png;rest"}, "--colors matched moves all colours"),
         ({"keep": "left.png", "only": "left.png"}, "--keep and --only exclude each other"),
         ({"only": "black.png"}, "--only black.png: the mask is black everywhere, so nothing is"),
         ({"calm": 2}, "--calm: should be a number from 0 to 1"),

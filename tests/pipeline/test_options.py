@@ -13,6 +13,7 @@ from jaxstyle.pipeline.kinds import Flag
 from jaxstyle.pipeline.option import Group
 from jaxstyle.pipeline.option_rows import PICTURES
 from jaxstyle.pipeline.options import OPTIONS, check_options, option_texts, parse_options
+from jaxstyle.pipeline.point_options import Points
 from jaxstyle.pipeline.recipe import make_recipe
 
 SHAPING = [
@@ -42,6 +43,8 @@ def example(option):
         return option.kind.parse("m.png,style=b c;rest,style=d")
     if isinstance(option.kind, Guides):
         return option.kind.parse("m.png,target=b.png,weight=0.5;c d.png,target=e.png")
+    if isinstance(option.kind, Points):
+        return option.kind.parse("0.5,0.25=0,1;1,0.125=0.5,0.5")
     if option.name in MIXED:
         return option.kind.parse(MIXED[option.name])
     return EXAMPLES[option.name] if option.choices is None else option.choices[-1]
