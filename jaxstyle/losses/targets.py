@@ -15,7 +15,7 @@ from jaxstyle._common.kept import kept, once
 from jaxstyle._common.sharding import beside, on_any_mesh
 from jaxstyle.losses.content import get_content_loss
 from jaxstyle.losses.features import features, settle
-from jaxstyle.losses.pieces import Pieces, collect
+from jaxstyle.losses.pieces import NUM_PLACES, Pieces, collect, draw
 from jaxstyle.losses.spec import LossSpec, check_spec
 
 Shares = Sequence[ArrayLike] | Array
@@ -255,6 +255,29 @@ def measure_layer(
         return own
     # Under one key, the pieces of all layers are those of the same places.
     return WithPieces(own, collect(maps, style, mass, key))
+
+
+def draw_places(targets: Targets, key: Array) -> Targets:
+    """Returns targets that compare the pieces at other places of the picture.
+
+    The objective is then another one, so a solver begins again. Drawing anew every few steps, as
+    STROTSS means to, did not pay in measurements: see the how-to page on places.
+
+    Args:
+      targets: of a spec that matches pieces of all layers; others stay as they are.
+      key: a `jax.random.key`.
+    """
+    draws = draw(key, NUM_PLACES)
+
+    def drawn(target: Any) -> Any:
+        if not isinstance(target, WithPieces):
+            return target
+        pieces = target.pieces
+        return target._replace(
+            pieces=pieces._replace(draws=jnp.broadcast_to(draws, pieces.draws.shape))
+        )
+
+    return targets._replace(style={layer: drawn(each) for layer, each in targets.style.items()})
 
 
 def _measure_own(params: Any, content: Array | None, spec: LossSpec) -> dict[str, Any]:

@@ -17,7 +17,8 @@ are over the pairs, but for SSIM, distinct and cosine, whose means are plain:
 - time: the seconds that a picture took, as a ratio to those of the first way, the median over the
   pairs. The first pair's have compiling in them.
 
-A way works at one size, but for strotss, which begins at 64 pixels and has as many steps in all.
+A way works at one size, but for strotss, which begins at 64 pixels and has as many steps in all,
+and the first stage of nnst, which has 50 steps at each size on top of them.
 """
 
 import argparse
@@ -25,22 +26,26 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import optax
 
 import jaxstyle
-from jaxstyle import evaluate
+from jaxstyle import evaluate, solvers
 from jaxstyle._common.huge_pages import restart_with_huge_pages
 from jaxstyle.image import pixels
 from jaxstyle.losses.content import get_content_loss
+from jaxstyle.losses.targets import draw_places
 from jaxstyle.networks.load import load_network
+from jaxstyle.optimization import transfer
 from jaxstyle.optimization.compact import is_compact
 from jaxstyle.optimization.multiscale import make_scales
 from jaxstyle.optimization.presets import get_preset
+from jaxstyle.solvers import Solver
 from scripts.command_line import add_data_option, make_parser
 from scripts.pairs import PAINTINGS, PHOTOGRAPHS, Case
 from scripts.reproduction.judge_pictures import as_case
@@ -58,12 +63,37 @@ class Way(NamedTuple):
     Attributes:
       preset: the recipe.
       spec: what of its spec is replaced.
+      init: where to start; empty for the recipe's own start.
+      redraw: steps after which other places are compared; 0 for the same in all.
+      solver: one of `SOLVERS`, in place of the recipe's own.
+      stages: 1 for the start alone.
     """
 
     preset: str = "default"
     spec: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    init: str = ""
+    redraw: int = 0
+    solver: str = ""
+    stages: int = 2
+
+    @property
+    def text(self) -> str:
+        """What the picture depends on; what is not as by default is said after the first two."""
+        plain = Way()
+        others = [
+            f"{name}={value!r}"
+            for name, value in self._asdict().items()
+            if name not in ("preset", "spec") and value != getattr(plain, name)
+        ]
+        return " ".join([f"Way(preset={self.preset!r}, spec={self.spec!r})", *others])
 
 
+SOLVERS: dict[str, Callable[[], Solver]] = {
+    "rmsprop": functools.cache(
+        lambda: solvers.precondition(solvers.from_optax(optax.rmsprop(2e-3, decay=0.99)), 0.5)
+    ),
+}
+"""Ways to minimise that are compared with the recipes' own."""
 _LAYOUT = {
     "content_loss": "self-similarity", "content_layers": get_content_loss("self-similarity").layers,
 }  # fmt: skip
@@ -76,7 +106,11 @@ WAYS = {
     "layout": Way("layout"),
     "covariance, places": Way(spec={"statistic": "covariance", "places": True}),
     "strotss": Way("strotss"),
-    "nnst": Way("nnst"),
+    "strotss, drawn anew": Way("strotss", redraw=20),
+    "strotss, rmsprop": Way("strotss", solver="rmsprop"),
+    "nnst": Way("nnst", init="rearranged"),
+    "nnst, first stage": Way("nnst", init="rearranged", stages=1),
+    "nnst, second stage": Way("nnst", init="matched"),
     "mrf": Way("mrf"),
     "contextual": Way("contextual"),
 }
@@ -89,16 +123,25 @@ def make(way: Way, params: Any, content: jax.Array, style: jax.Array, steps: int
     spec = dataclasses.replace(preset.spec, **way.spec)
     sizes = preset.sizes(max(content.shape))
     each = max(1, steps // len(sizes))
-    image: Any = preset.init
+    solver = SOLVERS[way.solver]() if way.solver else preset.solver()
+    image: Any = way.init or preset.init
     for scale in make_scales(sizes, [each] * len(sizes)):
         ratio = scale.size / max(content.shape)
         small = [pixels.resize(x, _scaled(x, ratio)) for x in (content, style)]
         shape = small[0].shape[:2]
-        image = jaxstyle.stylize(
-            params, *small, spec=spec, weights=preset.weights(params, shape, spec),
-            init=image if isinstance(image, str) else pixels.resize(image, shape),
-            solver=preset.solver(), num_steps=scale.num_steps,
-        ).image  # fmt: skip
+        begun = image if isinstance(image, str) else pixels.resize(image, shape)
+        image = transfer.start_image(begun, params, *small)
+        if way.stages == 1:
+            continue
+        targets = jaxstyle.compute_targets(params, *small, spec)
+        weights, chunk = preset.weights(params, shape, spec), way.redraw or scale.num_steps
+        for done in range(0, scale.num_steps, chunk):
+            if way.redraw:
+                targets = draw_places(targets, jax.random.key(done))
+            image = jaxstyle.optimize(
+                image, params, targets, spec=spec, weights=weights, solver=solver,
+                num_steps=min(chunk, scale.num_steps - done),
+            ).image  # fmt: skip
     return pixels.quantize(image)
 
 
@@ -158,7 +201,9 @@ def compare(arguments: argparse.Namespace) -> list[tuple[str, Sequence[Case]]]:
         stem, row = f"{Path(content_name).stem}--{Path(style_name).stem}", list(pair)
         for name in ("content image", *arguments.ways):
             way = WAYS.get(name)
-            made_by = digest(f"{way} {arguments.steps} {arguments.size}", params, judge)
+            made_by = digest(
+                f"{way and way.text} {arguments.steps} {arguments.size}", params, judge
+            )
             key = f"{stem}--{name.replace(', ', '-').replace(' ', '-')}--{made_by}"
             found = sheets.find(key)
             if found is None:

@@ -27,6 +27,7 @@ from jaxstyle.losses.pieces import (
     relaxed_distance,
     sample,
 )
+from jaxstyle.losses.targets import draw_places
 from jaxstyle.optimization.estimate import estimate_memory, target_forms
 
 RNG = np.random.default_rng(0)
@@ -201,3 +202,27 @@ def test_memory_is_planned():
     more, less = (estimate_memory(PARAMS, (64, 64), spec=each).total() for each in (spec, plain))
     kept = 4 * 2 * (NUM_PIECES * (8 + 3) + 2 * NUM_PLACES)
     assert kept <= more - less <= 2 * kept
+
+
+@pytest.mark.parametrize("name", MATCHING)
+def test_other_places_can_be_drawn(name):
+    """The painting stays, and the program too: only what is compared of the picture is another."""
+    spec = MATCHING[name]
+    targets = compute_targets(PARAMS, CONTENT, STYLE, spec)
+    style, mixture = mix_styles([targets.style, targets.style], [0.5, 0.5])
+    mixed = targets._replace(style=style, mixture=mixture)
+    for each in (targets, mixed):
+        drawn = draw_places(each, jax.random.key(5))
+        assert jax.tree.map(jnp.shape, drawn) == jax.tree.map(jnp.shape, each)
+        for layer, target in drawn.style.items():
+            assert (target.pieces.values == each.style[layer].pieces.values).all()
+            assert (target.pieces.draws != each.style[layer].pieces.draws).any()
+        terms = [total(CONTENT, t, spec).terms for t in (each, drawn)]
+        assert terms[0]["style/places"] != terms[1]["style/places"]
+        assert terms[0]["style/relu1_1"] == terms[1]["style/relu1_1"]
+
+
+def test_what_matches_no_pieces_of_all_layers_stays():
+    targets = compute_targets(PARAMS, CONTENT, STYLE, SPEC)
+    drawn = draw_places(targets, jax.random.key(5))
+    assert all((drawn.style[k] == targets.style[k]).all() for k in SPEC.style_layers)
