@@ -23,7 +23,7 @@ from jaxstyle.losses.targets import (
     mix_styles,
 )
 from jaxstyle.networks.vgg import Params
-from jaxstyle.pipeline.file_options import FACES, REST, RegionOption
+from jaxstyle.pipeline.file_options import FACES, RegionOption
 from jaxstyle.pipeline.job import Job
 from jaxstyle.pipeline.point_options import Place, PointOption, Points
 from jaxstyle.pipeline.sources import Seen, Sources, seen_style
@@ -143,12 +143,10 @@ class JobTargets:
     ) -> tuple[dict[str, Any], Mixture]:
         options = job.recipe.options
         regions: tuple[RegionOption, ...] = options["regions"]
-        named = {r.mask: self._sources.mask(Path(r.mask), shape) for r in regions if r.mask != REST}
-        rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
         return self._guided(
             job, spec,
             [measure(region.style, region.style_mask) for region in regions],
-            [named.get(region.mask, rest) for region in regions],
+            self._sources.region_masks(regions, shape),
             weights=[region.weight for region in regions],
             rooms=rooms,
             names=[region.mask for region in regions],

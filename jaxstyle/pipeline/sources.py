@@ -6,7 +6,7 @@ the option `color`; see `jaxstyle.pipeline.option_rows.COLORS`.
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -24,7 +24,7 @@ from jaxstyle.image.pixels import resize_mask
 from jaxstyle.losses.targets import Kept
 from jaxstyle.optimization.transfer import Init
 from jaxstyle.pipeline.choices import MATCHED
-from jaxstyle.pipeline.file_options import Share
+from jaxstyle.pipeline.file_options import REST, RegionOption, Share
 from jaxstyle.pipeline.options import color_of, picture_options, starts
 
 _logger = logging.getLogger(__name__)
@@ -220,6 +220,12 @@ class Sources:
                 path=path, colour=colour,
             )  # fmt: skip
         return mask
+
+    def region_masks(self, regions: Sequence[RegionOption], shape: Shape) -> list[Array]:
+        """Returns the mask `[*shape]` of each region; the rest is what the others leave."""
+        named = {r.mask: self.mask(Path(r.mask), shape) for r in regions if r.mask != REST}
+        rest = jnp.clip(1 - sum(named.values(), start=jnp.zeros(shape)), 0.0, 1.0)
+        return [named.get(region.mask, rest) for region in regions]
 
     def _see(self, seen: Seen | None) -> Array | None:
         """Returns the pixels of a picture, `[H, W, 3]`."""

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import jax.numpy as jnp
 from jax import Array
 
-from jaxstyle.optimization.transfer import Init
-from jaxstyle.pipeline.file_options import Share
+from jaxstyle.optimization.transfer import Init, initial_image
+from jaxstyle.pipeline.file_options import RegionOption, Share
 from jaxstyle.pipeline.firsts import in_colors_of
 from jaxstyle.pipeline.polish import measure_mixture, polish
 from jaxstyle.pipeline.sources import seen_style
@@ -20,6 +21,8 @@ FAST = "fast"
 """The start that some steps with the compact network have made."""
 MATCHED = "matched"
 """The photograph in the painting's colours."""
+REARRANGED = "rearranged"
+"""The start that is the painting's pieces, rearranged."""
 
 _STEPS = 10  # those of `apply --method quick`
 
@@ -45,6 +48,8 @@ def start_of(
       OSError, FileFormatError: if a picture of the user's cannot be read.
     """
     options = job.recipe.options
+    if options["init"] == REARRANGED and "regions" in options:
+        return _rearranged_by_regions(studio, job, shape)
     mixed = options["init"] == MATCHED and "mix" in options  # else its name is enough
     if options["init"] != FAST and not mixed:
         return studio.sources.start(job, shape)
@@ -64,6 +69,30 @@ def start_of(
         if mixed
         else begin_fast(content, paintings, shares)
     )
+
+
+def _rearranged_by_regions(studio: "Studio", job: "Job", shape: tuple[int, int]) -> Array:
+    """Returns the photograph, in each region painted with the pieces of that region's painting."""
+    _, network = studio.suited(job)
+    content, _ = studio.sources.pictures(job)
+    assert content is not None
+    regions: Sequence[RegionOption] = job.recipe.options["regions"]
+    masks = studio.sources.region_masks(regions, shape)
+    made: dict[str, Array] = {}
+    for name in dict.fromkeys(str(region.style or job.style) for region in regions):
+        painting = studio.sources.see(seen_style(Path(name), job))
+        made[name] = initial_image(
+            "rearranged", shape, network.params, content=content, style=painting
+        )
+    total = sum(masks[1:], start=masks[0])[..., None]
+    parts = [
+        mask[..., None] * made[str(region.style or job.style)]
+        for mask, region in zip(masks, regions, strict=True)
+    ]
+    # Where masks leave a pixel out, it starts from the photograph.
+    blended = sum(parts[1:], start=parts[0]) / jnp.maximum(total, 1.0)
+    image: Array = blended + jnp.maximum(1 - total, 0.0) * content
+    return image
 
 
 def begin_fast(
