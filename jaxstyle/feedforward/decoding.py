@@ -37,8 +37,10 @@ Transform = Literal["adain", "wct", "transport", "swap"]
 LEVELS = {level: f"relu{level}_1" for level in (1, 2, 3, 4)}
 """The layer of each level."""
 
-_PATCH = 3  # the side of the patches that are swapped
-_NUM_PATCHES = 4096
+PATCH = 3
+"""Side of the patches that are swapped."""
+NUM_PATCHES = 4096
+"""Number of patches of a painting that are kept."""
 _MULTIPLE = 8  # of sides that shrink by two three times without a rest
 # Of the largest eigenvalue; directions that are flatter are left out, as in the paper.
 _FLOOR = 1e-5
@@ -134,7 +136,7 @@ def measure_levels(
     known: dict[str, Any] = {}
     for layer, each in maps.items():
         if transform == "swap":
-            places = draw(jax.random.key(0), _NUM_PATCHES)
+            places = draw(jax.random.key(0), NUM_PATCHES)
             known[layer] = {"patches": take_patches(each, places)}
         else:
             known[layer] = dict(zip(("mean", "covariance"), moments(each), strict=True))
@@ -200,8 +202,8 @@ def swap_maps(maps: Array, patches: Array) -> Array:
 
     Reference: Chen and Schmidt, "Fast patch-based style transfer of arbitrary style", 2016, eq. 1.
     """
-    found = nearest(describe([maps], patch=_PATCH), patches, "cosine")
-    return vote(gather(patches, found.index), maps.shape[:2], patch=_PATCH)
+    found = nearest(describe([maps], patch=PATCH), patches, "cosine")
+    return vote(gather(patches, found.index), maps.shape[:2], patch=PATCH)
 
 
 def _root(covariance: Array, *, inverse: bool = False) -> Array:

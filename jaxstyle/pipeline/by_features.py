@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jaxstyle._common.arrays import to_device
 from jaxstyle._common.kept import kept, once
-from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
+from jaxstyle.feedforward.decoding import NUM_PATCHES, PATCH, Transform, measure_levels, transfer
 from jaxstyle.feedforward.layers import BAND, number_of_bands, pays
 from jaxstyle.image.io import load_picture
 from jaxstyle.networks import vgg
@@ -106,7 +106,12 @@ class Features:
         moved = max(math.prod(maps[f"conv{level}_1"]) for level in self.levels)
         # A map of level 2 or more is enlarged, in four parts that are then put together.
         decoded = (4 if max(self.levels) > 1 else 3) * math.prod(maps["conv1_1"])
-        peak = max(encoded, decoded, (2 * weights[-1] + 1) * moved)
+        changed = (2 * weights[-1] + 1) * moved
+        if self.transform == "swap":
+            # Patches and those of unit length, and what the picture's patches were and become.
+            widest, count = max(maps[f"conv{level}_1"][2] for level in self.levels), weights[-1]
+            changed = PATCH**2 * (2 * count * NUM_PATCHES * widest + (count + 1) * moved)
+        peak = max(encoded, decoded, changed)
         # The compiler gives every loop over bands memory of its own.
         peak += _BANDS * sum(_in_bands(maps, level) for level in self.levels)
         image = 3 * math.prod(shape)

@@ -9,6 +9,8 @@ from jaxstyle.pipeline.kinds import Kind, brief, short
 
 Place = tuple[float, float]
 """Across and down, as fractions of width and height."""
+MOST = 16
+"""Points at most: each has a loss of its own at every layer."""
 _NUMBER = r"\s*([0-9.]+)\s*"
 _FORM = re.compile(f"{_NUMBER},{_NUMBER}={_NUMBER},{_NUMBER}")
 
@@ -39,10 +41,13 @@ class Points(Kind):
     repeats: ClassVar[bool] = True
 
     def parse(self, text: str) -> tuple[PointOption, ...]:
-        return tuple(map(_parse_point, text.split(";")))
+        return self.parse_all([text])
 
     def parse_all(self, texts: Sequence[str]) -> tuple[PointOption, ...]:
-        return tuple(point for text in texts for point in self.parse(text))
+        points = tuple(_parse_point(each) for text in texts for each in text.split(";"))
+        if len(points) > MOST:
+            raise ValueError(f"should be at most {MOST} points, got {len(points)}")
+        return points
 
     def text(self, value: tuple[PointOption, ...]) -> str:
         return ";".join(self.texts(value))

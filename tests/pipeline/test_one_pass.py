@@ -29,6 +29,13 @@ FEATURES = [
     ((512, 512), (3,), (1,), 138_052_216),
     ((1024, 1024), (4, 3, 2), (1,), 411_951_032),
 ]
+SWAPS = [
+    ((256, 192), (3,), (1,), 81_149_576),
+    ((256, 192), (3, 2), (1,), 101_904_396),
+    ((512, 384), (3,), (1,), 173_753_544),
+    ((512, 384), (3,), (2,), 209_842_172),
+    ((512, 384), (3, 2), (1,), 245_348_876),
+]
 
 
 @pytest.mark.parametrize(("form", "shape", "weights", "said"), PASSES)
@@ -69,4 +76,12 @@ def test_features_take_about_what_the_compiler_said(shape, levels, weights, said
     compact = polisher().network
     drawn = jax.eval_shape(lambda: init_decoder(jax.random.key(0), compact.params))
     features = Features(compact._replace(params=drawn), "adain", dict.fromkeys(levels, 1.0))
+    assert features.plan(shape, weights, exact=False) == pytest.approx(said, rel=0.2)
+
+
+@pytest.mark.parametrize(("shape", "levels", "weights", "said"), SWAPS)
+def test_a_swap_takes_about_what_the_compiler_said(shape, levels, weights, said):
+    compact = polisher().network
+    drawn = jax.eval_shape(lambda: init_decoder(jax.random.key(0), compact.params))
+    features = Features(compact._replace(params=drawn), "swap", dict.fromkeys(levels, 1.0))
     assert features.plan(shape, weights, exact=False) == pytest.approx(said, rel=0.2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxstyle.pipeline.point_options import PointOption, Points
+from jaxstyle.pipeline.point_options import MOST, PointOption, Points
 
 
 def test_points_survive_being_written():
@@ -11,6 +11,13 @@ def test_points_survive_being_written():
     assert Points().parse(Points().text(value)) == value
     assert Points().parse_all(Points().texts(value)) == value
     assert list(Points().files(value)) == []
+
+
+def test_there_are_not_too_many():
+    one = "0.5,0.3=0.8,0.2"
+    assert len(Points().parse_all([one] * MOST)) == MOST
+    with pytest.raises(ValueError, match="should be at most 16 points, got 17"):
+        Points().parse(";".join([one] * 17))
 
 
 @pytest.mark.parametrize(
