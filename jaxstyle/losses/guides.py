@@ -163,8 +163,8 @@ def spot(shape: Sequence[int], place: Sequence[float], radius: float = 0.1) -> A
       `[*shape]`.
 
     Example:
-      >>> spot((1, 10), (0.05, 0.5), radius=0.2).round(2).tolist()
-      [[1.0, 0.84, 0.5, 0.21, 0.06, 0.01, 0.0, 0.0, 0.0, 0.0]]
+      >>> [round(float(each), 2) for each in spot((1, 10), (0.05, 0.5), radius=0.2)[0, :6]]
+      [1.0, 0.84, 0.5, 0.21, 0.06, 0.01]
     """
     height, width = shape[:2]
     across, down = (

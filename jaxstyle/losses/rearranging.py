@@ -77,6 +77,7 @@ def rearranged_targets(
       ValueError: if `spec` has no content layers, has style layers, or compares no features.
 
     Example:
+      >>> import jax
       >>> from jaxstyle.networks import vgg
       >>> params = vgg.init_params(jax.random.key(0), (("conv1_1", 4),))
       >>> spec = LossSpec(content_layers=("relu1_1",), style_layers=())
