@@ -11,6 +11,7 @@ from jaxstyle import LossSpec
 from jaxstyle.losses.rearranging import REARRANGED
 from jaxstyle.networks.vgg import VGG19_WIDTHS
 from jaxstyle.optimization import rearranging
+from jaxstyle.optimization.presets import get_preset
 from jaxstyle.optimization.rearranging import rearrange
 from jaxstyle.optimization.transfer import initial_image
 
@@ -64,7 +65,7 @@ def test_it_is_a_start(monkeypatch):
 
 @pytest.mark.slow
 def test_the_recipe_starts_from_it():
-    preset = jaxstyle.get_preset("nnst")
+    preset = get_preset("nnst")
     options = preset.options(PARAMS, CONTENT.shape) | {"num_steps": 2}
     begun = rearrange(PARAMS, CONTENT, STYLE)
     expected = jaxstyle.stylize(PARAMS, CONTENT, STYLE, **options | {"init": begun})
