@@ -144,10 +144,11 @@ def test_every_photograph_is_painted_like_every_painting(apply):
          "--painting names several paintings already"),
         ("--painting style.png --painting none.png", "--mix none.png: no such file"),
         ("--painting style.png --regions style.png,style=other.png;rest --method quick",
-         "--regions is for networks and for --method adain, wct and transport; leave it out with "
-         "--method quick"),
+         "--regions is for networks and for --method adain, wct, transport and swap; leave it out "
+         "with --method quick"),
         ("--painting style.png --painting other.png --method quilting",
-         "--mix is for --method quick, adain, wct and transport; leave it out with --method quil"),
+         "--mix is for --method quick, adain, wct, transport and swap; leave it out with "
+         "--method quil"),
         ("--fast-network any.safetensors", "any paints like any painting; give --painting FILE"),
         ("--fast-network any.safetensors --painting style.png --style night --polish 2",
          "--style is for networks with styles of their own"),

@@ -147,7 +147,7 @@ def test_a_folder_is_painted_and_what_is_there_is_kept(cli):
         ("apply content.png -o out.png --method quilting", "--method quilting needs --painting"),
         (f"{APPLY} quilting --coherence 2", "--coherence is for --method analogies; leave it out"),
         (f"{APPLY} quick --block 6", "--block is for --method quilting and neighbours; leave it"),
-        (f"{APPLY} quilting --mix style.png", "--mix is for --method quick, adain, wct and trans"),
+        (f"{APPLY} quilting --mix style.png", "--mix is for --method quick, adain, wct, transp"),
         (f"{APPLY} quilting --levels 3", "--levels is for --method adain, wct, transport and swap"),
         (f"{APPLY} quilting --block 40 --size 48", "--block 40: style.png has 48×32 pixels here"),
         (f"{ANALOGY} --method neighbours --coherence 1",
