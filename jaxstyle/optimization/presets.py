@@ -174,10 +174,12 @@ _ALL = (
         name="mrf",
         description="Li and Wand: patches of 3×3 features, matched anew each step",
         # 1e-4 (E(relu3_1) + E(relu4_1)) + 20 content + 1e-3 TV, sums over a network of 0-255.
-        # Departures: it pools differently, and begins at a quarter of the size.
+        # Departures: it pools differently, and begins at a quarter of the size. Here it begins with
+        # the painting's colours: in others, patches find none that they come nearer to.
         spec=LossSpec(style_layers=("relu3_1", "relu4_1"), statistic="patches"),
         weigh=lambda sizes: compact.WEIGHTS,
         normalized=True,
+        init="matched",
         solver=compact.recipe_solver,
         num_steps=300,
     ),
@@ -187,6 +189,7 @@ _ALL = (
         spec=LossSpec(style_layers=("relu2_1", "relu3_1", "relu4_1"), statistic="contextual"),
         weigh=lambda sizes: compact.WEIGHTS,
         normalized=True,
+        init="matched",
         solver=compact.recipe_solver,
         num_steps=300,
     ),
