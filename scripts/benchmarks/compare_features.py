@@ -29,6 +29,9 @@ from jaxstyle.networks.load import load_network
 from scripts.benchmarks.alternating import beside_torch, print_ratios, waiting_for
 from scripts.command_line import make_parser
 
+# The variance below which maps count as flat.
+_ROUNDING = 1e-6
+
 
 def torch_network(decoder: Any, compact: Any, known: Any, level: int) -> Any:
     """Returns the whole pass as a module of PyTorch.
@@ -80,7 +83,8 @@ def torch_network(decoder: Any, compact: Any, known: Any, level: int) -> Any:
                     x = torch.relu(layer(x))
             mean, deviation = self.known
             variance, own = torch.var_mean(x, (-2, -1), correction=0, keepdim=True)
-            x = (x - own) * (deviation * torch.rsqrt(variance.clamp_min(1e-8))) + mean
+            scale = deviation * torch.rsqrt(variance.clamp_min(_ROUNDING))
+            x = (x - own) * torch.where(variance < _ROUNDING, 0.0, scale) + mean
             for i, (first, *up, second) in enumerate(self.stages):
                 x = torch.relu(first(x))
                 if up:
