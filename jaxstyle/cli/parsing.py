@@ -161,6 +161,9 @@ def _add_option(group: Any, option: Option) -> None:
     text = option.help
     if option.choices is not None:
         text += f"; one of {', '.join(option.choices)}"
+    bare = option.kind.bare if isinstance(option.kind, Choice) else None
+    if bare is not None and option.choices is not None:
+        text += f", given as --{option.name}={option.choices[-1]}; alone it is {bare}"
     if option.default:
         text += f" (default: {option.default})"
     if isinstance(option.kind, Flag):

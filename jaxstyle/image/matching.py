@@ -20,6 +20,7 @@ from jaxstyle.image.color import match_color
 _SAMPLE = 2**14  # pixels that quantiles are taken of
 _KNOTS = 129  # of a curve along one direction
 _FLOOR = 1e-5  # of the largest eigenvalue: the least that a direction of a Gaussian counts as
+_ALIKE = 1e-5  # values that differ by less are one: far below a step of an 8-bit file
 
 
 @on_any_mesh
@@ -142,6 +143,7 @@ def _match_distribution(image: Array, target: Array, key: Array, *, rounds: int)
     def once(colors: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
         turn = jnp.linalg.qr(jax.random.normal(key, (3, 3)))[0]
         knots, goals = (_quantiles(_turned(each, turn)) for each in (colors[1], wanted))
+        goals = _shared(knots, goals)
 
         def move(each: Array) -> Array:
             return _turned(_moved_along(_turned(each, turn), knots, goals - knots), turn.T)
@@ -169,6 +171,16 @@ def _quantiles(values: Array) -> Array:
     """Returns evenly spaced quantiles of each column, `[K, 3]`."""
     ordered = jnp.sort(values, axis=0)
     return ordered[jnp.round(jnp.linspace(0, len(values) - 1, _KNOTS)).astype(int)]
+
+
+def _shared(knots: Array, goals: Array) -> Array:
+    """Returns goals `[K, 3]` where knots of one value have one goal, the mean of theirs.
+
+    A flat area covers many quantiles. It would else take the last one's goal: a sheet of one colour
+    the painting's extremes, which no pixel of it has together.
+    """
+    alike = (jnp.abs(knots[:, None] - knots[None]) < _ALIKE).astype(goals.dtype)
+    return jnp.einsum("ijc,jc->ic", alike, goals, precision="highest") / jnp.sum(alike, axis=1)
 
 
 def _moved_along(values: Array, knots: Array, shifts: Array) -> Array:

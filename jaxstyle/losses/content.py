@@ -24,6 +24,7 @@ from jaxstyle.losses.neighbours.search import unit
 ContentName = Literal["features", "self-similarity"]
 
 _SOFTNESS = 0.1  # differences are of the order of one
+_LEAST = 1e-2  # places of a flat picture differ by rounding alone, which would be blown up
 MOST_PLACES = 1024
 """How many places of a map are compared with each other, at most."""
 
@@ -95,7 +96,7 @@ def self_similarity(features: Array) -> Array:
     apart = 1 - jnp.matmul(rows, rows.T, precision="highest")
     # A place is no way from itself, whatever rounding says.
     apart = apart * (1 - jnp.eye(rows.shape[0]))
-    return apart / jnp.maximum(jnp.mean(apart, axis=0, keepdims=True), 1e-6)
+    return apart / jnp.maximum(jnp.mean(apart, axis=0, keepdims=True), _LEAST)
 
 
 def self_similarity_loss(features: Array, target: Array, weight: Array | None = None) -> Array:

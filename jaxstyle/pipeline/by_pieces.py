@@ -54,8 +54,8 @@ class Pieces:
                 content, painting, coherence=options["coherence"], key=key
             ).image
         block, fidelity = options["block"], options["fidelity"]
-        check_block(block, painting.shape, path)
+        check_block(block, painting.shape, path, odd=self.method == "neighbours")
         if self.method == "quilting":
             return quilt_transfer(content, painting, block=block, fidelity=fidelity, key=key).image
-        check_block(block, content.shape, "the photograph")
+        check_block(block, content.shape, "the photograph", odd=True)
         return patch_transfer(content, painting, patch=block, fidelity=FIDELITY * fidelity)

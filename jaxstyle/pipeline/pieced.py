@@ -127,9 +127,12 @@ class Pieced:
         """
         painting = _painting(studio, job)
         if self.method in BLOCKS:
-            check_block(self.block, painting.shape, job.style)
-            if self.method == "neighbours":
-                check_block(self.block, studio.shape(job), job.content or "the texture")
+            odd = self.method == "neighbours"
+            check_block(self.block, painting.shape, job.style, odd=odd)
+            if odd:
+                by = "output-size" if "output-size" in job.recipe.options else "size"
+                shape = studio.shape(job)
+                check_block(self.block, shape, job.content or "the texture", odd=True, by=by)
         if job.recipe.command == "analogy":
             _pictures(studio, job, painting)
 
@@ -251,18 +254,35 @@ def checked_block(method: str, given: Mapping[str, Any], sides: Mapping[str, int
     """
     block: int = given.get("block", sides[method])
     if method == "neighbours" and block % 2 == 0:
-        raise OptionError("{} {block}: patches need an odd side", "block", block=block)
+        raise OptionError(
+            "{} {block}: patches need an odd side, as {other}", "block", block=block,
+            other=block + 1,
+        )  # fmt: skip
     return block
 
 
-def check_block(block: int, shape: Sequence[int], name: Path | str | None) -> None:
-    """Raises `OptionError` if a picture of some name is smaller than a block."""
-    if min(shape[:2]) < block:
-        raise OptionError(
-            "{} {block}: {name} has {width}×{height} pixels here; give at most {most}, or a larger "
-            "{}", "block", "size", block=block, name=name, width=shape[1], height=shape[0],
-            most=min(shape[:2]),
-        )  # fmt: skip
+def check_block(
+    block: int, shape: Sequence[int], name: Path | str | None, *, odd: bool, by: str = "size"
+) -> None:
+    """Raises `OptionError` if a picture of some name is smaller than a block.
+
+    Args:
+      block: its side.
+      shape: the picture's height and width.
+      name: what the picture is.
+      odd: whether blocks are patches, which need an odd side.
+      by: the option that makes the picture larger.
+    """
+    most = min(shape[:2])
+    if most >= block:
+        return
+    if odd and most % 2 == 0:
+        most -= 1
+    remedy = "give a larger {}" if most < 2 else "give at most {most}, or a larger {}"
+    raise OptionError(
+        "{} {block}: {name} has {width}×{height} pixels here; " + remedy, "block", by,
+        block=block, name=name, width=shape[1], height=shape[0], most=most,
+    )  # fmt: skip
 
 
 def estimate(method: str, painting: Sequence[int], shape: Sequence[int]) -> int:

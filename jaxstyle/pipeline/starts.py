@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import jax.numpy as jnp
 from jax import Array
 
+from jaxstyle.errors import OptionError
 from jaxstyle.optimization.transfer import Init, initial_image
 from jaxstyle.pipeline.file_options import RegionOption, Share
 from jaxstyle.pipeline.firsts import in_colors_of
@@ -78,6 +79,12 @@ def _rearranged_by_regions(studio: "Studio", job: "Job", shape: tuple[int, int])
     assert content is not None
     regions: Sequence[RegionOption] = job.recipe.options["regions"]
     masks = studio.sources.region_masks(regions, shape)
+    for mask, region in zip(masks, regions, strict=True):
+        if not float(jnp.max(mask)):  # said before the start is made, which takes a while
+            raise OptionError(
+                "{}: region {mask} is empty; its mask is black everywhere", "regions",
+                mask=region.mask,
+            )  # fmt: skip
     made: dict[str, Array] = {}
     for name in dict.fromkeys(str(region.style or job.style) for region in regions):
         painting = studio.sources.see(seen_style(Path(name), job))

@@ -45,6 +45,21 @@ def test_it_is_a_map_of_colours():
     np.testing.assert_allclose(found[:, 55:], found[:, :5], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["grey", "black"])
+def test_one_colour_becomes_the_mean_and_no_extreme(name):
+    found = match_distribution(FLAT[name], TARGET)
+    mean = jnp.broadcast_to(TARGET.mean((0, 1)), found.shape)
+    np.testing.assert_allclose(found, mean, atol=0.03)
+
+
+def test_a_flat_area_takes_the_mean_of_what_its_quantiles_take():
+    """Four fifths of white become what lies in the middle of those quantiles, not at their end."""
+    image = jnp.ones((40, 50, 3)).at[:, :10].set(IMAGE[:, :10] / 2)
+    ramp = jnp.broadcast_to(jnp.linspace(0, 1, 50)[:, None], (40, 50, 3))
+    found = match_distribution(image, ramp)
+    np.testing.assert_allclose(found[:, 10:], 0.6, atol=0.05)
+
+
 def test_it_depends_on_the_key_alone_and_is_jit_and_vmap_able():
     first, again = (match_distribution(IMAGE, TARGET) for _ in range(2))
     np.testing.assert_array_equal(first, again)

@@ -102,3 +102,11 @@ def test_maps_of_other_sizes_are_refused():
         self_similarity_loss(MAPS, jnp.zeros((20, 20)))
     with pytest.raises(ValueError, match="unknown content_loss 'pixels'; valid: features, self"):
         get_content_loss("pixels")
+
+
+def test_a_flat_photograph_has_no_steep_slope():
+    """Its places differ by rounding alone, which nothing should divide by."""
+    flat = jnp.ones((6, 5, 8)) + 1e-4 * MAPS
+    slope = jax.grad(lambda maps: self_similarity_loss(maps, self_similarity(MAPS)))(flat)
+    steep = jax.grad(lambda maps: self_similarity_loss(maps, self_similarity(OTHER)))(MAPS)
+    assert float(jnp.max(jnp.abs(slope))) < float(jnp.max(jnp.abs(steep)))

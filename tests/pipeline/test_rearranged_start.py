@@ -46,3 +46,11 @@ def test_what_no_region_has_starts_from_the_photograph(cli):
     found = start(cli, regions="left.png,style=paint.png;half.png")
     np.testing.assert_allclose(found[:, :12], 200, atol=2)
     np.testing.assert_allclose(found[:, 20:], 20 + content[:, 20:] / 2, atol=3)
+
+
+def test_an_empty_region_is_named_before_the_start_is_made(cli, monkeypatch):
+    Image.fromarray(np.zeros((32, 48), np.uint8)).save("black.png")
+    monkeypatch.setattr("jaxstyle.optimization.transfer.rearrange", None)  # a call would fail
+    ran = cli(STYLIZE, **OPTIONS, regions="black.png,style=paint.png;rest")
+    assert "--regions: region black.png is empty; its mask is black everywhere" in ran.err
+    assert len(ran.err.splitlines()) == 1

@@ -177,9 +177,10 @@ def distance(rows: Array, keys: Array, index: Array, metric: Metric = "euclidean
 
 
 def unit(rows: Array) -> Array:
-    """Returns rows `[..., d]` with a length of one; those of no length stay zero."""
+    """Returns rows `[..., d]` of length one; those of no length stay zero, and have no slope."""
     squares = jnp.sum(jnp.square(rows), axis=-1, keepdims=True)
-    return rows * jax.lax.rsqrt(jnp.maximum(squares, _TINY))
+    # A slope of a million at a place of no features would drown those of all other places.
+    return jnp.where(squares <= _TINY, 0.0, rows * jax.lax.rsqrt(jnp.maximum(squares, _TINY)))
 
 
 _Best = tuple[Array, Array]  # the least cost, and where it was found

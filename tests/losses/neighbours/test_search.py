@@ -203,3 +203,16 @@ def test_a_penalty_for_use_equals_numpy_and_spares_the_key_used_most(metric):
     found = nearest_by_use(ROWS_J, KEYS_J, metric, penalty=penalty).index
     np.testing.assert_array_equal(found, expected)
     assert np.bincount(expected, minlength=31)[counts.argmax()] < counts.max()
+
+
+def test_a_row_of_no_length_has_no_slope():
+    """Its distance is one whatever it turns to, so a slope would be of no direction."""
+    rows = ROWS_J.at[0].set(0.0)
+    found = nearest(rows, KEYS_J, "cosine")
+    slopes = jax.grad(lambda rows: jnp.sum(distance(rows, KEYS_J, found.index, "cosine")))(rows)
+    np.testing.assert_array_equal(slopes[0], 0)
+    assert np.all(np.abs(slopes[1:]).max(1) > 0)
+
+
+def test_what_is_no_number_is_not_taken_for_nothing():
+    assert np.all(np.isnan(distance(ROWS_J * jnp.nan, KEYS_J, jnp.zeros(23, int), "cosine")))
