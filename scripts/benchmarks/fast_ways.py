@@ -31,7 +31,7 @@ from jax import Array
 import jaxstyle
 import jaxstyle.evaluate
 from jaxstyle.feedforward.decoder_files import Decoder, load_decoder
-from jaxstyle.feedforward.decoding import LEVELS, Transform, measure_levels, transfer
+from jaxstyle.feedforward.decoding import Transform, measure_levels, transfer
 from jaxstyle.feedforward.files import FastNetwork
 from jaxstyle.feedforward.files import load_network as load_fast
 from jaxstyle.feedforward.network import paint
@@ -170,17 +170,14 @@ def pictures(
         options: Any = preset.options(compact.params, content.shape[:2]) | {"num_steps": steps}
         yield way, lambda o=options: jaxstyle.stylize(compact.params, content, style, **o).image
     yield from _passes(content, style, painting, compact, networks)
-    known = jax.tree.map(
-        lambda leaf: leaf[None], measure_levels(compact.params, style, tuple(LEVELS))
-    )
-    for name, decoder in decoders.items():
-        for transform in get_args(Transform):
-            yield (
-                f"{name}, {transform}",
-                functools.partial(
-                    transfer, decoder.params, compact.params, content, known, transform=transform
-                ),
-            )
+    for transform in get_args(Transform):
+        levels = (3,) if transform == "swap" else (4, 3, 2)
+        measured = measure_levels(compact.params, style, levels, transform)
+        known = jax.tree.map(lambda leaf: leaf[None], measured)
+        for name, decoder in decoders.items():
+            move = functools.partial(transfer, levels=levels, transform=transform)
+            once = functools.partial(move, decoder.params, compact.params, content, known)
+            yield f"{name}, {transform}", once
 
 
 def _passes(
