@@ -54,7 +54,7 @@ def read_commands(page: str) -> Iterator[Command]:
     headings = list(_HEADING.finditer(page))
     for found in _COMMAND.finditer(page):
         above = [each[1] for each in headings if each.start() < found.start()]
-        text = re.sub(r"\[[^]]*\]", " ", found[1] or found[2])
+        text = " ".join(re.sub(r"\[[^]]*\]", " ", found[1] or found[2]).split())
         yield Command(above[-1] if above else "", shlex.split(text, comments=True)[2:])
 
 

@@ -115,7 +115,7 @@ def test_unknown_names(refused):
     refused(STYLIZE, "--padding", "zero", "reflect", "replicate", padding="nosuch")
     refused(STYLIZE, "--tv", "squared", "l1", tv="nosuch")
     for command, names in (
-        (STYLIZE, "content, matched, fast, noise, white-noise, style or"),
+        (STYLIZE, "content, matched, fast, rearranged, noise, white-noise, style or"),
         (TEXTURE, "noise, white-noise, style or"),
         (RECONSTRUCT, "content, noise, white-noise or"),
     ):
