@@ -266,6 +266,15 @@ def draw_places(targets: Targets, key: Array) -> Targets:
     Args:
       targets: of a spec that matches pieces of all layers; others stay as they are.
       key: a `jax.random.key`.
+
+    Returns:
+      The `Targets`, of the same shapes.
+
+    Example:
+      >>> draw_places(Targets(content={}, style={"relu1_1": 0.0}), jax.random.key(0)).style
+      {'relu1_1': 0.0}
+
+    Reference: Kolkin, Salavon and Shakhnarovich, CVPR 2019.
     """
     draws = draw(key, NUM_PLACES)
 

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
 FAST = "fast"
 """The start that some steps with the compact network have made."""
-MATCHED = "matched"
-"""The photograph in the painting's colours."""
-REARRANGED = "rearranged"
-"""The start that is the painting's pieces, rearranged."""
 
+_MATCHED: Init = "matched"
+_REARRANGED: Init = "rearranged"
 _STEPS = 10  # those of `apply --method quick`
 
 
@@ -49,9 +47,9 @@ def start_of(
       OSError, FileFormatError: if a picture of the user's cannot be read.
     """
     options = job.recipe.options
-    if options["init"] == REARRANGED and "regions" in options:
+    if options["init"] == _REARRANGED and "regions" in options:
         return _rearranged_by_regions(studio, job, shape)
-    mixed = options["init"] == MATCHED and "mix" in options  # else its name is enough
+    mixed = options["init"] == _MATCHED and "mix" in options  # else its name is enough
     if options["init"] != FAST and not mixed:
         return studio.sources.start(job, shape)
     assert content is not None
@@ -89,7 +87,7 @@ def _rearranged_by_regions(studio: "Studio", job: "Job", shape: tuple[int, int])
     for name in dict.fromkeys(str(region.style or job.style) for region in regions):
         painting = studio.sources.see(seen_style(Path(name), job))
         made[name] = initial_image(
-            "rearranged", shape, network.params, content=content, style=painting
+            _REARRANGED, shape, network.params, content=content, style=painting
         )
     total = sum(masks[1:], start=masks[0])[..., None]
     parts = [

@@ -209,7 +209,8 @@ def compare(arguments: argparse.Namespace) -> list[tuple[str, Sequence[Case]]]:
             if found is None:
                 begun = time.perf_counter()
                 image = make(way, params, *pair, arguments.steps) if way else pair[0]
-                seconds = time.perf_counter() - jax.block_until_ready((begun, image))[0]
+                jax.block_until_ready(image)
+                seconds = time.perf_counter() - begun
                 case = as_case(name, evaluate.score(judge, image, reference()))
                 case |= {"key": key, "seconds": seconds}
                 sheets.keep(case, image)
