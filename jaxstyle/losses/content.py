@@ -105,8 +105,9 @@ def self_similarity_loss(features: Array, target: Array, weight: Array | None = 
     .. math:: \frac{1}{n^2} \sum_{ij} w_i
         \bigl( \sqrt{(\hat D_{ij} - \hat D^*_{ij})^2 + \epsilon^2} - \epsilon \bigr)
 
-    Departure: in the paper, :math:`\epsilon` is zero. Here it is 0.1, so that the loss has a slope
-    at the photograph itself, where optimisations start.
+    Departures: in the paper, :math:`\epsilon` is zero. Here it is 0.1, so that the loss has a slope
+    at the photograph itself, where optimisations start. And a column of which the photograph says
+    nothing, since its places are all alike, counts less or not at all.
 
     Args:
       features: `[h, w, c]` activations of the image.
@@ -129,8 +130,13 @@ def self_similarity_loss(features: Array, target: Array, weight: Array | None = 
         raise ValueError(
             f"shapes should be equal, got {list(found.shape)} and {list(target.shape)}"
         )
-    rows = jnp.mean(_soft(found - target), axis=1)
+    rows = jnp.mean(_soft(found - target) * _told(target), axis=1)
     return jnp.mean(rows if weight is None else thin(weight[..., None]).reshape(-1) * rows)
+
+
+def _told(target: Array) -> Array:
+    """Returns `[n]`, how much each column tells of places: 1, or less if all are nearly alike."""
+    return jnp.minimum(jnp.mean(target, axis=0), 1.0)  # what `_LEAST` has divided has a lesser mean
 
 
 def _soft(difference: Array) -> Array:
@@ -158,7 +164,7 @@ def _features_size(target: Array, weight: Array | None) -> Array:
 
 def _similarity_size(target: Array, weight: Array | None) -> Array:
     # Places without features are all equally far apart.
-    away = jnp.mean(_soft(target - 1))
+    away = jnp.mean(_soft(target - 1) * _told(target))
     return away if weight is None else jnp.mean(weight) * away
 
 

@@ -110,3 +110,12 @@ def test_a_flat_photograph_has_no_steep_slope():
     slope = jax.grad(lambda maps: self_similarity_loss(maps, self_similarity(MAPS)))(flat)
     steep = jax.grad(lambda maps: self_similarity_loss(maps, self_similarity(OTHER)))(MAPS)
     assert float(jnp.max(jnp.abs(slope))) < float(jnp.max(jnp.abs(steep)))
+
+
+def test_a_photograph_of_one_colour_asks_for_no_places():
+    flat = get_content_loss("self-similarity").measure(jnp.ones((6, 5, 8)))
+    assert float(self_similarity_loss(MAPS, flat)) < 1e-4  # what rounding leaves of its distances
+    half = flat.at[:, 15:].set(self_similarity(MAPS)[:, 15:])
+    found = float(self_similarity_loss(OTHER, half))
+    apart = expected_similarity(OTHER)[:, 15:] - expected_similarity(MAPS)[:, 15:]
+    assert found == pytest.approx((np.sqrt(apart**2 + 0.01) - 0.1).mean() / 2, rel=1e-4)

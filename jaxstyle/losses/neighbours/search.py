@@ -34,7 +34,7 @@ class Matches:
         wins.
       distance: of the same shape, float32: 1 − cosine in [0, 2], or the squared Euclidean
         distance, without bias and scale. Infinite where a row's region has no key; the place there
-        is 0.
+        is 0. A key with NaN or infinity in it is never found; a row with one is NaN or infinite.
     """
 
     index: Array
@@ -109,8 +109,8 @@ def candidates(
       >>> candidates(jnp.array([[0.6]]), jnp.array([[0.0], [1.0], [3.0]]), 2).index.tolist()
       [[1, 0]]
     """
-    if check_count(count, "count") > keys.shape[0]:
-        raise ValueError(f"count should be at most the {keys.shape[0]} keys, got {count}")
+    if check_count(count, "count") > len(keys):
+        raise ValueError(f"count should be at most the {len(keys)} keys, got {count}")
     return _search(rows, keys, metric, bias, scale, regions, tile, count=count)[0]
 
 
@@ -168,7 +168,8 @@ def distance(rows: Array, keys: Array, index: Array, metric: Metric = "euclidean
       1.0
     """
     check_choice("metric", metric, get_args(Metric))
-    rows, chosen = rows.astype(jnp.float32), keys.astype(jnp.float32)[index]
+    index = jnp.asarray(index)
+    rows, chosen = jnp.asarray(rows, jnp.float32), jnp.asarray(keys, jnp.float32)[index]
     if index.ndim == 2:
         rows = rows[:, None]
     if metric == "euclidean":
@@ -209,11 +210,11 @@ def _search(
     count: int,
     both: bool = False,
 ) -> tuple[Matches, Matches | None]:
+    rows, keys = jnp.asarray(rows, jnp.float32), jnp.asarray(keys, jnp.float32)
+    bias, scale, regions = jax.tree.map(jnp.asarray, (bias, scale, regions), is_leaf=_is_list)
     _check(rows, keys, metric, bias, scale, regions)
     tile = check_count(tile, "tile")
-    rows, keys, bias, scale = jax.lax.stop_gradient(
-        (rows.astype(jnp.float32), keys.astype(jnp.float32), bias, scale)
-    )
+    rows, keys, bias, scale = jax.lax.stop_gradient((rows, keys, bias, scale))
     plain = scale is None
     used = (bias is not None, regions is not None)
     row_labels, key_labels = (None, None) if regions is None else regions
@@ -230,18 +231,27 @@ def _search(
     return matches, _first(others)
 
 
+def _is_list(given: Any) -> bool:
+    return isinstance(given, list)
+
+
 def _first(found: Matches) -> Matches:
     return Matches(found.index[:, 0], found.distance[:, 0])
 
 
 def _operands(rows: Array, keys: Array, metric: Metric) -> tuple[Array, Array, Array, Array]:
     """Rows, keys and offsets such that distance = both offsets − 2 · product."""
+    # A single NaN would hide all keys of its tile; so what has one is infinitely far from all.
+    far = [jnp.where(jnp.isfinite(x).all(axis=1), 0.0, jnp.inf) for x in (rows, keys)]
+    rows = jnp.where(far[0][:, None] == 0, rows, 0.0)
+    keys = jnp.where(far[1][:, None] == 0, keys, 0.0)
     if metric == "cosine":
-        return unit(rows) / 2, unit(keys), jnp.zeros(rows.shape[0]), jnp.ones(keys.shape[0])
+        return unit(rows) / 2, unit(keys), far[0], 1 + far[1]
     # Distances are the same from anywhere, and from the middle the least is lost to rounding.
     middle = jnp.mean(keys, axis=0)
     rows, keys = rows - middle, keys - middle
-    return rows, keys, jnp.sum(jnp.square(rows), axis=1), jnp.sum(jnp.square(keys), axis=1)
+    squares = [jnp.sum(jnp.square(x), axis=1) for x in (rows, keys)]
+    return rows, keys, far[0] + squares[0], far[1] + squares[1]
 
 
 def _cut(

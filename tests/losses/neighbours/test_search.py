@@ -216,3 +216,28 @@ def test_a_row_of_no_length_has_no_slope():
 
 def test_what_is_no_number_is_not_taken_for_nothing():
     assert np.all(np.isnan(distance(ROWS_J * jnp.nan, KEYS_J, jnp.zeros(23, int), "cosine")))
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_is_no_number_is_never_found_and_hides_nothing(metric, tile, broken):
+    rows, keys = ROWS_J.at[4, 1].set(broken), KEYS_J.at[jnp.array([3, 30]), 2].set(broken)
+    found, back = nearest_of_both(rows, keys, metric, tile=tile)
+    apart = all_distances(ROWS, KEYS, metric)
+    apart[:, [3, 30]] = apart[4] = np.inf
+    others = np.delete(np.arange(23), 4)
+    np.testing.assert_array_equal(found.index[others], apart.argmin(1)[others])
+    assert not np.isfinite(found.distance[4])
+    kept = np.delete(np.arange(31), [3, 30])
+    np.testing.assert_array_equal(back.index[kept], apart.argmin(0)[kept])
+    several = candidates(rows, keys, 3, metric, bias=jnp.asarray(BIAS), tile=tile).index
+    assert not np.isin(several[others], [3, 30]).any()
+
+
+def test_lists_are_taken():
+    rows, keys = [[0.9, 0.1], [0.1, 1.8]], [[0, 0], [1, 0], [0, 2]]
+    found = nearest(rows, keys, bias=[0.0, 0.0, 9.0], regions=([0, 0], [0, 0, 0]))
+    assert found.index.tolist() == [1, 0]
+    assert candidates(rows, keys, 2).index.tolist() == [[1, 0], [2, 0]]
+    np.testing.assert_allclose(distance(rows, keys, [1, 2]), [0.02, 0.05], atol=1e-6)
