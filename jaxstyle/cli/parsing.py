@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, get_args
 
@@ -39,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Raises `UsageError` for unknown arguments, here where the command is known."""
-        own = args = _with_values(list(args or ()), self.bare)
+        own = args = _with_values(list(args or ()), self.bare, self._of_one_value())
         if self.commands:
             place = next((i for i, word in enumerate(own) if not word.startswith("-")), len(own))
             if own[place:] and own[place] not in self.commands:
@@ -50,6 +51,11 @@ class Parser(argparse.ArgumentParser):
         known, unknown = super().parse_known_args(args, namespace)
         self._refuse(unknown)
         return known, unknown
+
+    def _of_one_value(self) -> frozenset[str]:
+        """Returns the options that take one value."""
+        actions = self._option_string_actions.items()
+        return frozenset(flag for flag, action in actions if action.nargs is None)
 
     def error(self, message: str) -> NoReturn:
         """Raises `UsageError`."""
@@ -81,10 +87,20 @@ class Parser(argparse.ArgumentParser):
         return f"unknown command {f'{group} {word}'.strip()}; {right}"
 
 
-def _with_values(words: Sequence[str], bare: Mapping[str, str]) -> list[str]:
-    """Returns a command line on which options that stand alone have the value they stand for."""
+def _with_values(
+    words: Sequence[str], bare: Mapping[str, str], single: Container[str]
+) -> list[str]:
+    """Returns a command line on which options that stand alone have the value they stand for.
+
+    A value such as -0.1,0.5 is joined to its option; argparse would take it for another option.
+    """
     end = words.index("--") if "--" in words else len(words)
-    valued = [f"{word}={bare[word]}" if word in bare else word for word in words[:end]]
+    valued: list[str] = []
+    for word in words[:end]:
+        if valued and valued[-1] in single and re.match(r"-[0-9.]", word):
+            valued[-1] += f"={word}"
+        else:
+            valued.append(f"{word}={bare[word]}" if word in bare else word)
     return [*valued, *words[end:]]
 
 

@@ -10,7 +10,7 @@ from jaxstyle.pipeline import file_options
 from jaxstyle.pipeline.choices import STATISTICS
 from jaxstyle.pipeline.method import Method
 from jaxstyle.pipeline.optimise import Optimisation
-from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec
+from jaxstyle.pipeline.optimise_options import make_scales, make_solver, make_spec, strength_of
 from jaxstyle.pipeline.painting_options import make_painting
 from jaxstyle.pipeline.pieced import make_analogy, make_texture
 
@@ -94,6 +94,7 @@ def _make_optimisation(
     # A noise that belongs to the recipe's own start belongs to no other.
     own_start = command == "stylize" and filled["init"] == preset.init
     solver, solver_name = make_solver(preset, filled)
+    strength_of(preset, filled)  # refused here, before a network is looked for
     method = Optimisation(
         preset=preset,
         preset_given="preset" in given,

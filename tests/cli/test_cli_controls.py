@@ -89,6 +89,13 @@ def test_points_are_regions_around_them(cli):
     assert read_settings("out.png")["options"]["point"] == "0.2,0.6=0.8,0.5;1,0=0,1"
 
 
+@pytest.mark.parametrize("line", ["--point -0.1,0.5=0.2,0.3", "--point=-0.1,0.5=0.2,0.3"])
+def test_a_point_outside_the_photograph_is_refused_for_what_it_is(cli, line):
+    ran = cli(f"{STYLIZE} {line}")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "from 0 to 1; got '-0.1,0.5=0.2,0.3'" in ran.err
+
+
 def test_what_is_kept_is_the_photograph(cli):
     done(cli(STYLIZE, keep="left.png", init="noise"))
     difference = np.abs(255 * load_image("content.png", size=32) - pixels("out.png"))
@@ -171,7 +178,8 @@ def test_strength_weakens_the_style_or_fades_the_start(cli):
         smoothed = start(cli, init="noise", strength=30, **given)
         expected = start(cli, init="noise", strength=30, tv_weight=weight)
         assert smoothed == pytest.approx(expected, rel=1e-4)
-    ran = cli(STYLIZE, strength=50, preset="gatys2016")
+    # Before the network is looked for, which may be a download.
+    ran = cli(STYLIZE, strength=50, preset="gatys2016", network="missing.npz")
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "measured for the recipes default, compact and not for gatys2016; use --style" in ran.err
 
