@@ -121,14 +121,13 @@ _ALL = (
     ),
     Preset(
         name="layout",
-        description="covariances and pieces, and how the photograph's places are alike",
+        description="covariances, and how the photograph's places are alike",
         spec=LossSpec(
             content_layers=("relu3_1", "relu4_1"),
             statistic="covariance",
             content_loss="self-similarity",
-            places=True,
         ),
-        weigh=lambda sizes: LossWeights(15.0, total_variation=40.0, places=0.5),
+        weigh=lambda sizes: LossWeights(12.0, total_variation=40.0),
         normalized=True,
         # For it and the following, one that suits the compact network too.
         solver=compact.recipe_solver,
