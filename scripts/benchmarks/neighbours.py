@@ -196,7 +196,12 @@ def compare(arguments: argparse.Namespace) -> list[tuple[str, Sequence[Case]]]:
     taken = pairs(
         arguments.data, arguments.size, arguments.pairs, arguments.photographs, arguments.paintings
     )
+    seen = ""
     for content_name, style_name, pair in taken:
+        if content_name != seen:
+            # Programs fit one shape, and those of many photographs use up a process's memory maps.
+            jax.clear_caches()
+            seen = content_name
         reference = functools.cache(functools.partial(evaluate.compute_reference, judge, *pair))
         stem, row = f"{Path(content_name).stem}--{Path(style_name).stem}", list(pair)
         for name in ("content image", *arguments.ways):
