@@ -97,6 +97,7 @@ def kept(
     function: Callable[..., Any],
     *,
     static_argnames: Sequence[str] | str = (),
+    donated: Sequence[int] = (),
     hurry: Hurry = never,
 ) -> Any:
     """Compiles a function like `jax.jit`, and keeps its programs where `keep_in` says.
@@ -106,6 +107,7 @@ def kept(
     Args:
       function: a pure function of arrays, at the top of a module.
       static_argnames: its static arguments, which can be pickled.
+      donated: the places of arrays that the caller gives up: the results may lie where they lay.
       hurry: given the arrays and the static arguments, tells whether the program runs so briefly
         that compiling it takes longer. Then a CPU gets one that is compiled in about half the time
         and runs a little slower.
@@ -116,16 +118,23 @@ def kept(
       >>> int(double(jnp.int32(3)))
       6
     """
-    return _Kept(function, static_argnames, hurry)
+    return _Kept(function, static_argnames, donated, hurry)
 
 
 class _Kept:
     def __init__(
-        self, function: Callable[..., Any], static_argnames: Sequence[str] | str, hurry: Hurry
+        self,
+        function: Callable[..., Any],
+        static_argnames: Sequence[str] | str,
+        donated: Sequence[int],
+        hurry: Hurry,
     ):
         functools.update_wrapper(self, function)
-        self._jit = functools.partial(jax.jit, function, static_argnames=static_argnames)
+        self._jit = functools.partial(
+            jax.jit, function, static_argnames=static_argnames, donate_argnums=tuple(donated)
+        )
         self._jitted, self._hurry = self._jit(), hurry
+        self._inside = self._jit(donate_argnums=()) if donated else self._jitted
         self.lower = self._jitted.lower
         self._programs: dict[Hashable, Callable[..., Any]] = {}
         _functions.add(self)
@@ -134,7 +143,7 @@ class _Kept:
         """Runs the program of the arguments."""
         leaves, structure = jax.tree.flatten(arrays)
         if is_traced(leaves) or is_tracing():
-            return self._jitted(*arrays, **static)
+            return self._inside(*arrays, **static)
         if _folder is None or not _at_home(leaves):
             return self._compiled(arrays, static)(*arrays, **static)
         forms = tuple((x.shape, x.dtype, x.weak_type) for x in map(jax.typeof, leaves))

@@ -255,7 +255,7 @@ def descend_resolved(
         infos.append(_as_row(info))
         done = 0
     else:
-        done, state = resume.step, resume.state
+        done, state = resume.step, _copied(resume.state)
         info = jax.tree.map(lambda leaf: jnp.asarray(leaf)[-1], resume.info)
     while done < num_steps:
         # As if it had never stopped: the same chunks give the same bits.
@@ -267,8 +267,20 @@ def descend_resolved(
             # Steps dispatched ahead would each hold a history of their own.
             info.loss.block_until_ready()
         if done % every == 0 or done == num_steps:
-            yield Progress(done, state, _concatenate(infos))
+            yield Progress(
+                done, state if done == num_steps else _copied(state), _concatenate(infos)
+            )
             infos = []
+
+
+def _copied(state: State) -> State:
+    """Returns a copy, which stays when the next step gives up what the state was."""
+    if is_traced(state):
+        return state
+    copies: State = jax.tree.map(
+        lambda leaf: jax.device_put(leaf, getattr(leaf, "sharding", None), may_alias=False), state
+    )
+    return copies
 
 
 def _as_row(info: Info) -> Info:

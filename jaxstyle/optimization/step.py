@@ -247,6 +247,7 @@ def _begin(state: State, *, problem: Problem) -> tuple[State, Info]:
 @functools.partial(
     kept,
     static_argnames=("problem", "length"),
+    donated=(0,),  # what a solver remembers is most of what a step holds, and need not be copied
     hurry=lambda _, static: static["problem"].brief,
 )
 def advance(
@@ -265,7 +266,7 @@ def advance(
 
     Args:
       state: the best image, and in `inner` the solver's state; for lanes, every leaf has a leading
-        axis.
+        axis. It is given up: its arrays are no more.
       info: the `Info` of the step before, with the loss and the terms of the best image.
       arrays: the network's parameters, targets and weights.
       problem: what is compiled; static.

@@ -84,7 +84,9 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
         def keep(old: Any, new: Any) -> Any:
             return jax.tree.map(lambda old, new: jnp.where(taken_back, old, new), old, new)
 
-        memory = _settle_pair(trial, before, forgotten=taken_back & ~(rise <= _FAR))
+        memory = _remember(
+            trial, before, image - state.image, forgotten=taken_back & ~(rise <= _FAR)
+        )
         memory = memory._replace(
             stepsize=keep(before.stepsize * _SHORTER, jnp.minimum(before.stepsize * _LONGER, 1.0)),
             **{name: keep(getattr(before, name), getattr(trial, name)) for name in _AT_THE_IMAGE},
@@ -135,24 +137,29 @@ def searching_step(history: int, first_step: float, max_linesearch: int) -> Solv
     return Solver(init, step)
 
 
-def _settle_pair(trial: _Memory, before: _Memory, forgotten: Array) -> _Memory:
+def _remember(trial: _Memory, before: _Memory, s: Array, forgotten: Array) -> _Memory:
     """Returns a trial's memory, without its pair (s, y) if that has no curvature or is forgotten.
 
-    gamma then stays as before.
+    Without a pair, gamma stays as before. The pairs are jaxopt's. They are written here because
+    there is one write for each array then, and it depends on all that is read of the array before.
+    So the compiler writes in place where it may, and copies no history.
     """
     slot = before.iter_num % before.rho_history.shape[0]
-    curved = has_curvature(trial.s_history[slot], trial.y_history[slot])
+    y = trial.grad - before.grad
+    curved = has_curvature(s, y)
+    # Of other pairs nothing is kept, and their derivatives should be finite all the same.
+    product, squares = (jnp.where(curved, x, 1.0) for x in (jnp.vdot(s, y), jnp.vdot(y, y)))
 
-    def settle(new: Array, old: Array) -> Array:
-        pair = jnp.where(curved, new[slot], 0)
-        return new.at[slot].set(jnp.where(forgotten, old[slot], pair))
+    def write(new: Array, history: Array) -> Array:
+        pair = jnp.where(curved, new, 0)
+        return history.at[slot].set(jnp.where(forgotten, history[slot], pair))
 
     return trial._replace(
         iter_num=jnp.where(forgotten, before.iter_num, trial.iter_num),
-        s_history=settle(trial.s_history, before.s_history),
-        y_history=settle(trial.y_history, before.y_history),
-        rho_history=settle(trial.rho_history, before.rho_history),
-        gamma=jnp.where(curved & ~forgotten, trial.gamma, before.gamma),
+        s_history=write(s, before.s_history),
+        y_history=write(y, before.y_history),
+        rho_history=write(1 / product, before.rho_history),
+        gamma=jnp.where(curved & ~forgotten, product / squares, before.gamma),
     )
 
 

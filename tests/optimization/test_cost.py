@@ -39,6 +39,21 @@ def count(program, operation):
     return len(re.findall(rf"= \S+ {operation}\(", program.as_text()))
 
 
+@pytest.mark.parametrize("lanes", [None, 2])
+def test_a_step_writes_its_pair_in_place(params, lanes):
+    """No copy of the history is made, which would take as long as a good part of the solver."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("reads the program of a CPU")
+    program = compile_step(params, SHAPE, spec=spec("direct"), solver=solvers.lbfgs(7), lanes=lanes)
+    history = 4 * 7 * 3 * SHAPE[0] * SHAPE[1] * (lanes or 1)
+    assert program.memory_analysis().alias_size_in_bytes >= 2 * history
+    shape = f"f32\\[{'' if lanes is None else f'{lanes},'}7,{SHAPE[0]},{SHAPE[1]},3\\]"
+    made = re.findall(rf"= {shape}\S* (\w[\w-]*)\(", program.as_text())
+    assert made
+    assert set(made) <= {"parameter", "fusion", "scatter", "dynamic-update-slice",
+                         "get-tuple-element", "bitcast"}  # fmt: skip
+
+
 def test_the_count_of_vgg19_at_512_pixels():
     params = jax.eval_shape(lambda: vgg.init_params(jax.random.key(0)))
     # Through conv5_1, forward and back to the inputs: the sum over the network's table by hand.

@@ -141,6 +141,24 @@ def test_a_descent_resumed_has_the_best_image_and_the_solver_s_own(params, pictu
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_reports_stay_as_they_are_while_the_descent_goes_on(params, pictures):
+    """Steps write where the state before them lay, and what was reported lies elsewhere."""
+    content, style, _ = pictures
+    targets = jaxstyle.compute_targets(params, content, style, SPEC)
+    descend = functools.partial(
+        jaxstyle.descend, content, params, targets, spec=SPEC, num_steps=6, every=2
+    )
+    images, reports = [], []
+    for report in descend():
+        images.append(np.array(report.state.image))
+        reports.append(report)
+    for report, image in zip(reports, images, strict=True):
+        np.testing.assert_array_equal(report.state.image, image)
+    for _ in range(2):  # a report can be gone on from more than once
+        *_, end = descend(resume=reports[0])
+        np.testing.assert_array_equal(end.state.image, images[-1])
+
+
 @pytest.mark.parametrize("solver", [solvers.lbfgs(), solvers.adam()])
 def test_a_start_that_fits_already_stays(stylize, pictures, solver):
     """Its loss and gradient are rounding noise, which no solver may follow."""
