@@ -95,7 +95,8 @@ def measure_memory(network: str, size: int, lanes: int, steps: int) -> tuple[int
     lane = Lane(content, targets, LossWeights().resolve(jaxstyle.LossSpec()))
 
     def run() -> None:
-        for _ in descend_lanes(params, [lane] * lanes, width=lanes, num_steps=steps, every=steps):
+        # With reports, which whoever follows a descent holds, and the plan counts.
+        for _ in descend_lanes(params, [lane] * lanes, width=lanes, num_steps=steps, every=1):
             pass
 
     device = jax.devices()[0]
