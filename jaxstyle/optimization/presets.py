@@ -127,7 +127,7 @@ _ALL = (
             statistic="covariance",
             content_loss="self-similarity",
         ),
-        weigh=lambda sizes: LossWeights(7.0, total_variation=40.0),
+        weigh=lambda sizes: LossWeights(6.0, total_variation=40.0),
         normalized=True,
         # For it and the following, one that suits the compact network too.
         solver=compact.recipe_solver,
