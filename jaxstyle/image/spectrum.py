@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from numpy.typing import NDArray
 
 
 def scale_spectrum(image: Array, scale: Array) -> Array:
@@ -44,11 +45,11 @@ def scale_cosines(image: Array, scale: Array) -> Array:
     Returns:
       `[h, w, c]`.
     """
-    rows = jnp.swapaxes(_to_cosines(jnp.moveaxis(image, -1, 0)), 1, 2)
-    columns = _to_cosines(rows) * scale.T[None]
-    back = jnp.swapaxes(_from_cosines(columns), 1, 2)
-    scaled: Array = jnp.moveaxis(_from_cosines(back), 0, -1).astype(image.dtype)
-    return scaled
+    height, width, _ = image.shape
+    ordered = _order(_order(image, 0), 1)
+    spectrum = _scale_turned(jnp.fft.rfft2(jnp.moveaxis(ordered, -1, 0)), scale)
+    ordered = jnp.moveaxis(jnp.fft.irfft2(spectrum, s=(height, width)), 0, -1)
+    return _unorder(_unorder(ordered, 0), 1).astype(image.dtype)
 
 
 def _forward(image: Array, scale: Array) -> tuple[Array, Array]:
@@ -62,36 +63,86 @@ def _backward(scale: Array, gradient: Array) -> tuple[Array, None]:
 scale_cosines.defvjp(_forward, _backward)
 
 
-def _to_cosines(x: Array) -> Array:
-    """Returns the cosine transform of the last axis by a real Fourier transform of its length.
+def _order(image: Array, axis: int) -> Array:
+    """Puts the even entries first and the odd ones behind them, backwards.
 
-    Its scale is left as it comes, since `_from_cosines` takes it back (Makhoul, IEEE TASSP 1980).
+    Fourier's transform of entries in this order is that of cosines, but for a turn of each
+    frequency (Makhoul, "A fast cosine transform in one and two dimensions", IEEE TASSP 1980).
     """
-    n = x.shape[-1]
-    ordered = jnp.concatenate([x[..., ::2], jnp.flip(x[..., 1::2], -1)], -1)
-    turned = jnp.fft.rfft(ordered) * _turn(n)[None, None]
-    return jnp.concatenate(
-        [turned.real, jnp.flip(-turned.imag[..., 1 : (n + 1) // 2], -1)], axis=-1
-    )
+    n = image.shape[axis]
+    even = lax.slice_in_dim(image, 0, n, 2, axis)
+    odd = lax.slice_in_dim(image, 1, n, 2, axis)
+    return jnp.concatenate([even, jnp.flip(odd, axis)], axis)
 
 
-def _from_cosines(x: Array) -> Array:
-    """Returns what `_to_cosines` has transformed."""
-    n = x.shape[-1]
-    real = x[..., : n // 2 + 1]
-    # Entry k has its partner at n - k; the first has none.
-    imaginary = jnp.pad(jnp.flip(x[..., (n + 1) // 2 :], -1), [(0, 0)] * (x.ndim - 1) + [(1, 0)])
-    turned = lax.complex(real, -imaginary[..., : n // 2 + 1])
-    ordered = jnp.fft.irfft(turned * jnp.conj(_turn(n))[None, None], n=n)
-    even, odd = ordered[..., : (n + 1) // 2], jnp.flip(ordered[..., (n + 1) // 2 :], -1)
-    odd = jnp.pad(odd, [(0, 0)] * (x.ndim - 1) + [(0, n % 2)])
-    return jnp.stack([even, odd], -1).reshape(*x.shape[:-1], -1)[..., :n]
+def _unorder(image: Array, axis: int) -> Array:
+    """Takes `_order` back."""
+    n = image.shape[axis]
+    half = (n + 1) // 2
+    even = lax.slice_in_dim(image, 0, half, 1, axis)
+    odd = jnp.flip(lax.slice_in_dim(image, half, n, 1, axis), axis)
+    odd = jnp.pad(odd, [(0, n % 2 if i == axis else 0) for i in range(image.ndim)])
+    shape = [2 * half if i == axis else m for i, m in enumerate(image.shape)]
+    return lax.slice_in_dim(jnp.stack([even, odd], axis + 1).reshape(shape), 0, n, 1, axis)
 
 
-def _turn(n: int) -> Array:
-    """Returns the factors that turn half a sample, for half the frequencies and one."""
-    angle = -jnp.pi / (2 * n) * jnp.arange(n // 2 + 1, dtype=jnp.float32)
-    return lax.complex(jnp.cos(angle), jnp.sin(angle))
+def _scale_turned(spectrum: Array, scale: Array) -> Array:
+    r"""Multiplies the cosines in Fourier's spectrum V of an ordered image by numbers.
+
+    With the turns :math:`u_k = e^{-i\pi k/2h}` and :math:`w_l = e^{-i\pi l/2w}`, let
+
+    .. math::
+        A_{kl} = u_k w_l V_{kl}, \quad B_{kl} = \bar u_k w_l V_{-k,l}.
+
+    Their sum and difference consist of the cosines C:
+
+    .. math::
+        A + B = 2 (C_{kl} - i C_{k,w-l}), \quad B - A = 2 (C_{h-k,w-l} + i C_{h-k,l}).
+
+    Each part is scaled as its cosine is. Where an index is h or w there is no cosine, and the part
+    is zero. Real and imaginary parts are computed apart, since XLA's products of complex numbers
+    are slow on CPUs.
+
+    Args:
+      spectrum: `[c, h, w // 2 + 1]`.
+      scale: `[h, w]`.
+
+    Returns:
+      `[c, h, w // 2 + 1]`.
+    """
+    (height, width), columns = scale.shape, spectrum.shape[-1]
+    dtype = spectrum.real.dtype
+    cos_k, sin_k = (jnp.asarray(x[None, :, None], dtype) for x in _turn(height, height))
+    cos_l, sin_l = (jnp.asarray(x[None, None], dtype) for x in _turn(width, columns))
+
+    def turned(real: Array, imaginary: Array, sin_k: Array, sin_l: Array) -> tuple[Array, Array]:
+        real, imaginary = real * cos_k + imaginary * sin_k, imaginary * cos_k - real * sin_k
+        return real * cos_l + imaginary * sin_l, imaginary * cos_l - real * sin_l
+
+    def of_cosines(scale: Array) -> Array:
+        return scale[None, :, :columns].astype(dtype)
+
+    mirrored = _mirror(spectrum, 1)
+    real_a, imaginary_a = turned(spectrum.real, spectrum.imag, sin_k, sin_l)
+    real_b, imaginary_b = turned(mirrored.real, mirrored.imag, -sin_k, sin_l)
+    below = _mirror(scale, 0)
+    real_sum = (real_a + real_b) * of_cosines(scale)
+    imaginary_sum = (imaginary_a + imaginary_b) * of_cosines(_mirror(scale, 1))
+    real_difference = (real_b - real_a) * of_cosines(_mirror(below, 1))
+    imaginary_difference = (imaginary_b - imaginary_a) * of_cosines(below)
+    real, imaginary = real_sum - real_difference, imaginary_sum - imaginary_difference
+    return lax.complex(*turned(0.5 * real, 0.5 * imaginary, -sin_k, -sin_l))
+
+
+def _mirror(x: Array, axis: int) -> Array:
+    """Moves each index k to n - k, and leaves 0 where it is."""
+    return jnp.roll(jnp.flip(x, axis), 1, axis)
+
+
+def _turn(n: int, frequencies: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns cosine and sine of the angle by which half a sample turns each frequency."""
+    angle = np.pi / (2 * n) * np.arange(frequencies)
+    return np.cos(angle), np.sin(angle)
 
 
 def cosine_power_law(shape: tuple[int, int], power: float) -> Array:

@@ -16,7 +16,7 @@ def expected(image, scale):
     return scipy.fft.idctn(spectrum, axes=(0, 1), norm="ortho")
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 3), (6, 7), (9, 8)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 1), (2, 3), (6, 7), (9, 8), (64, 30)])
 def test_each_cosine_is_multiplied(shape):
     image, scale = RNG.normal(size=(*shape, 3)), RNG.uniform(size=shape)
     found = scale_cosines(jnp.float32(image), jnp.float32(scale))
