@@ -9,7 +9,7 @@ from scripts.benchmarks import steps
 
 @pytest.mark.slow
 def test_the_table_has_every_recipe_and_memory(capsys):
-    steps.main(["--size", "32", "--history", "2", "4", "--presets", "strotss", "--rounds", "2"])
+    steps.main(["--size", "48", "--history", "2", "4", "--presets", "strotss", "--rounds", "2"])
     rows = capsys.readouterr().out.splitlines()[2:]
     form = re.compile(r"\| ([\w-]+) \| (\d) \| (\S+) \| (\S+) \| (\S+) \|")
     cells = [form.fullmatch(row).groups() for row in rows]
