@@ -10,7 +10,7 @@ from jaxstyle.networks import vgg
 from jaxstyle.networks.load import load_network
 from jaxstyle.optimization.presets import get_preset
 from jaxstyle.optimization.transfer import initial_image
-from jaxstyle.solvers import quasi_newton
+from jaxstyle.solvers import limited_memory
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here: pip install '.[parity]'")
 
@@ -139,7 +139,7 @@ def test_as_many_evaluations_reach_pytorch_s_loss(normalized, init):
 
 @pytest.mark.slow
 def test_without_the_guard_noise_is_never_left(params, monkeypatch):
-    """What jaxopt's own update does on the original weights, from noise."""
+    """What pairs without curvature do on the original weights, from noise."""
     content = photograph("tubingen_praefcke.jpg", SHAPE)
     style = painting("starry-night.jpg", SHAPE)
     recipe = get_preset("gatys-notebook")
@@ -159,6 +159,6 @@ def test_without_the_guard_noise_is_never_left(params, monkeypatch):
         return float(info.loss[0] / info.loss[-1])
 
     assert fall(29) > 20
-    monkeypatch.setattr(quasi_newton, "has_curvature", lambda s, y: True)
+    monkeypatch.setattr(limited_memory, "has_curvature", lambda s, y: True)
     # Another history is another program: this one is compiled without the guard.
     assert fall(28) < 2

@@ -149,12 +149,6 @@ def _bytes(tree: Any) -> int:
 def _carried(solver: Solver, shape: tuple[int, int]) -> int:
     """Returns the bytes of the best image and of the solver's state."""
     image = _form(*shape, 3)
-    factory, settings = solver.made_by or (None, ())
-    if factory is solvers.lbfgs:
-        # Known, because jaxopt, which would tell, takes seconds to import: the pairs, the best
-        # image, the solver's, its gradient, and with preconditioning image and coordinates apart.
-        history, _, preconditioning, _ = settings
-        return int(2 * history + (5 if preconditioning else 3)) * _bytes(image)
     state = jax.eval_shape(lambda x: solver.init(lambda _: (jnp.float32(0), {}), x)[0], image)
     return _bytes(image) + _bytes(state)
 

@@ -1,4 +1,4 @@
-"""Solvers that change the pixels: those of jaxopt and optax, behind one protocol.
+"""Solvers that change the pixels: L-BFGS, and those of jaxopt and optax, behind one protocol.
 
 A solver is a pair of pure functions, `init` and `step`; see `Solver`. The functions that make
 solvers are cached: equal settings give the same `Solver`, so its compiled programs are reused. No

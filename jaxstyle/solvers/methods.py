@@ -1,4 +1,4 @@
-"""Makes solvers from jaxopt's and optax's methods, behind one protocol.
+"""Makes solvers of L-BFGS and of jaxopt's and optax's methods, behind one protocol.
 
 The functions that make solvers are cached: equal settings give the same `Solver`, so its compiled
 programs are reused. This module alone uses optax, and `jaxstyle.solvers.quasi_newton` alone uses
@@ -73,8 +73,9 @@ def lbfgs(
 ) -> Solver:
     """Makes an L-BFGS solver with a step size of one: one evaluation per step, safe under vmap.
 
-    It is `jaxopt.LBFGS` in the coordinates of `precondition`, with three departures that style
-    transfer needs:
+    Its steps are those of `jaxopt.LBFGS` in the coordinates of `precondition`, computed with two
+    products over all pairs in place of a loop over them. Three departures are what style transfer
+    needs:
 
     - A pair (s, y) with s·y ≤ 0 is dropped, as PyTorch does. jaxopt keeps it, and from a noise
       start this turns the next directions uphill.
@@ -103,7 +104,8 @@ def lbfgs(
       >>> lbfgs(history=10) is lbfgs(10)
       True
 
-    Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5.
+    Reference: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.5; the products are
+    after Byrd, Nocedal and Schnabel, Mathematical Programming 63, 1994.
     """
     check_count(history, "history")
     check_amount(first_step, "first_step", zero=False)

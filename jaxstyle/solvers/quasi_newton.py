@@ -1,9 +1,8 @@
-"""jaxopt's L-BFGS as this package runs it: with a guarded step of one, or with a line search."""
+"""L-BFGS with a guarded step of one, and jaxopt's with a line search."""
 
 import functools
 import importlib
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,9 +11,10 @@ import numpy as np
 from jax import Array
 
 from jaxstyle.solvers.base import Info, Objective, Solver, State
+from jaxstyle.solvers.limited_memory import Memory, empty, inverse_hessian_product, remember
 
 
-class _Memory(NamedTuple):
+class _Searching(NamedTuple):
     """jaxopt's state, field by field.
 
     It is a class of our own so that a compiled program that carries it can be loaded without
@@ -41,12 +41,22 @@ class _Guarded(NamedTuple):
     """What the guarded step carries beside the image.
 
     Attributes:
-      memory: jaxopt's state: the pairs, the loss and gradient at the image, the next step's size.
+      memory: the pairs, with their products with the gradient.
+      value: scalar, the loss at the image.
+      terms: the objective's terms there.
+      gradient: `[H, W, 3]`, the gradient there.
+      stepsize: scalar, the next step's size.
       least: scalar, the least loss so far.
+      evaluations: scalar, how many there have been.
     """
 
-    memory: _Memory
+    memory: Memory
+    value: Array
+    terms: Any
+    gradient: Array
+    stepsize: Array
     least: Array
+    evaluations: Array
 
 
 def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
@@ -68,43 +78,59 @@ def guarded_step(history: int, first_step: float, max_rise: float) -> Solver:
     """
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=_ONE)
-        return start(image, _Memory(*jaxopt_solver.init_state(image)))
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image)
+        return start(image, value, terms, gradient, empty(image, history))
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
-        before, least = state.inner
-        # jaxopt does no line search if the step size is a function.
-        jaxopt_solver = _jaxopt_lbfgs(objective, history, stepsize=lambda _: before.stepsize)
-        image, updated = jaxopt_solver.update(state.image, before)
-        trial = _Memory(*updated)
-        rise = (trial.value - least) / jnp.maximum(jnp.abs(least), _TINY)
+        before = state.inner
+        direction = inverse_hessian_product(before.memory, before.gradient)
+        image = state.image - before.stepsize * direction
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(image)
+        rise = (value - before.least) / jnp.maximum(jnp.abs(before.least), _TINY)
         # Without a gradient nothing moves, and there is nothing to take back.
         taken_back = jnp.any(image != state.image) & ~(rise <= max_rise)
 
         def keep(old: Any, new: Any) -> Any:
             return jax.tree.map(lambda old, new: jnp.where(taken_back, old, new), old, new)
 
-        memory = _remember(
-            trial, before, image - state.image, forgotten=taken_back & ~(rise <= _FAR)
+        memory = remember(
+            before.memory,
+            image - state.image,
+            gradient - before.gradient,
+            gradient,
+            taken_back=taken_back,
+            forgotten=taken_back & ~(rise <= _FAR),
         )
-        memory = memory._replace(
+        after = _Guarded(
+            memory=memory,
+            value=keep(before.value, value),
+            terms=keep(before.terms, terms),
+            gradient=keep(before.gradient, gradient),
             stepsize=keep(before.stepsize * _SHORTER, jnp.minimum(before.stepsize * _LONGER, 1.0)),
-            **{name: keep(getattr(before, name), getattr(trial, name)) for name in _AT_THE_IMAGE},
+            least=jnp.minimum(before.least, keep(before.value, value)),
+            evaluations=before.evaluations + 1,
         )
         # From a gradient that is not finite, no shorter step leads anywhere.
         finite = jnp.isfinite(jnp.sum(image))
-        guarded = _Guarded(memory, jnp.minimum(least, memory.value))
-        return State(keep(state.image, image), guarded), _info(memory, finite)
+        return State(keep(state.image, image), after), info_of(after, finite)
 
     def begin(state: State) -> tuple[State, Info]:
-        # The step had no gradient, so it moved nothing and its pair was dropped.
-        memory = state.inner.memory
-        once = {name: jnp.ones_like(getattr(memory, name)) for name in _COUNTS}
-        return start(state.image, memory._replace(iter_num=jnp.asarray(0), **once))
+        # The step had no gradient, so it moved nothing, and its pair is empty.
+        inner = state.inner
+        memory = inner.memory._replace(seen=jnp.zeros_like(inner.memory.seen))
+        return start(state.image, inner.value, inner.terms, inner.gradient, memory)
 
-    def start(image: Array, memory: _Memory) -> tuple[State, Info]:
-        memory = _scale_first_step(memory, first_step)
-        return State(image, _Guarded(memory, memory.value)), _info(memory)
+    def start(
+        image: Array, value: Array, terms: Any, gradient: Array, memory: Memory
+    ) -> tuple[State, Info]:
+        memory = memory._replace(gamma=_first_gamma(gradient, first_step))
+        one = jnp.ones_like(memory.gamma)
+        inner = _Guarded(memory, value, terms, gradient, one, value, jnp.asarray(1, jnp.int32))
+        return State(image, inner), info_of(inner)
+
+    def info_of(inner: _Guarded, finite: Array | bool = True) -> Info:
+        finite = jnp.isfinite(inner.value) & finite
+        return Info(inner.value, inner.terms, inner.evaluations, finite)
 
     return Solver(init, step, begin)
 
@@ -125,49 +151,16 @@ def searching_step(history: int, first_step: float, max_linesearch: int) -> Solv
         return _jaxopt_lbfgs(objective, history, linesearch="zoom", maxls=max_linesearch)
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        memory = _Memory(*jaxopt_solver(objective).init_state(image))
-        memory = _scale_first_step(memory, first_step)
+        memory = _Searching(*jaxopt_solver(objective).init_state(image))
+        memory = memory._replace(gamma=_first_gamma(memory.grad, first_step))
         return State(image, memory), _info(memory)
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
         image, updated = jaxopt_solver(objective).update(state.image, state.inner)
-        memory = _Memory(*updated)
+        memory = _Searching(*updated)
         return State(image, memory), _info(memory)
 
     return Solver(init, step)
-
-
-def _remember(trial: _Memory, before: _Memory, s: Array, forgotten: Array) -> _Memory:
-    """Returns a trial's memory, without its pair (s, y) if that has no curvature or is forgotten.
-
-    Without a pair, gamma stays as before. The pairs are jaxopt's. They are written here because
-    there is one write for each array then, and it depends on all that is read of the array before.
-    So the compiler writes in place where it may, and copies no history.
-    """
-    slot = before.iter_num % before.rho_history.shape[0]
-    y = trial.grad - before.grad
-    curved = has_curvature(s, y)
-    # Of other pairs nothing is kept, and their derivatives should be finite all the same.
-    product, squares = (jnp.where(curved, x, 1.0) for x in (jnp.vdot(s, y), jnp.vdot(y, y)))
-
-    def write(new: Array, history: Array) -> Array:
-        pair = jnp.where(curved, new, 0)
-        return history.at[slot].set(jnp.where(forgotten, history[slot], pair))
-
-    return trial._replace(
-        iter_num=jnp.where(forgotten, before.iter_num, trial.iter_num),
-        s_history=write(s, before.s_history),
-        y_history=write(y, before.y_history),
-        rho_history=write(1 / product, before.rho_history),
-        gamma=jnp.where(curved & ~forgotten, product / squares, before.gamma),
-    )
-
-
-def has_curvature(s: Array, y: Array) -> Array:
-    """Tells whether s·y > 0 beyond rounding."""
-    norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
-    curved: Array = jnp.vdot(s, y) > _ROUNDING * norms
-    return curved
 
 
 @functools.cache
@@ -191,22 +184,17 @@ def _jaxopt_lbfgs(objective: Objective, history: int, **options: Any) -> Any:
     )
 
 
-def _scale_first_step(memory: _Memory, first_step: float) -> _Memory:
+def _first_gamma(gradient: Array, first_step: float) -> Array:
     # With an empty history the direction is gamma times the gradient, so gamma sets the first step.
-    size = jnp.mean(jnp.abs(memory.grad))
-    gamma = jnp.where(size > 0, first_step / size, 1.0).astype(memory.grad.dtype)
-    return memory._replace(gamma=gamma)
+    size = jnp.mean(jnp.abs(gradient))
+    return jnp.where(size > 0, first_step / size, 1.0).astype(gradient.dtype)
 
 
-def _info(memory: _Memory, finite: Array | bool = True) -> Info:
+def _info(memory: _Searching) -> Info:
     evaluations = jnp.asarray(memory.num_fun_eval, jnp.int32)
-    return Info(memory.value, memory.aux, evaluations, jnp.isfinite(memory.value) & finite)
+    return Info(memory.value, memory.aux, evaluations, jnp.isfinite(memory.value))
 
 
-_ONE: Callable[[Any], float] = lambda _: 1.0  # noqa: E731
 _SHORTER, _LONGER = 0.5, 2.0
 _FAR = 9.0  # ten times the least loss, as a rise above it
-_AT_THE_IMAGE = ("value", "grad", "aux", "error")
-_COUNTS = ("num_fun_eval", "num_grad_eval")
-_ROUNDING = float(np.finfo(np.float32).eps)
 _TINY = float(np.finfo(np.float32).tiny)

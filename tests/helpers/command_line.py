@@ -104,6 +104,11 @@ def write_toml(network, steps=3, count=4):
     Path("sweep.toml").write_text(text, encoding="utf-8")
 
 
+def table_of(path: str | Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     """All that must be the same however often a sweep was killed: all but times and places."""
     found = {}

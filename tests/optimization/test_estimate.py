@@ -7,7 +7,7 @@ import pytest
 from jaxstyle import LossSpec, Region, VGGSpec, compute_targets, guided_targets, solvers
 from jaxstyle.networks import vgg
 from jaxstyle.optimization import compact
-from jaxstyle.optimization.estimate import _carried, estimate_memory, target_forms
+from jaxstyle.optimization.estimate import estimate_memory, target_forms
 from jaxstyle.optimization.memory import plan_memory
 
 WIDTHS = {"vgg19": vgg.VGG19_WIDTHS, "compact": compact.WIDTHS}
@@ -65,13 +65,6 @@ def test_an_estimate_is_near_what_the_compiler_says(pooling, parts):
     assert estimate.total(3) == pytest.approx(exact.total(3), rel=0.15)
 
 
-@pytest.mark.parametrize("preconditioning", [0, 0.35])
-def test_what_lbfgs_carries_is_known_without_jaxopt(preconditioning):
-    solver = solvers.lbfgs(7, preconditioning=preconditioning)
-    asked = _carried(solver._replace(made_by=None), (20, 30))
-    assert _carried(solver, (20, 30)) == pytest.approx(asked, abs=1000)
-
-
 def test_forms_of_targets_are_those_of_targets():
     params, image = params_of(SMALL), jax.ShapeDtypeStruct((24, 32, 3), jnp.float32)
     plain = jax.eval_shape(lambda p, x: compute_targets(p, x, x, SPEC), params, image)
@@ -103,4 +96,5 @@ def test_bands_and_short_histories_take_less():
     assert total(memory="low") < total() < total(memory="plain")
     assert total(pooling="average") < total()
     image = 1024 * 1536 * 3 * 4
-    assert total() - total(20) == 2 * 2 * 10 * image  # taken and returned
+    # Taken and returned, with a few numbers for each pair.
+    assert total() - total(20) == pytest.approx(2 * 2 * 10 * image, rel=1e-4)
