@@ -7,12 +7,24 @@ network hardly sees.
 """
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax import Array
 
 from jaxstyle.image.spectrum import cosine_power_law, scale_cosines
 from jaxstyle.solvers.base import Info, Objective, Solver, State
+
+
+class _Scaled(NamedTuple):
+    """What a preconditioned solver carries beside the image.
+
+    Attributes:
+      state: the solver's own, whose image is z.
+      scale: `[H, W]`, of the cosines. XLA would compute its powers anew wherever they are used.
+    """
+
+    state: State
+    scale: Array
 
 
 @functools.cache
@@ -46,9 +58,7 @@ def precondition(solver: Solver, power: float) -> Solver:
     if power == 0:
         return solver
 
-    def seen_by(objective: Objective, shape: tuple[int, ...]) -> Objective:
-        scale = scale_of(shape)
-
+    def seen_by(objective: Objective, scale: Array) -> Objective:
         def of_z(z: Array) -> tuple[Array, Any]:
             image = scale_cosines(z, scale)
             total, terms = objective(image)
@@ -58,23 +68,23 @@ def precondition(solver: Solver, power: float) -> Solver:
         return of_z
 
     def init(objective: Objective, image: Array) -> tuple[State, Info]:
-        z = scale_cosines(image, 1 / scale_of(image.shape))
-        return finish(*solver.init(seen_by(objective, z.shape), z))
+        height, width, _ = image.shape
+        scale = cosine_power_law((height, width), power)
+        z = scale_cosines(image, 1 / scale)
+        return finish(*solver.init(seen_by(objective, scale), z), scale)
 
     def step(objective: Objective, state: State) -> tuple[State, Info]:
-        return finish(*solver.step(seen_by(objective, state.image.shape), state.inner))
+        inner, scale = state.inner
+        return finish(*solver.step(seen_by(objective, scale), inner), scale)
 
     def begin(state: State) -> tuple[State, Info]:
         assert solver.begin is not None
-        return finish(*solver.begin(state.inner))
+        inner, scale = state.inner
+        return finish(*solver.begin(inner), scale)
 
-    def finish(inner: State, info: Info) -> tuple[State, Info]:
+    def finish(inner: State, info: Info, scale: Array) -> tuple[State, Info]:
         terms, image = info.terms
-        return State(image, inner), info._replace(terms=terms)
-
-    def scale_of(shape: tuple[int, ...]) -> Array:
-        height, width, _ = shape
-        return cosine_power_law((height, width), power)
+        return State(image, _Scaled(inner, scale)), info._replace(terms=terms)
 
     made_by = (precondition, (solver, power))
     return Solver(init, step, solver.begin and begin, made_by)

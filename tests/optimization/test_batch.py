@@ -315,7 +315,7 @@ for init in ("content", "noise"):
     np.testing.assert_allclose(spread.image, single.image, atol=2e-5)
     np.testing.assert_allclose(spread.info.loss, single.info.loss, rtol=1e-4)
 state = next(jaxstyle.descend(content, params, targets, **options)).state
-history = state.inner.inner.inner.memory.s
+history = state.inner.inner.state.inner.memory.s
 assert history.addressable_shards[0].data.shape == (30, 4, 24, 3), history.sharding
 assert jaxstyle.shard_rows(contents[0][:30]).sharding.num_devices == 6
 

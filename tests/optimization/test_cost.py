@@ -13,6 +13,8 @@ from scripts.benchmarks.compare_pytorch import direct_flops
 # conv2_1 is wide and long enough for "auto" to take Winograd's algorithm on a CPU.
 WIDTHS = (("conv1_1", 64), ("conv2_1", 96))
 SHAPE = (64, 64)
+# Each history twice, with the gradient and with what follows from it; the others are small.
+OF_LBFGS = 8
 
 
 def spec(convolution):
@@ -26,11 +28,16 @@ def params():
 
 @pytest.fixture(scope="module")
 def programs(params):
-    """A step of L-BFGS, compiled; two pairs of memory keep it small."""
+    """A step of L-BFGS, compiled; two pairs of memory keep it small.
+
+    It has no transforms of preconditioning. Of those of two axes XLA counts too many operations.
+    """
     if jax.default_backend() != "cpu":
         pytest.skip("elsewhere a convolution is a call of a library, which XLA cannot count")
     return {
-        name: compile_step(params, SHAPE, spec=spec(name), solver=solvers.lbfgs(2))
+        name: compile_step(
+            params, SHAPE, spec=spec(name), solver=solvers.lbfgs(2, preconditioning=0)
+        )
         for name in ("direct", "auto")
     }
 
@@ -69,15 +76,17 @@ def test_a_step_is_one_evaluation_and_little_else(params, programs):
     """Every Gram matrix is one product forward, and one of its size back."""
     grams = sum(2 * SHAPE[0] * SHAPE[1] // 4**i * width**2 for i, (_, width) in enumerate(WIDTHS))
     counted = direct_flops(params, SHAPE, spec("direct")) + 2 * grams
-    assert 1 <= programs["direct"].cost_analysis()["flops"] / counted <= 1.05
+    assert 1 <= programs["direct"].cost_analysis()["flops"] / counted <= 1.03
     # Each convolution once forward and once back to its input, none back to its kernel.
-    assert (count(programs["direct"], "convolution"), count(programs["direct"], "dot")) == (4, 4)
+    dots = 4 + OF_LBFGS
+    assert (count(programs["direct"], "convolution"), count(programs["direct"], "dot")) == (4, dots)
 
 
 @pytest.mark.slow
 def test_winograd_takes_less_than_a_third_of_a_convolution_s_operations(params, programs):
     # Both layers are products, forward and back: the first with its patches.
-    assert (count(programs["auto"], "convolution"), count(programs["auto"], "dot")) == (0, 8)
+    dots = 8 + OF_LBFGS
+    assert (count(programs["auto"], "convolution"), count(programs["auto"], "dot")) == (0, dots)
     second = direct_flops(params, SHAPE, spec("direct")) - direct_flops(
         params, SHAPE, LossSpec((), ("relu1_1",))
     )
@@ -96,5 +105,6 @@ def test_winograd_holds_no_more_than_the_direct_algorithm(programs):
 
 @pytest.mark.slow
 def test_a_lane_costs_no_more_than_a_picture_alone(params, programs):
-    two = compile_step(params, SHAPE, spec=spec("direct"), solver=solvers.lbfgs(2), lanes=2)
+    solver = solvers.lbfgs(2, preconditioning=0)
+    two = compile_step(params, SHAPE, spec=spec("direct"), solver=solver, lanes=2)
     assert two.cost_analysis()["flops"] <= 2.02 * programs["direct"].cost_analysis()["flops"]
