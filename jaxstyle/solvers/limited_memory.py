@@ -108,7 +108,7 @@ def remember(
     known = jnp.stack([_dot(pairs, gradient) for pairs in (memory.s, memory.y)])
     curved = has_curvature(s, y) & jnp.all(jnp.isfinite(known))
     # Of other pairs nothing is kept, and their derivatives should be finite all the same.
-    sy, yy = (jnp.where(curved, jnp.vdot(a, y), 1.0) for a in (s, y))
+    sy, yy = (jnp.where(curved, _dot(a, y), 1.0) for a in (s, y))
 
     def written(history: Array, new: Array) -> Array:
         pair = jnp.where(curved, new, 0)
@@ -121,7 +121,7 @@ def remember(
     own = memory.sy.at[slot].set(jnp.where(curved, sy, 0))
     # The gradient may be no number, and of an empty pair nothing is known.
     sg, yg = (
-        jnp.where(own != 0, products.at[slot].set(jnp.vdot(new, gradient)), 0)
+        jnp.where(own != 0, products.at[slot].set(_dot(new, gradient)), 0)
         for products, new in zip(known, (s, y), strict=True)
     )
     # y is a difference of gradients, so its products with the other pairs are differences too.
@@ -147,13 +147,13 @@ def remember(
 def has_curvature(s: Array, y: Array) -> Array:
     """Tells whether s·y > 0 beyond rounding."""
     norms = jnp.linalg.norm(s.ravel()) * jnp.linalg.norm(y.ravel())
-    curved: Array = jnp.vdot(s, y) > _ROUNDING * norms
+    curved: Array = _dot(s, y) > _ROUNDING * norms
     return curved
 
 
 def _dot(a: Array, b: Array) -> Array:
-    """Sums over the last axes of a and the first of b: one of them, or all of an image."""
-    axes = 3 if a.ndim == 4 else 1
+    """Sums over what a and b share: an image, or the axis of the pairs."""
+    axes = 3 if a.ndim >= 3 else 1
     # Accelerators would otherwise round to half precision before they multiply.
     return jnp.tensordot(a, b, axes, precision=jax.lax.Precision.HIGHEST)
 
