@@ -4,7 +4,7 @@
         [--presets strotss ...]
 
 The programs take turns on pictures of noise, with as many pairs (s, y) in memory as they keep. Each
-line has two medians of ratios: a step over an evaluation of its loss and gradient, and a step over
+line has two ratios of medians: a step over an evaluation of its loss and gradient, and a step over
 that of the first line. The last column is the step's peak memory over that of the first line, as
 the compiler plans it.
 """

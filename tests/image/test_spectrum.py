@@ -23,6 +23,11 @@ def test_each_cosine_is_multiplied(shape):
     np.testing.assert_allclose(found, expected(image, scale), atol=2e-6)
 
 
+def test_there_is_one_transform_of_the_picture_each_way():
+    program = jax.jit(scale_cosines).lower(jnp.zeros((6, 7, 3)), jnp.ones((6, 7)))
+    assert program.as_text().count("stablehlo.fft") == 2
+
+
 def test_the_derivative_is_the_transposed_matrix_also_under_vmap():
     scale = jnp.float32(RNG.uniform(size=(6, 7)))
     images, others = jnp.float32(RNG.normal(size=(2, 2, 6, 7, 3)))

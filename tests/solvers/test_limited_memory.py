@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from helpers.descents import rosenbrock, run
 
-from jaxstyle import solvers
+import jaxstyle
+from jaxstyle import samples, solvers
+from jaxstyle.image.io import load_image
+from jaxstyle.networks.load import load_network
+from jaxstyle.optimization.presets import get_preset
 from jaxstyle.solvers.limited_memory import empty, inverse_hessian_product, remember
 
 SHAPE = (3, 4, 3)
@@ -135,3 +139,34 @@ def test_lanes_have_memories_of_their_own():
     for lane, ran in enumerate(alone):
         expected = inverse_hessian_product(*ran[-1][:2])
         np.testing.assert_allclose(together[lane], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("history", [30, 100])
+def test_directions_of_a_descent_are_those_of_the_recursion_in_float64(history):
+    """On pictures, by the compact network, whose pairs are nearly of one direction at times."""
+    params, recipe = load_network("compact").params, get_preset("compact")
+    content, style = (load_image(path, 96) for path in (samples.LAKE, samples.SWIRLS))
+    targets = jaxstyle.compute_targets(params, content, style, recipe.spec)
+    solver = solvers.lbfgs(history, preconditioning=0.5)
+    weights = recipe.weights(params, content.shape[:2])
+    descent = jaxstyle.descend(
+        content, params, targets, spec=recipe.spec, weights=weights, solver=solver,
+        num_steps=120, every=20,
+    )  # fmt: skip
+    for progress in descent:
+        inner = progress.state.inner.inner.state.inner
+        memory, gradient = inner.memory, np.float64(inner.gradient)
+        ages = (int(memory.seen) + np.arange(history)) % history  # the oldest first
+        pairs = [(np.float64(memory.s[i]), np.float64(memory.y[i])) for i in ages]
+        pairs = [(s, y, 1 / np.vdot(s, y)) for s, y in pairs if np.any(s)]
+        assert len(pairs) > min(progress.step, history) / 2  # early ones had no curvature
+        alphas, expected = [], gradient
+        for s, y, rho in reversed(pairs):
+            alphas.append(rho * np.vdot(s, expected))
+            expected = expected - alphas[-1] * y
+        expected = float(memory.gamma) * expected
+        for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
+            expected = expected + (alpha - rho * np.vdot(y, expected)) * s
+        found = inverse_hessian_product(memory, inner.gradient)
+        assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
