@@ -14,14 +14,23 @@ from jaxstyle import LossSpec
 from jaxstyle._common.reading import sha256
 from jaxstyle.cli.networks import central_square
 from jaxstyle.networks import load, rescaling, vgg
-from scripts.training import narrowing, train_compact, training_pictures
+from scripts.training import distillation, narrowing, train_compact, training_pictures
 
 pytestmark = pytest.mark.usefixtures("compile_faster")
 
 TEXT = "4,4 4,4 4,4,4,4 4,4,4,4 4,4,4,4"
 WIDTHS = train_compact.parse_widths(TEXT)
 OPTIONS = argparse.Namespace(
-    seed=0, steps=4, batch=2, side=32, learning_rate=1e-2, whiten=4, refresh=2, pool=6, every=2
+    seed=0,
+    steps=4,
+    batch=2,
+    side=32,
+    learning_rate=1e-2,
+    whiten=4,
+    refresh=2,
+    pool=6,
+    every=2,
+    gram=3.0,
 )
 
 
@@ -120,13 +129,35 @@ def test_checkpoints_of_other_pictures_or_settings_are_refused(command, data, tm
     assert "begun otherwise (data_sha256 was " in refused(work=tmp_path / "third")
 
 
+SMALL = {
+    name: getattr(OPTIONS, name)
+    for name in ("steps", "batch", "side", "whiten", "refresh", "pool", "every", "gram")
+}
+
+
 @pytest.mark.slow
 def test_the_whole_training_in_small(command, tmp_path):
-    small = {name: getattr(OPTIONS, name.replace("-", "_")) for name in (
-        "steps", "batch", "side", "whiten", "refresh", "pool", "every")}  # fmt: skip
-    trained = command(**small)
+    trained = command(**SMALL)
     fitted = command(work=tmp_path / "fit alone")
     assert (trained.params["conv1_1"]["kernel"] != fitted.params["conv1_1"]["kernel"]).any()
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_a_network_of_another(command, tmp_path, capsys):
+    first, path = command(), tmp_path / "narrow.safetensors"
+    begin = {"begin": path, "output": tmp_path / "next.safetensors", "work": tmp_path / "next"}
+    same = command(**begin)
+    assert same.metadata["channels"] == first.metadata["channels"]
+    assert json.loads(same.metadata["settings"])["begin"] == sha256(path)
+    np.testing.assert_allclose(
+        same.params["conv1_1"]["kernel"], first.params["conv1_1"]["kernel"], rtol=2e-3
+    )
+    further = command(**begin | SMALL | {"work": tmp_path / "further"})
+    assert (further.params["conv1_1"]["kernel"] != same.params["conv1_1"]["kernel"]).any()
+    for wrong in ({"widths": f"3{TEXT[1:]}"}, {"begin": tmp_path / "teacher.safetensors"}):
+        with pytest.raises(SystemExit, match="2"):
+            command(**begin | {"work": tmp_path / "other"} | wrong)
+        assert "not a network of this script with the widths" in capsys.readouterr().err
 
 
 def test_widths_are_read_block_by_block():
@@ -150,7 +181,7 @@ def test_crops_are_pictures_that_the_seed_decides(sources):
 
 @pytest.mark.slow
 def test_pictures_under_optimisation_are_of_every_stage(teacher, found, sources):
-    training = train_compact.Distillation(teacher, found, sources, OPTIONS)
+    training = distillation.Distillation(teacher, found, sources, OPTIONS)
     first, again = (training.under_optimisation(np.random.default_rng(1)) for _ in range(2))
     assert first.shape == (OPTIONS.pool, 32, 32, 3)
     assert 0 <= first.min() < first.max() <= 1
@@ -166,7 +197,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 ):
     def train(work, steps=None):
         work.mkdir(exist_ok=True)
-        training = train_compact.Distillation(teacher, found, sources, OPTIONS)
+        training = distillation.Distillation(teacher, found, sources, OPTIONS)
         if steps:
             batches = training.batches
             monkeypatch.setattr(training, "batches", lambda: itertools.islice(batches(), steps))
@@ -188,14 +219,14 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 
 def test_rows_of_steps_that_are_done_anew_are_dropped(tmp_path):
     curve = tmp_path / "curve.csv"
-    train_compact._cut(curve, 5)
+    distillation._cut(curve, 5)
     assert not curve.exists()
     for step in (2, 4, 6):
-        train_compact._append(curve, {"step": step, "error": 0.5 / step})
+        distillation._append(curve, {"step": step, "error": 0.5 / step})
     before = curve.read_text()
-    train_compact._cut(curve, 6)
+    distillation._cut(curve, 6)
     assert curve.read_text() == before
-    train_compact._cut(curve, 5)
+    distillation._cut(curve, 5)
     assert curve.read_text() == "".join(before.splitlines(keepends=True)[:3])
 
 
@@ -209,7 +240,7 @@ def test_training_lowers_the_error(teacher, found, sources, tmp_path):
     options = argparse.Namespace(
         **vars(OPTIONS) | {"steps": 150, "refresh": 150, "every": 50, "learning_rate": 3e-4}
     )
-    training = train_compact.Distillation(teacher, found, sources, options)
+    training = distillation.Distillation(teacher, found, sources, options)
     training.run(tmp_path)
     with (tmp_path / "curve.csv").open(newline="") as file:
         errors = [
