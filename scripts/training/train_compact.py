@@ -96,12 +96,12 @@ def finish(params: vgg.Params, photos: Iterable[Path]) -> dict[str, Any]:
     return rescaling.normalize_params(params, map(central_square, photos))
 
 
-def add_to_manifest(path: Path) -> None:
+def add_to_manifest(path: Path, name: str) -> None:
     """Writes the file's checksum, source and licence into the manifest beside it."""
     manifest = path.with_name("manifest.json")
     content = json.loads(manifest.read_text(encoding="utf-8"))
     entry = {
-        "name": path.stem,
+        "name": name,
         "file": path.name,
         "sha256": sha256(path),
         "source": "trained by scripts/training/train_compact.py",
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--work", type=Path, required=True, help="folder for checkpoints and the loss curve")
     output = shipped() / "compact.safetensors"
     add("-o", "--output", type=Path, default=output, help="file to write")
-    add("--name", default="compact", help="what its metadata call the network")
+    add("--name", default="compact", help="what its metadata and the manifest call the network")
     add("--seed", type=int, default=0, help="decides all that is random")
     add("--widths", default=WIDTHS, help="filters of each convolution")
     add("--fit-images", type=int, default=1500, help="crops that the first stage solves over")
@@ -217,7 +217,7 @@ def train(options: argparse.Namespace) -> None:
     }
     load.save_params(options.output, params, notes, dtype=np.float16)
     if options.output.parent == shipped():
-        add_to_manifest(options.output)
+        add_to_manifest(options.output, options.name)
     print(f"{options.output}: {options.output.stat().st_size} bytes")
 
 

@@ -268,7 +268,7 @@ def test_the_finished_network_has_unit_mean_activations(found, data):
 def test_the_manifest_gets_one_entry(tmp_path):
     (tmp_path / "manifest.json").write_text('{"files": [{"name": "other"}, {"name": "compact"}]}')
     (tmp_path / "compact.safetensors").write_bytes(b"abc")
-    train_compact.add_to_manifest(tmp_path / "compact.safetensors")
+    train_compact.add_to_manifest(tmp_path / "compact.safetensors", "compact")
     other, entry = json.loads((tmp_path / "manifest.json").read_text())["files"]
     assert (other["name"], entry["name"]) == ("other", "compact")
     assert entry["sha256"].startswith("ba7816bf")
