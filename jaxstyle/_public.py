@@ -11,15 +11,14 @@ from jaxstyle.image.pixels import quantize, resize
 from jaxstyle.losses import statistics
 from jaxstyle.losses.functional import content_loss, gram_matrix, style_loss
 from jaxstyle.losses.guidance import Region, guided_targets
+from jaxstyle.losses.mixing import blend_styles, mix_styles
 from jaxstyle.losses.objective import ObjectiveValue, objective, objective_and_gradient
 from jaxstyle.losses.spec import LossSpec, LossWeights, OwnLoss
 from jaxstyle.losses.targets import (
     Kept,
     Mixture,
     Targets,
-    blend_styles,
     compute_targets,
-    mix_styles,
 )
 from jaxstyle.networks.rescaling import normalize_params
 from jaxstyle.networks.spec import VGGSpec

@@ -22,13 +22,9 @@ from jaxstyle._common.sharding import on_any_mesh
 from jaxstyle.losses.calm import part_painting, part_picture
 from jaxstyle.losses.emphasis import Emphasis
 from jaxstyle.losses.guides import GuideMode, check_mask, region_masses
+from jaxstyle.losses.mixing import mix_styles
 from jaxstyle.losses.spec import LossSpec, check_spec
-from jaxstyle.losses.targets import (
-    Mixture,
-    Targets,
-    measure_style,
-    mix_styles,
-)
+from jaxstyle.losses.targets import Mixture, Targets, measure_style
 from jaxstyle.networks import vgg
 
 

@@ -13,14 +13,13 @@ from jaxstyle.losses.calm import part_painting
 from jaxstyle.losses.emphasis import Emphasis
 from jaxstyle.losses.guidance import limit_rooms, mix_regions
 from jaxstyle.losses.guides import region_masses, spot
+from jaxstyle.losses.mixing import blend_styles, mix_styles
 from jaxstyle.losses.spec import LossSpec
 from jaxstyle.losses.targets import (
     Mixture,
     Targets,
-    blend_styles,
     content_targets,
     measure_style,
-    mix_styles,
 )
 from jaxstyle.networks.vgg import Params
 from jaxstyle.pipeline.file_options import FACES, RegionOption

@@ -16,7 +16,7 @@ from jaxstyle import color
 from jaxstyle.evaluate import losses_by_layer
 from jaxstyle.image import pixels
 from jaxstyle.losses import guidance
-from jaxstyle.losses.targets import blend_styles, mix_styles
+from jaxstyle.losses.mixing import blend_styles, mix_styles
 from jaxstyle.optimization import multiscale
 from scripts.reproduction.figure_pictures import (
     NIGHT,

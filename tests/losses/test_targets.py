@@ -18,7 +18,7 @@ from jaxstyle import (
     objective_and_gradient,
     solvers,
 )
-from jaxstyle.losses.targets import blend_styles, mix_styles
+from jaxstyle.losses.mixing import blend_styles, mix_styles
 from jaxstyle.networks import vgg
 from jaxstyle.optimization.descent import optimize
 from jaxstyle.optimization.grid import stylize_grid
