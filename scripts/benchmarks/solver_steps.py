@@ -106,6 +106,7 @@ class Runs:
         """Returns the worst steps and the evaluations of both solvers for a pair."""
         arrays, start = self._prepare(content, style)
         taking = np.array(list(self._losses(self._taking, arrays, start, steps)))
+        taking = np.where(np.isnan(taking), math.inf, taking)
         case = {"taking": {"worst": worst_step(taking), "loss": float(np.min(taking))}}
         marks = [mark for mark in MARKS if mark <= steps]
         if worst_step(taking) <= LIMIT:
@@ -172,31 +173,44 @@ def reached(losses: np.ndarray, goal: float) -> int | None:
 def print_table(cases: list[Case]) -> None:
     """Prints a line of Markdown for each network, size and kind of style.
 
-    Of a pair that was run for several numbers of steps, the longest run counts.
+    Paintings whose steps leap have a line of their own. Of a pair that was run for several numbers
+    of steps, the longest run counts.
     """
     by_steps = sorted(cases, key=lambda case: int(case["steps"]))
     longest = {tuple(case[name] for name in _KEY if name != "steps"): case for case in by_steps}
-    print("| network, px | style | pairs | every step taken | guarded | taken back |", end="")
-    print("".join(f" to loss {mark} |" for mark in MARKS))
+    marks = "".join(f" to {mark} |" for mark in MARKS)
+    print("| network, px | style | pairs | every step | guarded | taken back |" + marks)
     print("| --- " * (6 + len(MARKS)) + "|")
 
-    def group(case: Case) -> tuple[str, int, str]:
-        return case["network"], case["size"], case["style"] if case["style"] in HARD else ""
+    def group(case: Case) -> tuple[str, int, int, str]:
+        style = case["style"]
+        if style in HARD:
+            return case["network"], case["size"], list(HARD).index(style), style
+        leaps = case["taking"]["worst"] > LIMIT
+        kind = f"paintings {'with' if leaps else 'without'} a leap"
+        return case["network"], case["size"], int(leaps) - 2, kind
 
-    for (network, size, style), members in itertools.groupby(
+    for (network, size, _, kind), members in itertools.groupby(
         sorted(longest.values(), key=group), group
     ):
         each = list(members)
         guarded = [case["guarded"] for case in each]
-        row = [f"{network}, {size}", style or "paintings", str(len(each))]
-        row.append(f"{max(case['taking']['worst'] for case in each):.3g}")
-        row.append(f"{max(side['worst'] for side in guarded):.3g}")
+        taking = max(case["taking"]["worst"] for case in each)
+        row = [f"{network}, {size}", kind, str(len(each)), f"{taking:.3g}"]
+        if taking <= LIMIT:
+            row.append("the same steps")
+        else:
+            row.append(f"{max(side['worst'] for side in guarded):.3g}")
         row.append(str(sum(side["taken_back"] for side in guarded)))
-        for mark in MARKS:
-            have = [side["evaluations"] for side in guarded if str(mark) in side["evaluations"]]
-            counts = [side[str(mark)] or math.inf for side in have]
-            span = sorted({min(counts), max(counts)}) if counts else []
-            row.append(" to ".join(f"{count:.0f}" for count in span))
+        for mark in map(str, MARKS):
+            counts = [
+                (side["evaluations"][mark] or math.inf, int(PATIENCE * case["steps"]))
+                for case, side in zip(each, guarded, strict=True)
+                if mark in side["evaluations"]
+            ]
+            ends = sorted({min(counts), max(counts)}) if counts else []
+            texts = [f"over {limit}" if count == math.inf else str(count) for count, limit in ends]
+            row.append(" to ".join(dict.fromkeys(texts)))
         print("| " + " | ".join(row) + " |")
 
 

@@ -1,8 +1,13 @@
-"""What the measurement of L-BFGS's steps draws and counts; it runs no descent."""
+"""What the measurement of L-BFGS's steps draws and counts."""
+
+import json
+import math
+import sys
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from scripts.benchmarks import solver_steps
 
@@ -27,15 +32,41 @@ def test_when_a_loss_is_reached():
 
 
 def test_the_table_has_the_worst_of_each_kind_of_style(capsys):
-    def case(style, worst, evaluations, steps=100):
-        guarded = {"worst": 1.1, "taken_back": 2, "evaluations": {"100": evaluations}}
+    def case(style, worst, reached, steps=100):
+        guarded = {"worst": 1.1, "taken_back": 2, "evaluations": {"100": reached}}
         return {"network": "compact", "size": 96, "steps": steps, "content": "c.png",
                 "style": style, "guarded": guarded, "taking": {"worst": worst}}  # fmt: skip
 
     short = case("a.jpg", 99, 10, steps=10)
     solver_steps.print_table(
-        [case("a.jpg", 1.2, 100), short, case("b.jpg", 3, 90), case("check", 9, 80)]
+        [case("check", math.inf, None), case("noise", 9, 80), case("a.jpg", 3, 90), short,
+         case("b.jpg", 2, 103), case("c.jpg", 1.2, 100)]
+    )  # fmt: skip
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| compact, 96 | paintings without a leap | 1 | 1.2 | the same steps | 2 | 100 |  |",
+        "| compact, 96 | paintings with a leap | 2 | 3 | 1.1 | 4 | 90 to 103 |  |",
+        "| compact, 96 | noise | 1 | 9 | 1.1 | 2 | 80 |  |",
+        "| compact, 96 | check | 1 | inf | 1.1 | 2 | over 120 |  |",
+    ]
+
+
+@pytest.mark.slow
+def test_a_pair_is_run_once_and_its_line_says_how_the_steps_went(tmp_path, monkeypatch):
+    for kind, name in (("content", "c.png"), ("style", "s.png")):
+        (tmp_path / kind).mkdir()
+        pixels = np.random.default_rng(len(kind)).integers(0, 256, (24, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / kind / name)
+    output = tmp_path / "steps.jsonl"
+    words = "--networks compact --sizes 64 --steps 3 --photographs c.png --styles s.png noise"
+    monkeypatch.setattr(
+        sys, "argv", ["", *words.split(), "--data", str(tmp_path), "-o", str(output)]
     )
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == "| compact, 96 | paintings | 2 | 3 | 1.1 | 4 | 90 to 100 |  |"
-    assert lines[3] == "| compact, 96 | check | 1 | 9 | 1.1 | 2 | 80 |  |"
+    solver_steps.main()
+    lines = output.read_text()
+    cases = [json.loads(line) for line in lines.splitlines()]
+    assert [case["style"] for case in cases] == ["s.png", "noise"]
+    for case in cases:
+        assert 0 < case["guarded"]["worst"] <= solver_steps.LIMIT
+        assert case["guarded"]["evaluations"] == {}
+    solver_steps.main()
+    assert output.read_text() == lines
