@@ -196,7 +196,7 @@ def print_table(cases: list[Case]) -> None:
         each = list(members)
         guarded = [case["guarded"] for case in each]
         taking = max(case["taking"]["worst"] for case in each)
-        row = [f"{network}, {size}", kind, str(len(each)), f"{taking:.3g}"]
+        row = [f"{network}, {size}", kind, str(len(each)), f"{taking:.3g}".replace("e+0", "e")]
         if taking <= LIMIT:
             row.append("the same steps")
         else:

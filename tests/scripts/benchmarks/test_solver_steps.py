@@ -39,13 +39,13 @@ def test_the_table_has_the_worst_of_each_kind_of_style(capsys):
 
     short = case("a.jpg", 99, 10, steps=10)
     solver_steps.print_table(
-        [case("check", math.inf, None), case("noise", 9, 80), case("a.jpg", 3, 90), short,
+        [case("check", math.inf, None), case("noise", 1234567, 80), case("a.jpg", 3, 90), short,
          case("b.jpg", 2, 103), case("c.jpg", 1.2, 100)]
     )  # fmt: skip
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| compact, 96 | paintings without a leap | 1 | 1.2 | the same steps | 2 | 100 |  |",
         "| compact, 96 | paintings with a leap | 2 | 3 | 1.1 | 4 | 90 to 103 |  |",
-        "| compact, 96 | noise | 1 | 9 | 1.1 | 2 | 80 |  |",
+        "| compact, 96 | noise | 1 | 1.23e6 | 1.1 | 2 | 80 |  |",
         "| compact, 96 | check | 1 | inf | 1.1 | 2 | over 120 |  |",
     ]
 
