@@ -10,6 +10,7 @@ PAIRS = [
     ("sklearn_china.jpg", "kandinsky_composition_vii.jpg"),
 ]
 PHOTOGRAPHS = [content for content, _ in PAIRS]
+ALL_PHOTOGRAPHS = [*PHOTOGRAPHS, "sklearn_flower.jpg", "astronaut.png", "rocket.jpg"]
 PAINTINGS = [
     "starry-night.jpg", "great-wave.jpg", "the-scream.jpg", "water-lilies.jpg",
     "birth-venus.jpg", "wanderer-sea-fog.jpg", "kandinsky_composition_vii.jpg",
@@ -20,6 +21,13 @@ Case = dict[str, Any]
 
 
 def read_cases(path: Path) -> list[Case]:
-    """Returns the lines of a file of measurements; none if there is no file."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
+    """Returns the lines of a file of measurements; none if there is no file.
+
+    Raises:
+      ValueError: if it holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
+    except ValueError:
+        raise ValueError(f"{path}: not measurements, which are lines of JSON") from None

@@ -20,7 +20,7 @@ _PARTIAL = ".jaxstyle-"
 # The extensions that count as pictures in a folder.
 _PICTURES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".gif", ".bmp",
-    ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif", ".avifs", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm",
 }  # fmt: skip
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 

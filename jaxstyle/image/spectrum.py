@@ -164,7 +164,7 @@ def cosine_power_law(shape: tuple[int, int], power: float) -> Array:
 def power_law(shape: tuple[int, int], power: float) -> Array:
     """Returns the scale :math:`f^{-p}`, with f in cycles per pixel.
 
-    The mean, whose frequency is zero, is treated as the lowest frequency that fits into the image.
+    Frequencies below one cycle along the longer side, such as that of the mean, count as that.
 
     Args:
       shape: height and width of the image.

@@ -31,8 +31,8 @@ class _Scaled(NamedTuple):
 def precondition(solver: Solver, power: float) -> Solver:
     """Makes a solver work on z, where the image is z with its spectrum scaled by :math:`f^{-p}`.
 
-    f is the spatial frequency in cycles per pixel. The image's mean, whose frequency is zero, is
-    treated as the lowest frequency that fits into the image. The scale keeps the variance of white
+    f is the spatial frequency in cycles per pixel. Frequencies below one cycle along the longer
+    side, such as that of the image's mean, count as that. The scale keeps the variance of white
     noise. The spectrum is that of cosines: in Fourier's, opposite edges are neighbours, and what
     one of them needs would show as a rim at the other.
 

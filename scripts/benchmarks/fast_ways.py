@@ -12,8 +12,8 @@ at the content. `--table` prints medians and extremes; `--pictures DIR` keeps th
 the optimiser has made, so that another run with other networks goes on from there, and `--sheet`
 lays them out. A network's pictures are also polished; a network may be of some styles, or of any
 painting. `--decoders` adds pictures by features. `--enough` says after how many of the optimiser's
-steps its style loss is nearly that of the last step. `--time` says how long each way takes beside
-ten steps of quick, for the first photograph and painting.
+steps its style loss is nearly that of the last step, over the pairs of the file. `--time` says how
+long each way takes beside ten steps of quick, for the first photograph and painting.
 """
 
 import argparse
@@ -44,12 +44,8 @@ from jaxstyle.optimization.presets import get_preset
 from jaxstyle.pipeline.polish import measure_painting, polish
 from scripts.benchmarks.alternating import alternate, waiting_for
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, Case, read_cases
+from scripts.pairs import ALL_PHOTOGRAPHS, PAINTINGS, Case, read_cases
 
-PHOTOGRAPHS = [
-    "tubingen_praefcke.jpg", "coffee.png", "sklearn_china.jpg",
-    "sklearn_flower.jpg", "astronaut.png", "rocket.jpg",
-]  # fmt: skip
 # The preset and its steps.
 WAYS = {
     "quick, 5": ("quick", 5), "quick, 10": ("quick", 10), "quick, 20": ("quick", 20),
@@ -225,8 +221,7 @@ def measure(
                 jaxstyle.load_image(options.data / folder / name, size=options.size)
                 for folder, name in (("content", photograph), ("style", painting))
             )
-            pair = f"{Path(photograph).stem}--{Path(painting).stem}"
-            kept = options.pictures / f"{pair}.npz"
+            kept = _descent(options.pictures, photograph, painting)
             judge = Judge(judge_network, content, style, options.steps, kept)
             names = {"content_file": photograph, "style_file": painting}
             for step in ON_THE_WAY:
@@ -240,7 +235,12 @@ def measure(
                 image = make()
                 done({**names, "way": way, **judge(image)})
                 picture = np.clip(np.asarray(image), 0, 1)
-                jaxstyle.save_image(options.pictures / f"{pair}--{way}.png", picture)
+                jaxstyle.save_image(options.pictures / f"{kept.stem}--{way}.png", picture)
+
+
+def _descent(folder: Path, photograph: str, painting: str) -> Path:
+    """Returns the file in which a folder keeps the optimiser's descent of a pair."""
+    return folder / f"{Path(photograph).stem}--{Path(painting).stem}.npz"
 
 
 def _read(options: argparse.Namespace) -> tuple[dict[str, FastNetwork], dict[str, Decoder]]:
@@ -288,8 +288,7 @@ def print_times(options: argparse.Namespace) -> None:
     chosen = {way: make for way, make in ways.items() if way.startswith(tuple(options.ways))}
     turns = {"quick, 10": ways["quick, 10"], **chosen}
     seconds = alternate({way: waiting_for(make) for way, make in turns.items()}, rounds=3)
-    print("| way | time |")
-    print("| --- | --- |")
+    print("| way | time |\n| --- | --- |")
     base = np.median(seconds["quick, 10"])
     for way in chosen:
         print(f"| {way} | {np.median(seconds[way]) / base:.2f} |")
@@ -311,15 +310,14 @@ def enough_steps(style: np.ndarray, objective: np.ndarray, more: float) -> int:
     return int(np.flatnonzero(kept <= (1 + more) * kept[-1])[0])
 
 
-def print_enough(folder: Path) -> None:
-    """Prints medians and extremes over the descents that were kept in a folder."""
-    print("| more style left than at the end | pairs | steps |")
-    print("| --- | --- | --- |")
+def print_enough(lines: Sequence[Case], folder: Path) -> None:
+    """Prints medians and extremes over the descents of the pairs, which a folder keeps."""
     descents = []
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path) as found:
+    for photograph, painting in {(line["content_file"], line["style_file"]) for line in lines}:
+        with np.load(_descent(folder, photograph, painting)) as found:
             terms = np.array([found[name] for name in found.files if name.startswith("style/")])
             descents.append(((terms / terms[:, :1]).mean(0), found["loss"]))
+    print("| more style left than at the end | pairs | steps |\n| --- | --- | --- |")
     for more in ENOUGH:
         steps = [enough_steps(*each, more) for each in descents]
         span = f"{np.median(steps):.0f} ({min(steps)} to {max(steps)})"
@@ -359,35 +357,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--networks", nargs="*", type=Path, default=[], help="files of fast networks")
     add("--decoders", nargs="*", type=Path, default=[], help="files of decoders")
     add("--ways", nargs="+", default=[""], help="how the names of those to measure begin")
-    add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
+    add("--photographs", nargs="+", default=ALL_PHOTOGRAPHS, help="files in content")
     add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
     add("--size", type=int, default=256, help="longer side in pixels")
     add("--steps", type=int, default=300, help="steps of the optimiser to compare with")
     add("--pictures", type=Path, default=Path("fast_ways"), help="folder for the pictures")
     options = parser.parse_args(arguments)
+    if options.sheet is not None and not options.pairs:
+        parser.error("--sheet needs --pairs, such as coffee--great-wave")
+    try:
+        run(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draws, prints or measures."""
     if options.sheet is not None:
         draw_sheet(options.sheet, options.pictures, options.pairs, options.shown)
         return
     if options.time:
         print_times(options)
         return
-    if options.enough:
-        print_enough(options.pictures)
-        return
     lines = read_cases(options.output)
-    if options.table:
-        print_table(lines)
+    if options.table or options.enough:
+        if not lines:
+            raise ValueError(f"{options.output}: no measurements yet")
+        if options.table:
+            print_table(lines)
+        else:
+            print_enough(lines, options.pictures)
         return
+    had = {(line["content_file"], line["style_file"], line["way"]) for line in lines}
     with options.output.open("a", encoding="utf-8") as file:
 
         def done(line: Case) -> None:
             print(json.dumps(line), file=file, flush=True)
 
-        measure(
-            options,
-            done,
-            {(line["content_file"], line["style_file"], line["way"]) for line in lines},
-        )
+        measure(options, done, had)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,8 @@ from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.step import Problem
 from jaxstyle.solvers import Solver
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, Case, read_cases
+from scripts.pairs import ALL_PHOTOGRAPHS, PAINTINGS, Case, read_cases
 
-PHOTOGRAPHS = [
-    "tubingen_praefcke.jpg", "coffee.png", "sklearn_china.jpg",
-    "sklearn_flower.jpg", "astronaut.png", "rocket.jpg",
-]  # fmt: skip
 MARKS = (100, 300)
 LIMIT = 1.5
 # The compact recipe's own preconditioning.
@@ -204,17 +200,21 @@ def print_table(cases: list[Case]) -> None:
         row.append(str(sum(side["taken_back"] for side in guarded)))
         for mark in map(str, MARKS):
             counts = [
-                (side["evaluations"][mark] or math.inf, int(PATIENCE * case["steps"]))
+                (side["evaluations"][mark], int(PATIENCE * case["steps"]))
                 for case, side in zip(each, guarded, strict=True)
                 if mark in side["evaluations"]
             ]
-            ends = sorted({min(counts), max(counts)}) if counts else []
-            texts = [f"over {limit}" if count == math.inf else str(count) for count, limit in ends]
+            counts.sort(key=lambda each: math.inf if each[0] is None else each[0])
+            texts = [
+                f"over {limit}" if count is None else str(count)
+                for count, limit in (*counts[:1], *counts[-1:])
+            ]
             row.append(" to ".join(dict.fromkeys(texts)))
         print("| " + " | ".join(row) + " |")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
     parser = make_parser("scripts.benchmarks.solver_steps", __doc__)
     add = parser.add_argument
     add_data_option(parser)
@@ -223,27 +223,34 @@ def main() -> None:
     add("--networks", nargs="+", default=["compact", "vgg19"], help="names of networks")
     add("--sizes", nargs="+", type=int, default=[96, 256], help="longer sides in pixels")
     add("--steps", type=int, default=300, help="steps of a descent")
-    add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
+    add("--photographs", nargs="+", default=ALL_PHOTOGRAPHS, help="files in content")
     add("--styles", nargs="+", default=[*PAINTINGS, *HARD], help="files in style, and hard styles")
-    arguments = parser.parse_args()
-    cases = read_cases(arguments.output)
-    if arguments.table:
-        print_table(cases)
-        return
-    run(arguments, {tuple(case[name] for name in _KEY) for case in cases})
+    options = parser.parse_args(arguments)
+    for name, least in (("sizes", 1), ("steps", 1)):
+        if min(np.atleast_1d(getattr(options, name))) < least:
+            parser.error(f"--{name} should be at least {least}")
+    try:
+        cases = read_cases(options.output)
+        if options.table:
+            print_table(cases)
+        else:
+            run(options, {tuple(case[name] for name in _KEY) for case in cases})
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 def run(arguments: argparse.Namespace, done: set[tuple[Any, ...]]) -> None:
     """Runs what is not done, and adds a line for each pair."""
-    for network, size in itertools.product(arguments.networks, arguments.sizes):
-        runs = Runs(arguments.data, network, size)
-        for content, style in itertools.product(arguments.photographs, arguments.styles):
-            key = (network, size, arguments.steps, content, style)
-            if key in done:
-                continue
-            case = dict(zip(_KEY, key, strict=True)) | runs.compare(content, style, arguments.steps)
-            with arguments.output.open("a") as file:
-                file.write(json.dumps(case) + "\n")
+    with arguments.output.open("a", encoding="utf-8") as file:
+        for network, size in itertools.product(arguments.networks, arguments.sizes):
+            runs = Runs(arguments.data, network, size)
+            for content, style in itertools.product(arguments.photographs, arguments.styles):
+                key = (network, size, arguments.steps, content, style)
+                if key not in done:
+                    case = runs.compare(content, style, arguments.steps)
+                    print(
+                        json.dumps(dict(zip(_KEY, key, strict=True)) | case), file=file, flush=True
+                    )
 
 
 if __name__ == "__main__":

@@ -30,9 +30,8 @@ from jaxstyle.losses.objective import ObjectiveValue
 from jaxstyle.networks.load import Network, load_network
 from jaxstyle.optimization.presets import Preset, get_preset
 from jaxstyle.optimization.strength import STRENGTHS, fade, strength_at, weaken
-from scripts.benchmarks.fast_ways import PHOTOGRAPHS
 from scripts.command_line import add_data_option, make_parser
-from scripts.pairs import PAINTINGS, Case, read_cases
+from scripts.pairs import ALL_PHOTOGRAPHS, PAINTINGS, Case, read_cases
 
 POSITIONS = (-5.0, -4.0, -3.0, -2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
 _objective = jax.jit(jaxstyle.objective, static_argnames="spec")
@@ -129,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("-o", "--output", type=Path, required=True, help="file of JSON lines to add to")
     add("--table", action="store_true", help="print the table of the file and run nothing")
     add("--network", default="compact", help="by name or file")
-    add("--photographs", nargs="+", default=PHOTOGRAPHS, help="files in content")
+    add("--photographs", nargs="+", default=ALL_PHOTOGRAPHS, help="files in content")
     add("--paintings", nargs="+", default=PAINTINGS, help="files in style")
     add("--size", type=int, default=128, help="longer side in pixels")
     add("--steps", type=int, default=150, help="steps of the solver")

@@ -98,22 +98,49 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help=f"pages in Markdown (default: {' and '.join(PAGES)})")  # fmt: skip
     add_data_option(parser)
     add("--vgg19", type=Path, default=Path("vgg19"), help="Oxford's VGG-19: a name or a file")
-    add("-o", "--output", type=Path, required=True, metavar="WORK", help="folder to run them in")
+    add("-o", "--output", type=Path, metavar="WORK", help="folder to run them in")
     add("--list", action="store_true", help="print the commands and run nothing")
     options = parser.parse_args(arguments)
-    failed = run_pages(options)
+    if not options.list:
+        if options.output is None:
+            parser.error("give -o WORK, the folder to run the commands in, or --list")
+        if not options.data.is_dir():
+            parser.error(f"--data: {options.data}: no such folder")
+        if options.vgg19.name != str(options.vgg19) and not options.vgg19.is_file():
+            parser.error(f"--vgg19: {options.vgg19}: no such file")
+    try:
+        pages = read_pages(options.pages)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    failed = run_pages(pages, options)
     if failed:
         sys.exit(f"{parser.prog}: these did not run:\n" + "\n".join(failed))
 
 
-def run_pages(options: argparse.Namespace) -> list[str]:
-    """Runs the commands of the pages; returns those that failed."""
+def read_pages(paths: Sequence[Path]) -> dict[str, str]:
+    """Returns names and texts of pages, by default of `PAGES`.
+
+    Raises:
+      OSError: if there is no such file.
+      ValueError: if one is not a text.
+    """
+    pages = {}
+    for path in paths or [ROOT / name for name in PAGES]:
+        try:
+            pages[str(path)] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not a page in Markdown, which is text in UTF-8") from None
+    return pages
+
+
+def run_pages(pages: Mapping[str, str], options: argparse.Namespace) -> list[str]:
+    """Runs the commands of pages, by their paths; returns those that failed."""
     vgg19 = options.vgg19
     here = {"DATA": options.data.resolve(), "VGG19": vgg19.resolve() if vgg19.exists() else vgg19}
     failed = []
-    for page in options.pages or [ROOT / name for name in PAGES]:
-        for heading, words in read_commands(page.read_text(encoding="utf-8")):
-            print(f"\n{page.name}, {heading}: python -m {shlex.join(words)}\n", flush=True)
+    for path, page in pages.items():
+        for heading, words in read_commands(page):
+            print(f"\n{Path(path).name}, {heading}: python -m {shlex.join(words)}\n", flush=True)
             if options.list or words[0] == _MODULE:  # a page may say how to run itself again
                 continue
             try:

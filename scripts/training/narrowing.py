@@ -29,7 +29,7 @@ from jaxstyle.networks.convolution import conv3x3, max_pool
 PADDING = LossSpec().network.padding
 Floats = NDArray[np.float32]
 # One image in eight measures the errors.
-_HELD = 8
+FEWEST = 8
 
 
 class Fit(NamedTuple):
@@ -69,8 +69,8 @@ def fit(
       ValueError: if there are fewer than eight images, or a layer has more filters than the
         teacher's.
     """
-    if len(images) < _HELD:
-        raise ValueError(f"at least {_HELD} images are needed, got {len(images)}")
+    if len(images) < FEWEST:
+        raise ValueError(f"at least {FEWEST} images are needed, got {len(images)}")
     theirs = dict(vgg.network_widths(teacher))
     for name, width in widths:
         if not 1 <= width <= theirs.get(name, 0):
@@ -79,7 +79,7 @@ def fit(
     places, targets = _sample(teacher, convolutions, images, rng, rows)
     params: dict[str, Any] = {"mean": np.asarray(teacher["mean"])}
     channels: dict[str, NDArray[np.int64]] = {}
-    held = len(images) // _HELD
+    held = len(images) // FEWEST
     pooled = _pooled(convolutions)
     inputs = [image - params["mean"] for image in images]
     for i, (name, width) in enumerate(widths):

@@ -26,6 +26,7 @@ training is then affordable, for example `--steps 40000 --batch 16`.
 
 import argparse
 import json
+import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -44,12 +45,17 @@ from jaxstyle.networks import load, rescaling, vgg
 from jaxstyle.networks.catalogue import shipped
 from scripts.command_line import add_data_option, make_parser
 from scripts.training.distillation import HELPING, STAGES, Distillation
-from scripts.training.narrowing import Fit, fit, load_fit, save_fit
+from scripts.training.narrowing import FEWEST, Fit, fit, load_fit, save_fit
 from scripts.training.training_pictures import HELD_OUT, crops, load_sources
 
 WIDTHS = "16,16 48,64 96,96,96,96 192,192,192,192 384,48,48,48"
 # The packages that the result depends on.
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "jaxopt", "numpy", "scipy", "pillow")
+# The least values of options; VGG reads pictures from 32 px on.
+LEAST = {
+    "seed": 0, "fit_images": FEWEST, "fit_side": 32, "steps": 0, "batch": 1, "side": 32,
+    "whiten": 1, "refresh": 1, "pool": len(STAGES), "every": 1,
+}  # fmt: skip
 
 
 def parse_widths(text: str) -> vgg.Widths:
@@ -107,24 +113,29 @@ def add_to_manifest(path: Path, name: str) -> None:
         "source": "trained by scripts/training/train_compact.py",
         "licence": "CC BY 4.0, distilled from the VGG-19 of Simonyan and Zisserman (CC BY 4.0)",
     }
-    content["files"] = [e for e in content["files"] if e["name"] != entry["name"]] + [entry]
+    # An entry of another name for this file would tell the checksum of what it was.
+    others = [e for e in content["files"] if name != e["name"] and path.name != e["file"]]
+    content["files"] = [*others, entry]
     with files.atomic_write(manifest) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
-    """Notes in a folder what its checkpoints are made with.
+def check_settings(work: Path, settings: Mapping[str, Any]) -> None:
+    """Checks that a folder's checkpoints, if there are any, are made with the same settings.
 
     Raises:
-      ValueError: if the folder holds checkpoints made with other settings.
+      ValueError: if they are made with others.
     """
-    work.mkdir(parents=True, exist_ok=True)
     path = work / "settings.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else settings
     changed = [f"{k} was {before.get(k)}" for k, v in settings.items() if before.get(k) != v]
     if changed:
         raise ValueError(f"{work}: begun otherwise ({', '.join(changed)}); use another --work")
-    with files.atomic_write(path) as partial:
+
+
+def keep_settings(work: Path, settings: Mapping[str, Any]) -> None:
+    """Notes in a folder what its checkpoints are made with."""
+    with files.atomic_write(work / "settings.json") as partial:
         partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
@@ -159,8 +170,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--pool", type=int, default=120, help="how many of these pictures there are")
     add("--every", type=int, default=250, help="steps between checkpoints")
     options = parser.parse_args(arguments)
-    if options.pool < len(STAGES):
-        parser.error(f"--pool should be at least {len(STAGES)}, the pictures of one descent")
+    # Whatever is wrong should be said before a folder is bound to it, or hours are spent.
+    for name, value in vars(options).items():
+        option = f"--{name.replace('_', '-')}"
+        if name in LEAST and value < LEAST[name]:
+            parser.error(f"{option} should be at least {LEAST[name]}, got {value}")
+        if isinstance(value, float) and not 0 <= value < math.inf:
+            parser.error(f"{option} should be a number from 0 on, got {value}")
     try:
         train(options)
     except (OSError, ValueError) as error:
@@ -182,20 +198,23 @@ def train(options: argparse.Namespace) -> None:
         "teacher_sha256": network.metadata["source_sha256"] or sha256(network.path),
         "data_sha256": sources.checksum,
     }
-    # First, so that nothing is kept of what cannot begin.
     found = begun(options.begin, widths) if options.begin else None
-    keep_settings(options.work, settings | origin)
+    check_settings(options.work, settings | origin)
+    options.work.mkdir(parents=True, exist_ok=True)
     solved = options.work / "fit.npz"
     if found is None and solved.exists():
         found = load_fit(solved)
-    if found is None:
+    if fits := found is None:
         rng = np.random.default_rng([options.seed, 2**31 + 1])
         images = crops(rng, sources, options.fit_images, options.fit_side)
         # Filters count as in the published network, because it judges the pictures.
         scales = load.published_activation_means()
         found = fit(teacher, widths, images, rng, scales)
-        save_fit(solved, found)
         del images
+    # Not before, so that nothing is kept of what cannot begin.
+    keep_settings(options.work, settings | origin)
+    if fits:
+        save_fit(solved, found)
     params = found.params
     if options.steps:
         training = Distillation(teacher, found, sources, options)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from helpers.disks import BLOCK
+from PIL import Image
 
 from jaxstyle._common import files
 from jaxstyle.errors import UsageError
+from jaxstyle.image.io.opening import READABLE
 
 
 @pytest.fixture
@@ -28,6 +30,12 @@ SHOWN = ["a.png", "b.JPG", "c.jfif", "d.jpe", "e.HEIC", "f.pgm", "gone.png"]
 
 def names(paths):
     return [path.name for path in paths]
+
+
+def test_a_folder_holds_every_kind_of_picture_that_is_read():
+    Image.init()
+    known = {name for name, kind in Image.registered_extensions().items() if kind in READABLE}
+    assert known <= files._PICTURES
 
 
 def test_a_folder_holds_the_files_that_are_pictures_and_not_hidden(pictures):

@@ -1,5 +1,7 @@
 """The measurement of fast ways: what a picture is worth, and the table."""
 
+import json
+
 import numpy as np
 import pytest
 from helpers.command_line import write_picture
@@ -55,7 +57,11 @@ def test_enough_steps_leave_nearly_what_the_last_one_leaves(tmp_path, capsys):
     left = np.array([[1.0, 0.4, 0.14, 0.1, 0.1], [4.0, 1.6, 0.56, 9.0, 0.4]])
     terms = dict(zip(("style/relu1_1", "style/relu2_1"), left, strict=True))
     np.savez(tmp_path / "a--b.npz", loss=objective, image=np.zeros(3), **terms)
-    fast_ways.main(["-o", "none.jsonl", f"--pictures={tmp_path}", "--enough"])
+    np.savez(tmp_path / "a--other.npz", loss=objective[:1], image=np.zeros(3))  # not of the file
+    lines = [{"content_file": "a.jpg", "style_file": "b.png", "way": way} for way in ("x", "y")]
+    (tmp_path / "ways.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    output = str(tmp_path / "ways.jsonl")
+    fast_ways.main(["-o", output, f"--pictures={tmp_path}", "--enough"])
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| 5 % | 1 | 4 (4 to 4) |", "| 20 % | 1 | 4 (4 to 4) |", "| 50 % | 1 | 2 (2 to 2) |",
     ]  # fmt: skip
@@ -71,3 +77,20 @@ def test_a_sheet_has_a_row_per_pair_and_a_column_per_way(tmp_path):
     assert sheet.shape == (12, 8 * len(fast_ways.SHOWN), 3)
     corner = load_image(tmp_path / "c--b--quick, 10.png")
     np.testing.assert_array_equal(sheet[6:, 8:16], corner)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--enough"], "ways.jsonl: no measurements yet"),
+        (["--table"], "ways.jsonl: no measurements yet"),
+        (["--sheet", "sheet.png"], "--sheet needs --pairs"),
+        (["--sheet", "sheet.png", "--pairs", "a--b"], "a--b--photograph.png: no such file"),
+        (["--judge", "nosuch"], "no network is called 'nosuch'"),
+    ],
+)
+def test_wrong_input_is_one_line(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        fast_ways.main(["-o", "ways.jsonl", *words])
+    assert said in capsys.readouterr().err.splitlines()[-1]

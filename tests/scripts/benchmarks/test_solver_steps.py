@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -39,34 +38,56 @@ def test_the_table_has_the_worst_of_each_kind_of_style(capsys):
 
     short = case("a.jpg", 99, 10, steps=10)
     solver_steps.print_table(
-        [case("check", math.inf, None), case("noise", 1234567, 80), case("a.jpg", 3, 90), short,
+        [case("check", math.inf, None), case("dither", 2, 0),
+         case("noise", 1234567, 80), case("a.jpg", 3, 90), short,
          case("b.jpg", 2, 103), case("c.jpg", 1.2, 100)]
     )  # fmt: skip
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| compact, 96 | paintings without a leap | 1 | 1.2 | the same steps | 2 | 100 |  |",
         "| compact, 96 | paintings with a leap | 2 | 3 | 1.1 | 4 | 90 to 103 |  |",
+        "| compact, 96 | dither | 1 | 2 | 1.1 | 2 | 0 |  |",
         "| compact, 96 | noise | 1 | 1.23e6 | 1.1 | 2 | 80 |  |",
         "| compact, 96 | check | 1 | inf | 1.1 | 2 | over 120 |  |",
     ]
 
 
 @pytest.mark.slow
-def test_a_pair_is_run_once_and_its_line_says_how_the_steps_went(tmp_path, monkeypatch):
+def test_a_pair_is_run_once_and_its_line_says_how_the_steps_went(tmp_path):
     for kind, name in (("content", "c.png"), ("style", "s.png")):
         (tmp_path / kind).mkdir()
         pixels = np.random.default_rng(len(kind)).integers(0, 256, (24, 32, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / kind / name)
     output = tmp_path / "steps.jsonl"
     words = "--networks compact --sizes 64 --steps 3 --photographs c.png --styles s.png noise"
-    monkeypatch.setattr(
-        sys, "argv", ["", *words.split(), "--data", str(tmp_path), "-o", str(output)]
-    )
-    solver_steps.main()
+    line = [*words.split(), "--data", str(tmp_path), "-o", str(output)]
+    solver_steps.main(line)
     lines = output.read_text()
     cases = [json.loads(line) for line in lines.splitlines()]
     assert [case["style"] for case in cases] == ["s.png", "noise"]
     for case in cases:
         assert 0 < case["guarded"]["worst"] <= solver_steps.LIMIT
         assert case["guarded"]["evaluations"] == {}
-    solver_steps.main()
+    solver_steps.main(line)
     assert output.read_text() == lines
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--networks nosuch", "no network is called 'nosuch'"),
+        ("--networks compact --data none", "no such file"),
+        ("--networks compact --styles none.png", "none.png: no such file"),
+        ("--steps 0", "--steps should be at least 1"),
+        ("--sizes 96 0", "--sizes should be at least 1"),
+        ("-o none/steps.jsonl", "none/steps.jsonl"),
+        ("-o notes.txt", "notes.txt: not measurements, which are lines of JSON"),
+    ],
+)
+def test_wrong_input_is_one_line(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("to do")
+    (tmp_path / "content").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "content" / "tubingen_praefcke.jpg")
+    with pytest.raises(SystemExit, match="2"):
+        solver_steps.main(["-o", "steps.jsonl", "--data", str(tmp_path), *words.split()])
+    assert said in capsys.readouterr().err.splitlines()[-1]

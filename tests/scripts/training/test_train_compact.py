@@ -119,10 +119,13 @@ def test_checkpoints_of_other_pictures_or_settings_are_refused(command, data, tm
     assert "a word for each block" in refused(widths="4,4")
     (tmp_path / "empty").mkdir()
     assert "no such file or directory" in refused(data=tmp_path / "empty").lower()
-    assert "--pool should be at least 3" in refused(pool=2)
+    assert "--pool should be at least 3, got 2" in refused(pool=2)
+    assert "--fit-images should be at least 8, got 7" in refused(**{"fit-images": 7})
+    assert "--steps should be at least 0, got -2" in refused(steps=-2)
+    assert "--gram should be a number from 0 on, got nan" in refused(gram="nan")
     assert not (tmp_path / "work").exists()
     assert "conv1_1 should have 1 to 6 filters, got 7" in refused(widths=f"7{TEXT[1:]}")
-    assert "at least 8 images" in refused(**{"fit-images": 7, "work": tmp_path / "other"})
+    assert not any((tmp_path / "work").iterdir())
     command(work=tmp_path / "third")
     assert "begun otherwise (seed was 0)" in refused(work=tmp_path / "third", seed=1)
     Image.new("RGB", (40, 40)).save(data / "photos" / "0.jpg")
@@ -265,19 +268,25 @@ def test_the_finished_network_has_unit_mean_activations(found, data):
         np.testing.assert_allclose(mean[mean > 0], 1, rtol=0.01)
 
 
-def test_the_manifest_gets_one_entry(tmp_path):
-    (tmp_path / "manifest.json").write_text('{"files": [{"name": "other"}, {"name": "compact"}]}')
+def test_the_manifest_gets_one_entry_for_a_name_and_for_a_file(tmp_path):
+    before = [
+        {"name": name, "file": f"{file}.safetensors"}
+        for name, file in (("other", "other"), ("compact", "narrow"), ("narrow", "compact"))
+    ]
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": before}))
     (tmp_path / "compact.safetensors").write_bytes(b"abc")
     train_compact.add_to_manifest(tmp_path / "compact.safetensors", "compact")
     other, entry = json.loads((tmp_path / "manifest.json").read_text())["files"]
-    assert (other["name"], entry["name"]) == ("other", "compact")
+    assert (other, entry["name"]) == (before[0], "compact")
     assert entry["sha256"].startswith("ba7816bf")
     assert {"file", "source", "licence"} < set(entry)
 
 
 def test_a_folder_goes_on_only_with_its_own_settings(tmp_path):
     work = tmp_path / "work"
+    work.mkdir()
+    train_compact.check_settings(work, {"steps": 3, "seed": 0})
     train_compact.keep_settings(work, {"steps": 3, "seed": 0})
-    train_compact.keep_settings(work, {"steps": 3, "seed": 0})
+    train_compact.check_settings(work, {"steps": 3, "seed": 0})
     with pytest.raises(ValueError, match=r"begun otherwise \(steps was 3\); use another --work"):
-        train_compact.keep_settings(work, {"steps": 4, "seed": 0})
+        train_compact.check_settings(work, {"steps": 4, "seed": 0})
