@@ -140,12 +140,12 @@ def draw(path: Path, rows: list[list[tuple[Path, str]]]) -> None:
 
 
 def wrap(line: str, width: int = 34) -> list[str]:
-    """Breaks options into lines no wider than a picture, at spaces and within lists.
+    """Breaks options into lines no wider than a picture, at spaces, in lists and after "=".
 
     Where there are no options, the line says "no options".
     """
     lines = [""]
-    for piece in re.split(r"(?<=[;,])|(?= )", line or "no options"):
+    for piece in re.split(r"(?<=[;,=])|(?= )", line or "no options"):
         if lines[-1] and len(lines[-1] + piece) > width:
             lines.append("")
         lines[-1] += piece if lines[-1] else piece.lstrip()

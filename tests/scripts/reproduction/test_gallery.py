@@ -81,6 +81,8 @@ def test_options_are_broken_into_lines():
         "--regions 'a.png;",
         "rest,style=b.jpg'",
     ]
+    assert gallery.wrap("--mix a_long_name.jpg=0.5", 20) == ["--mix", "a_long_name.jpg=0.5"]
+    assert gallery.wrap("style=a_long_name.jpg", 20) == ["style=", "a_long_name.jpg"]
 
 
 def test_the_sky_is_above():
