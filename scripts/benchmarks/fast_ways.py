@@ -217,10 +217,7 @@ def measure(
     options.pictures.mkdir(parents=True, exist_ok=True)
     for photograph in options.photographs:
         for painting in options.paintings:
-            content, style = (
-                jaxstyle.load_image(options.data / folder / name, size=options.size)
-                for folder, name in (("content", photograph), ("style", painting))
-            )
+            content, style = _load(options, photograph, painting)
             kept = _descent(options.pictures, photograph, painting)
             judge = Judge(judge_network, content, style, options.steps, kept)
             names = {"content_file": photograph, "style_file": painting}
@@ -236,6 +233,11 @@ def measure(
                 done({**names, "way": way, **judge(image)})
                 picture = np.clip(np.asarray(image), 0, 1)
                 jaxstyle.save_image(options.pictures / f"{kept.stem}--{way}.png", picture)
+
+
+def _load(options: argparse.Namespace, photograph: str, painting: str) -> list[Array]:
+    paths = options.data / "content" / photograph, options.data / "style" / painting
+    return [jaxstyle.load_image(path, size=options.size) for path in paths]
 
 
 def _descent(folder: Path, photograph: str, painting: str) -> Path:
@@ -275,12 +277,7 @@ def draw_sheet(path: Path, folder: Path, pairs: Sequence[str], shown: Sequence[s
 
 def print_times(options: argparse.Namespace) -> None:
     """Prints what each way takes in time, once its programs are compiled, beside `quick, 10`."""
-    content, style = (
-        jaxstyle.load_image(options.data / folder / name, size=options.size)
-        for folder, name in (
-            ("content", options.photographs[0]), ("style", options.paintings[0]),
-        )
-    )  # fmt: skip
+    content, style = _load(options, options.photographs[0], options.paintings[0])
     networks, decoders = _read(options)
     compact = load_network("compact")
     painting = Path(options.paintings[0]).stem
